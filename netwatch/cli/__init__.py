@@ -1,0 +1,39 @@
+"""The command line: parse, call one function, print. Heavy imports stand inside the commands.
+
+Exit codes: `check` and `status` speak monitoring-plugins (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN); everything else
+0 done, 1 failed, then sysexits.h (64 usage, 66 no input, 69 daemon not reachable, 77 no permission, 78 bad config).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from netwatch.cli import _output
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="netwatch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Watches the internet lines and the equipment of the 45 commune sites of Điện Biên province.",
+)
+
+
+@app.callback()
+def options(
+    lang: Annotated[str, typer.Option("--lang", help="vi or en; else NETWATCH_LANG, else LANG.")] = "",
+    color: Annotated[str, typer.Option("--color", help="auto, always or never; NO_COLOR is heeded.")] = "auto",
+) -> None:
+    """Sets what all commands share."""
+    _output.configure(lang, color)
+
+
+def main() -> NoReturn:
+    """Runs the CLI with our exit codes instead of Click's 2, which Nagios reads as CRITICAL."""
+    sys.exit(_output.run(app, os.environ))

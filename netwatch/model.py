@@ -1,0 +1,402 @@
+"""The nouns: frozen, no I/O, no clock.
+
+`at` is monotonic seconds (intervals), `wall` is seconds since 1970 UTC (people, files, the wire).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from probes import Metric, Probe, Sample, Secret
+
+__all__ = [
+    "Acknowledgement",
+    "Audience",
+    "Belief",
+    "Cancel",
+    "Cause",
+    "Check",
+    "Contact",
+    "Device",
+    "Effects",
+    "Event",
+    "Hint",
+    "Human",
+    "Incident",
+    "Inventory",
+    "Line",
+    "Metric",
+    "Outcome",
+    "Page",
+    "PagerSettings",
+    "Reloaded",
+    "Request",
+    "Result",
+    "Rule",
+    "Run",
+    "RunReason",
+    "Sample",
+    "Secret",
+    "Settings",
+    "Severity",
+    "Site",
+    "State",
+    "Subject",
+    "Tick",
+    "Transition",
+]
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+Audience: TypeAlias = Literal["page", "digest", "none"]  # page wakes somebody; digest waits for the morning; none is only shown
+Severity: TypeAlias = Literal["critical", "warning", "info"]
+RunReason: TypeAlias = Literal["schedule", "soft", "parent", "hint", "human", "trace", "evidence", "meeting"]
+
+
+class Outcome(StrEnum):
+    """How a run ended. FAILED is the device's fault; ERROR is ours and is never DOWN (ADR 0003)."""
+
+    OK = "ok"
+    FAILED = "failed"
+    ERROR = "error"
+
+
+class Belief(StrEnum):
+    """What is believed of a subject; stored."""
+
+    OK = "ok"
+    WARN = "warn"
+    CRIT = "crit"
+    UNKNOWN = "unknown"
+
+
+class State(StrEnum):
+    """What is shown: a belief plus overlays; never stored."""
+
+    OK = "ok"
+    WARN = "warn"
+    CRIT = "crit"
+    UNKNOWN = "unknown"
+    UNREACHABLE = "unreachable"
+    MAINTENANCE = "maintenance"
+
+
+# --- what is watched: built by inventory.py, the same until the next reload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A threshold on a metric, judged in state.py.
+
+    `above`: bad when value >= threshold; `below`: bad when value <= threshold. Back to ok only past `clear`
+    (the milder threshold when not given). `instance` is a shell pattern; each instance is a subject of its own.
+    """
+
+    name: str
+    metric: str
+    compare: Literal["above", "below"] = "above"
+    warn: float | None = None
+    crit: float | None = None
+    clear: float | None = None
+    instance: str = "*"
+    hold_seconds: float = 0.0
+    audience: Audience = "page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One probe aimed at one device or line; the unit that is scheduled. `id` is `site/target/name`.
+
+    Hard once `attempts` runs in a row failed and `hard_after_seconds` have passed since the first of them began.
+    `parents` are redundancy groups of check ids: it is hidden when every check of any one group has failed.
+    `fingerprint` changes with anything that alters what is measured: equal means belief and timers survive a reload.
+    """
+
+    id: str
+    site: str
+    target: str
+    name: str
+    kind: str  # the probe type
+    probe: Probe
+    address: str
+    source: str | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    interval_seconds: float
+    timeout_seconds: float
+    retry_seconds: float
+    attempts: int = 3
+    hard_after_seconds: float = 0.0
+    rules: tuple[Rule, ...] = ()
+    parents: tuple[tuple[str, ...], ...] = ()
+    audience: Audience = "page"
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One way out of a site. The contract is IP-layer bits per second, IP header included."""
+
+    id: str
+    address: str
+    label: str = ""
+    carrier: str = ""
+    circuit: str = ""
+    hotline: str = ""
+    contract_down_bits_per_second: float = 0.0
+    contract_up_bits_per_second: float = 0.0
+    role: Literal["primary", "backup"] = "primary"
+    interface: str = ""
+    metered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    id: str
+    address: str
+    profile: str
+    role: str  # router, switch, wifi-ap, printer, ups …: what it is to people
+    label: str = ""
+    parents: tuple[tuple[str, ...], ...] = ()  # groups of ids of this site's devices and lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    id: str
+    name: str
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place: one of the 45 communes, or a hub (province head-end, Pexip, the leg to Hà Nội)."""
+
+    id: str
+    kind: Literal["commune", "hub"] = "commune"
+    name: str
+    full_name: str = ""
+    code: str = ""
+    district: str = ""
+    office: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    tile: tuple[int, int] | None = None  # column, row of the cartogram
+    tags: Mapping[str, str] = EMPTY  # ring, carrier, feeder, district …
+    priority: int = 0
+    note: str = ""
+    contact: Contact | None = None
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagerSettings:
+    """One entry of `pagers:`; `options` are the fields of the pager's class in `netwatch/pagers/<kind>.py`."""
+
+    name: str
+    kind: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    language: str = "vi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    listen: str = "127.0.0.1"
+    port: int = 9780
+    language: str = "vi"
+    timezone: str = "Asia/Ho_Chi_Minh"
+    page_url: str = "http://127.0.0.1:9780"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Everything inventory.yaml says, with every default filled in."""
+
+    sites: Mapping[str, Site]
+    checks: Mapping[str, Check]
+    pagers: Mapping[str, PagerSettings] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    demo_plan: bool = False  # site_net is still the shipped 127.45.{n}.0/24
+    warnings: tuple[str, ...] = ()
+
+    def primary_check(self, site: str, target: str) -> str | None:
+        """The id of the check that says whether a device or line answers at all: its icmp, or else its first."""
+        return self.primary_checks.get((site, target))
+
+    primary_checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+# --- what happens: every event enters core.step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One run of a check. `at` and `wall` are when it began; `generation` is the inventory it was run for."""
+
+    check: str
+    at: float
+    wall: float
+    duration_seconds: float
+    outcome: Outcome
+    code: str = ""
+    detail: str = ""
+    samples: tuple[Sample, ...] = ()
+    facts: Mapping[str, str] = EMPTY
+    generation: int = 0
+    reason: RunReason = "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed: grouping waits, repeats, ends of silences, staleness."""
+
+    at: float
+    wall: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Human:
+    """What a person asked for, through the CLI, the page or a pager's button."""
+
+    at: float
+    wall: float
+    action: Literal["check_now", "acknowledge", "unacknowledge", "silence", "maintenance", "note"]
+    who: str
+    check: str = ""  # check_now: a check id
+    incident: int = 0
+    note: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """Somebody says a check may have changed (a trap): only ever a reason to look."""
+
+    at: float
+    wall: float
+    check: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    at: float
+    wall: float
+    new: Inventory
+    generation: int
+
+
+Event: TypeAlias = Result | Tick | Human | Hint | Reloaded
+
+
+# --- what follows: all that core.step returns
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """What is believed in: a check ("does it answer at all"), or one rule on one instance of it."""
+
+    check: str
+    rule: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of belief. `since` is the wall time of the first result that spoke for the new belief."""
+
+    subject: Subject
+    old: Belief
+    new: Belief
+    hard: bool
+    wall: float
+    since: float
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    type: Literal["site", "line", "device", "check", "tag", "feeder", "carrier", "uplink", "netwatch"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    who: str
+    wall: float
+    note: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One cause, many transitions, one thread of pages. `key` stays for good; `id` counts up.
+
+    `facts` are the words a page needs (site_name, office, phone, address, carrier, circuit, detail …), frozen here
+    so that a page can still be written after a restart or a reload.
+    """
+
+    id: int
+    key: str
+    cause: Cause
+    sites: tuple[str, ...]
+    severity: Severity
+    opened: float
+    updated: float
+    closed: float | None = None
+    close_reason: Literal["", "recovered", "removed", "merged"] = ""
+    members: tuple[Subject, ...] = ()
+    hidden: int = 0  # targets that cannot be reached behind the cause
+    facts: Mapping[str, str] = EMPTY
+    sequence: int = 0  # of the last page
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One notification to one pager. `id` is the same on every retry: the receiver's key against duplicates."""
+
+    incident: Incident
+    kind: Literal["open", "update", "recover"]
+    wall: float
+    pager: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.incident.key}#{self.incident.id}.{self.incident.sequence}@{self.pager}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The one arrow back (ADR 0006): run this check, not before `not_before` (monotonic), and why."""
+
+    check: str
+    not_before: float
+    reason: RunReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    check: str
+    reason: str
+
+
+Request: TypeAlias = Run | Cancel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """All that follows from one event; committed in one transaction before anything is sent (ADR 0004)."""
+
+    transitions: tuple[Transition, ...] = ()
+    incidents: tuple[Incident, ...] = ()  # as they are now: opened, grown, closed
+    pages: tuple[Page, ...] = ()
+    requests: tuple[Request, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything must be stored."""
+        return bool(self.transitions or self.incidents or self.pages)

@@ -1,0 +1,1 @@
+"""Bytes to frozen dataclasses and back: pure, no sockets, fuzzed."""
