@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from probes import Metric, Probe, Sample, Secret
@@ -49,8 +48,6 @@ __all__ = [
     "Tick",
     "Transition",
 ]
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 Audience: TypeAlias = Literal["page", "digest", "none"]  # page wakes somebody; digest waits for the morning; none is only shown
 Severity: TypeAlias = Literal["critical", "warning", "info"]
@@ -94,6 +91,7 @@ class Rule:
 
     `above`: bad when value >= threshold; `below`: bad when value <= threshold. Back to ok only past `clear`
     (the milder threshold when not given). `instance` is a shell pattern; each instance is a subject of its own.
+    With `window_seconds` it is the mean over that time that is judged; `hold_seconds` is how long it must stay bad.
     """
 
     name: str
@@ -104,6 +102,7 @@ class Rule:
     clear: float | None = None
     instance: str = "*"
     hold_seconds: float = 0.0
+    window_seconds: float = 0.0
     audience: Audience = "page"
 
 
@@ -184,7 +183,7 @@ class Site:
     latitude: float | None = None
     longitude: float | None = None
     tile: tuple[int, int] | None = None  # column, row of the cartogram
-    tags: Mapping[str, str] = EMPTY  # ring, carrier, feeder, district …
+    tags: Mapping[str, str] = field(default_factory=dict)  # ring, carrier, feeder, district …
     priority: int = 0
     note: str = ""
     contact: Contact | None = None
@@ -244,7 +243,7 @@ class Result:
     code: str = ""
     detail: str = ""
     samples: tuple[Sample, ...] = ()
-    facts: Mapping[str, str] = EMPTY
+    facts: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     reason: RunReason = "schedule"
 
@@ -345,13 +344,14 @@ class Incident:
     cause: Cause
     sites: tuple[str, ...]
     severity: Severity
+    audience: Audience = "page"
     opened: float
     updated: float
     closed: float | None = None
     close_reason: Literal["", "recovered", "removed", "merged"] = ""
     members: tuple[Subject, ...] = ()
     hidden: int = 0  # targets that cannot be reached behind the cause
-    facts: Mapping[str, str] = EMPTY
+    facts: Mapping[str, str] = field(default_factory=dict)
     sequence: int = 0  # of the last page
     acknowledgement: Acknowledgement | None = None
 

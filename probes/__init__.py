@@ -13,7 +13,6 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 __all__ = [
@@ -30,8 +29,6 @@ __all__ = [
     "get",
     "names",
 ]
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Secret:
@@ -89,7 +86,7 @@ class Reading:
     """What one run measured. `facts` are texts: profile, sysName, console text, certificate issuer."""
 
     samples: tuple[Sample, ...] = ()
-    facts: Mapping[str, str] = NOTHING
+    facts: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
 
 
@@ -121,7 +118,7 @@ class Target:
     address: str
     deadline: float
     source: str | None = None
-    secrets: Mapping[str, Secret] = MappingProxyType({})
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
     report: Callable[[Sample], None] = _ignore
     recheck: bool = False
 
