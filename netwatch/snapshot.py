@@ -41,6 +41,7 @@ class RuleView:
     since: float
     value: float | None
     detail: str
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,330 @@
+"""step(): the one decision. An event goes in, its effects come out, and nothing else happens.
+
+Same events, same effects: `simulate`, the property tests and the daemon all run this. The world is changed in place and
+nowhere else; there is no clock, no I/O and no chance in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from netwatch import correlate, state
+from netwatch.correlate import Finding, Findings
+from netwatch.memory import ANSWERS, Memory
+from netwatch.model import (
+    Belief,
+    Cause,
+    Check,
+    Effects,
+    Event,
+    Hint,
+    Human,
+    Incident,
+    Inventory,
+    Outcome,
+    Page,
+    Reloaded,
+    Request,
+    Result,
+    Run,
+    Subject,
+    Tick,
+    Transition,
+)
+from netwatch.route import pagers_for
+
+__all__ = ["World", "step"]
+
+STALE_INTERVALS = 3.0
+STALE_FLOOR_SECONDS = 60.0
+STALE_EVERY_SECONDS = 30.0
+SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
+OWN_TROUBLE_KEY = "netwatch/self/errors"
+
+
+@dataclass(kw_only=True)
+class World:
+    """All that is believed. Built once, changed only by `step`."""
+
+    inventory: Inventory
+    generation: int = 0
+    pagers: tuple[str, ...] = ()
+    memories: dict[str, Memory] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)  # open, by key
+    closed: list[Incident] = field(default_factory=list)  # of the last day
+    next_incident_id: int = 1
+    waiting: set[str] = field(default_factory=set)  # sites that wait for a parent's result
+    checks_by_site: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)  # checks that cannot be run here
+    troubled: set[str] = field(default_factory=set)  # sites with anything that is not ok
+    tick_at: float | None = None
+    stale_at: float = 0.0
+    watched_since_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.checks_by_site = _by_site(self.inventory)
+
+
+@dataclass
+class _Draft:
+    """The effects of one step while they are gathered."""
+
+    at: float
+    wall: float
+    transitions: list[Transition] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    pages: list[Page] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def effects(self) -> Effects:
+        return Effects(
+            transitions=tuple(self.transitions),
+            incidents=tuple(self.incidents.values()),
+            pages=tuple(self.pages),
+            requests=tuple(self.requests),
+        )
+
+
+def step(world: World, event: Event) -> Effects:
+    """Takes in one event and says what follows."""
+    draft = _Draft(event.at, event.wall)
+    match event:
+        case Result():
+            _take_result(world, draft, event)
+        case Tick():
+            _take_tick(world, draft, event)
+        case Hint():
+            if event.check in world.inventory.checks:
+                draft.requests.append(Run(check=event.check, not_before=event.at, reason="hint"))
+        case Human():
+            if event.action == "check_now" and event.check in world.inventory.checks:
+                draft.requests.append(Run(check=event.check, not_before=event.at, reason="human"))
+        case Reloaded():
+            _take_reload(world, draft, event)
+    return draft.effects()
+
+
+def _take_result(world: World, draft: _Draft, result: Result) -> None:
+    check = world.inventory.checks.get(result.check)
+    if check is None or result.generation != world.generation:
+        return
+    ended_at = result.at + result.duration_seconds
+    draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
+    before = world.memories.get(check.id, Memory())
+    memory, transitions = state.observe(check, before, result)
+    world.memories[check.id] = memory
+    draft.transitions += transitions
+    if memory.answers.candidate is not None:
+        draft.requests.append(Run(check=check.id, not_before=ended_at + check.retry_seconds, reason="soft"))
+    if transitions or check.site in world.troubled:
+        _look_at_site(world, draft, check.site)
+    if any(transition.new is Belief.CRIT and not transition.hard for transition in transitions):
+        asked = [parent for group in check.parents for parent in group]
+        draft.requests += [Run(check=parent, not_before=ended_at, reason="parent") for parent in asked]
+    if result.outcome is Outcome.ERROR or check.id in world.broken:
+        _look_at_own_trouble(world, draft, check.id, memory)
+
+
+def _take_tick(world: World, draft: _Draft, tick: Tick) -> None:
+    suspended = world.tick_at is not None and tick.at - world.tick_at > SUSPENDED_SECONDS
+    if world.watched_since_at is None or suspended:
+        world.watched_since_at = tick.at
+    world.tick_at = tick.at
+    if tick.at - world.stale_at >= STALE_EVERY_SECONDS:
+        world.stale_at = tick.at
+        _forget_the_stale(world, draft, tick, world.watched_since_at)
+    for site in sorted(world.waiting):
+        _look_at_site(world, draft, site)
+    world.closed = [incident for incident in world.closed if (incident.closed or 0.0) > tick.wall - 86_400.0]
+
+
+def _forget_the_stale(world: World, draft: _Draft, tick: Tick, watched_since_at: float) -> None:
+    """A check nobody has heard of for three intervals is unknown: silence of ours is not health of theirs."""
+    for check in world.inventory.checks.values():
+        memory = world.memories.get(check.id)
+        if memory is None:
+            continue
+        limit = max(STALE_INTERVALS * check.interval_seconds, STALE_FLOOR_SECONDS) + check.timeout_seconds
+        if tick.at - max(memory.seen_at, watched_since_at) > limit:
+            world.memories[check.id], transitions = state.forget(check, memory, tick.at, tick.wall, "stale", "")
+            draft.transitions += transitions
+
+
+def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
+    """Unchanged checks keep belief and timers; incidents of what is gone close with the reason "removed"."""
+    old = world.inventory
+    world.inventory, world.generation = event.new, event.generation
+    world.checks_by_site = _by_site(event.new)
+    world.memories = {
+        check_id: memory
+        for check_id, memory in world.memories.items()
+        if check_id in event.new.checks
+        and check_id in old.checks
+        and event.new.checks[check_id].fingerprint == old.checks[check_id].fingerprint
+    }
+    world.waiting &= event.new.sites.keys()
+    world.broken &= world.memories.keys()
+    for incident in list(world.incidents.values()):
+        if incident.members and not any(_still_watched(event.new, member) for member in incident.members):
+            _close(world, draft, incident, "removed")
+    world.troubled = {site for site in (*world.troubled, *_sites_with_trouble(world)) if site in event.new.sites}
+    for site in sorted(world.troubled):
+        _look_at_site(world, draft, site)
+
+
+def _still_watched(inventory: Inventory, subject: Subject) -> bool:
+    check = inventory.checks.get(subject.check)
+    return check is not None and (not subject.rule or any(rule.name == subject.rule for rule in check.rules))
+
+
+def _look_at_site(world: World, draft: _Draft, site_id: str) -> None:
+    """Brings the incidents of one site in line with the beliefs about it."""
+    site = world.inventory.sites.get(site_id)
+    if site is None:
+        return
+    found = correlate.survey(world.inventory, site, world.checks_by_site.get(site_id, ()), world.memories, draft.at)
+    draft.requests += [Run(check=check, not_before=draft.at, reason="parent") for check in found.wanted]
+    (world.waiting.add if found.waiting else world.waiting.discard)(site_id)
+    for finding in found.findings:
+        _raise(world, draft, finding)
+    _close_the_recovered(world, draft, site_id, found)
+    if _is_troubled(world, site_id):
+        world.troubled.add(site_id)
+    else:
+        world.troubled.discard(site_id)
+
+
+def _raise(world: World, draft: _Draft, finding: Finding) -> None:
+    known = world.incidents.get(finding.key)
+    if known is None:
+        opened = Incident(
+            id=world.next_incident_id,
+            key=finding.key,
+            cause=finding.cause,
+            sites=(finding.site,),
+            severity=finding.severity,
+            audience=finding.audience,
+            opened=min((_since(world, member) for member in finding.members), default=draft.wall),
+            updated=draft.wall,
+            members=finding.members,
+            hidden=finding.hidden,
+            facts=finding.facts,
+        )
+        world.next_incident_id += 1
+        _page(world, draft, opened, "open")
+        return
+    worse = known.severity != "critical" and finding.severity == "critical"
+    if worse or (finding.members, finding.hidden) != (known.members, known.hidden):
+        severity = finding.severity if worse else known.severity
+        grown = replace(known, members=finding.members, hidden=finding.hidden, severity=severity, updated=draft.wall, facts=finding.facts)
+        if worse:
+            _page(world, draft, grown, "update")
+        else:
+            world.incidents[grown.key] = draft.incidents[grown.key] = grown
+
+
+def _page(world: World, draft: _Draft, incident: Incident, kind: str) -> None:
+    told = pagers_for(incident, world.pagers)
+    if told:
+        incident = replace(incident, sequence=incident.sequence + 1)
+    if incident.closed is None:
+        world.incidents[incident.key] = incident
+    draft.incidents[incident.key] = incident
+    draft.pages += [
+        Page(
+            incident=incident, kind="open" if kind == "open" else "update" if kind == "update" else "recover", wall=draft.wall, pager=pager
+        )
+        for pager in told
+    ]
+
+
+def _close_the_recovered(world: World, draft: _Draft, site_id: str, found: Findings) -> None:
+    """Only fresh good results close: every member must be believed ok; of a dark site, one line is enough."""
+    standing = {finding.key for finding in found.findings}
+    for incident in list(world.incidents.values()):
+        if incident.sites != (site_id,) or incident.key in standing or incident.cause.type == "netwatch":
+            continue
+        watched = [member for member in incident.members if _still_watched(world.inventory, member)]
+        good = [_belief(world, member) is Belief.OK for member in watched]
+        if not watched:
+            _close(world, draft, incident, "removed")
+        elif any(good) if incident.cause.type == "site" else all(good):
+            _close(world, draft, incident, "recovered")
+
+
+def _close(world: World, draft: _Draft, incident: Incident, reason: str) -> None:
+    del world.incidents[incident.key]
+    closed = replace(incident, closed=draft.wall, updated=draft.wall, close_reason="removed" if reason == "removed" else "recovered")
+    _page(world, draft, closed, "recover")
+    world.closed.append(draft.incidents[incident.key])
+
+
+def _look_at_own_trouble(world: World, draft: _Draft, check_id: str, memory: Memory) -> None:
+    """Checks that cannot be run for want of something here: one incident about netwatch itself, whatever their number."""
+    before = len(world.broken)
+    (world.broken.add if memory.errors >= state.ERROR_RUNS else world.broken.discard)(check_id)
+    if len(world.broken) == before:
+        return
+    known = world.incidents.get(OWN_TROUBLE_KEY)
+    broken = tuple(Subject(check) for check in sorted(world.broken))
+    if not broken:
+        if known is not None:
+            _close(world, draft, known, "recovered")
+        return
+    last = memory.last
+    facts = {"detail": last.detail if last else "", "code_word": last.code if last else "", "hidden": str(len(broken))}
+    finding = Finding(
+        key=OWN_TROUBLE_KEY,
+        cause=Cause("netwatch", "errors"),
+        site="",
+        severity="warning",
+        audience="page",
+        members=broken,
+        hidden=len(broken),
+        facts=facts,
+    )
+    _raise(world, draft, finding)
+
+
+def _belief(world: World, subject: Subject) -> Belief:
+    memory = world.memories.get(subject.check)
+    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    return known.belief if known else Belief.UNKNOWN
+
+
+def _since(world: World, subject: Subject) -> float:
+    return world.memories[subject.check].subjects[(subject.rule, subject.instance)].since
+
+
+def _is_troubled(world: World, site_id: str) -> bool:
+    """Whether anything here is not plainly ok: then each further result is worth a look."""
+    for check in world.checks_by_site.get(site_id, ()):
+        memory = world.memories.get(check.id)
+        if memory is None:
+            continue
+        for key, subject in memory.subjects.items():
+            if subject.belief in {Belief.WARN, Belief.CRIT} or (key == ANSWERS and subject.candidate is not None):
+                return True
+    return any(incident.sites == (site_id,) for incident in world.incidents.values())
+
+
+def _sites_with_trouble(world: World) -> set[str]:
+    return {site_id for site_id in world.inventory.sites if _is_troubled(world, site_id)}
+
+
+def _by_site(inventory: Inventory) -> dict[str, tuple[Check, ...]]:
+    grouped: dict[str, list[Check]] = {}
+    for check in inventory.checks.values():
+        grouped.setdefault(check.site, []).append(check)
+    return {site: tuple(checks) for site, checks in grouped.items()}
+
+
+def restore(world: World, memories: Mapping[str, Memory], incidents: tuple[Incident, ...], next_incident_id: int) -> None:
+    """Puts back what was believed before a restart. What is no longer watched closes at the next `Reloaded`."""
+    world.memories = {check: memory for check, memory in memories.items() if check in world.inventory.checks}
+    world.incidents = {incident.key: incident for incident in incidents if incident.closed is None}
+    world.closed = [incident for incident in incidents if incident.closed is not None]
+    world.next_incident_id = max([next_incident_id, *(incident.id + 1 for incident in incidents)])
+    world.broken = {check for check, memory in world.memories.items() if memory.errors >= state.ERROR_RUNS}
+    world.troubled = _sites_with_trouble(world)

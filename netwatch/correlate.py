@@ -1,0 +1,223 @@
+"""Which failures are one cause: the topmost thing of a site that failed by itself, and what it hides. Pure.
+
+A failed target waits for a fresh result of its parents. Behind a failed parent it is hidden, and never an incident of
+its own. When the parent is back, only a fresh bad result of its own makes it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from netwatch.memory import ANSWERS, Memory
+from netwatch.model import Audience, Belief, Cause, Check, Device, Inventory, Line, Outcome, Severity, Site, Subject
+
+__all__ = ["PARENT_WAIT_SECONDS", "Finding", "Findings", "Verdict", "hidden", "survey", "verdict"]
+
+PARENT_WAIT_SECONDS = 15.0
+_NEVER = Memory()
+
+
+class Verdict(Enum):
+    """What the parents of a failed check say of it."""
+
+    OWN = "own"  # the failure is its own
+    HIDDEN = "hidden"  # it cannot be reached: a parent has failed
+    WAIT = "wait"  # a parent has not been heard of since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One cause as it stands: what an incident would say."""
+
+    key: str
+    cause: Cause
+    site: str
+    severity: Severity
+    audience: Audience
+    members: tuple[Subject, ...]
+    hidden: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    findings: tuple[Finding, ...] = ()
+    wanted: tuple[str, ...] = ()  # checks whose fresh result somebody waits for
+    waiting: bool = False
+
+
+def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[Verdict, tuple[str, ...]]:
+    """What the parents say of a failed check, and which of them must be asked anew."""
+    memory = memories[check.id]
+    wanted: list[str] = []
+    waiting = False
+    for group in check.parents:
+        parents = {parent: memories.get(parent, _NEVER) for parent in group}
+        if all(_failed(parent) for parent in parents.values()):
+            return Verdict.HIDDEN, ()
+        if any(_spoke_well(parent, memory) for parent in parents.values()):
+            continue
+        if now - memory.answers.changed_at < PARENT_WAIT_SECONDS or any(_suspect(parent) for parent in parents.values()):
+            waiting = True
+            wanted += [parent_id for parent_id, parent in parents.items() if not _suspect(parent) and not _failed(parent)]
+    if any(memory.last_at < memories[parent].answers.changed_at for group in check.parents for parent in group if parent in memories):
+        # A parent came back since we last looked: only a fresh bad result of its own counts.
+        return Verdict.WAIT, (check.id, *wanted)
+    return (Verdict.WAIT if waiting else Verdict.OWN), tuple(wanted)
+
+
+def hidden(check: Check, memories: Mapping[str, Memory]) -> bool:
+    """Whether every check of one of its parent groups has failed, or is itself hidden."""
+    return any(group and all(_failed(memories.get(parent, _NEVER)) for parent in group) for group in check.parents)
+
+
+def survey(inventory: Inventory, site: Site, checks: tuple[Check, ...], memories: Mapping[str, Memory], now: float) -> Findings:
+    """Every cause at one site, from the beliefs about its checks."""
+    findings: list[Finding] = []
+    wanted: list[str] = []
+    hidden_targets = 0
+    waiting = False
+    for check in checks:
+        memory = memories.get(check.id, _NEVER)
+        if _failed(memory):
+            said, ask = verdict(check, memories, now)
+            said, ask = _with_sibling_lines(inventory, site, check, memories, said, ask, now)
+            wanted += ask
+            waiting = waiting or said is Verdict.WAIT
+            is_primary = inventory.primary_check(site.id, check.target) == check.id
+            hidden_targets += said is Verdict.HIDDEN and is_primary
+            if said is Verdict.OWN and check.audience != "none":
+                findings.append(_answer_finding(inventory, site, check, memories, is_primary=is_primary))
+        findings += _rule_findings(site, check, memory)
+    merged = _merge(findings)
+    return Findings(tuple(_with_hidden(finding, hidden_targets) for finding in merged), tuple(dict.fromkeys(wanted)), waiting)
+
+
+def _with_sibling_lines(
+    inventory: Inventory, site: Site, check: Check, memories: Mapping[str, Memory], said: Verdict, ask: tuple[str, ...], now: float
+) -> tuple[Verdict, tuple[str, ...]]:
+    """A failed line waits for its sibling lines: when all are failing it is the site that is dark, and one page."""
+    if said is not Verdict.OWN or check.target not in site.lines or len(site.lines) == 1:
+        return said, ask
+    mine = memories[check.id]
+    siblings = [memories.get(other, _NEVER) for other in _line_checks(inventory, site) if other != check.id]
+    if now - mine.answers.changed_at >= PARENT_WAIT_SECONDS or all(_failed(s) or _spoke_well(s, mine) for s in siblings):
+        return said, ask
+    stale = [o for o in _line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
+    return Verdict.WAIT, (*ask, *stale)
+
+
+def _answer_finding(inventory: Inventory, site: Site, check: Check, memories: Mapping[str, Memory], *, is_primary: bool) -> Finding:
+    """A check that does not answer, named by what it is: the whole site, one of its lines, a device, or one check."""
+    members: tuple[Subject, ...] = (Subject(check.id),)
+    if not is_primary:
+        key, cause = f"netwatch/{check.id}", Cause("check", check.id)
+    elif check.target in site.lines:
+        lines = _line_checks(inventory, site)
+        if all(_failed(memories.get(line, _NEVER)) for line in lines):
+            key, cause = f"netwatch/{site.id}", Cause("site", site.id)
+            members = tuple(Subject(line) for line in lines)
+        else:
+            key, cause = f"netwatch/{site.id}/{check.target}", Cause("line", f"{site.id}/{check.target}")
+    else:
+        key, cause = f"netwatch/{site.id}/{check.target}", Cause("device", f"{site.id}/{check.target}")
+    answers = memories[check.id].answers
+    facts = {**_place(site, check), "code_word": answers.code, "detail": answers.detail}
+    severity: Severity = "critical" if check.audience == "page" else "info"
+    return Finding(key=key, cause=cause, site=site.id, severity=severity, audience=check.audience, members=members, facts=facts)
+
+
+def _rule_findings(site: Site, check: Check, memory: Memory) -> Iterator[Finding]:
+    """A threshold crossed: one cause for all instances of a rule."""
+    for rule in check.rules:
+        bad = {
+            key: subject
+            for key, subject in memory.subjects.items()
+            if key[0] == rule.name and subject.hard and subject.belief in {Belief.WARN, Belief.CRIT}
+        }
+        if not bad or rule.audience == "none":
+            continue
+        name = f"{check.site}/{check.target}/{rule.name}"
+        worst_key, worst = max(bad.items(), key=lambda item: (item[1].belief is Belief.CRIT, item[0]))
+        threshold = rule.crit if worst.belief is Belief.CRIT else rule.warn
+        facts = {
+            **_place(site, check),
+            "metric": rule.metric,
+            "rule": rule.name,
+            "instance": worst_key[1],
+            "value": "" if worst.value is None else f"{worst.value:g}",
+            "threshold": "" if threshold is None else f"{threshold:g}",
+        }
+        yield Finding(
+            key=f"netwatch/{name}",
+            cause=Cause("check", name),
+            site=site.id,
+            severity=_severity(rule.audience, worst.belief),
+            audience=rule.audience,
+            members=tuple(Subject(check.id, *key) for key in sorted(bad)),
+            facts=facts,
+        )
+
+
+def _severity(audience: Audience, belief: Belief) -> Severity:
+    if audience != "page":
+        return "info"
+    return "critical" if belief is Belief.CRIT else "warning"
+
+
+def _merge(findings: list[Finding]) -> list[Finding]:
+    """Two lines of a dark site are one finding."""
+    return list({finding.key: finding for finding in findings}.values())
+
+
+def _with_hidden(finding: Finding, hidden_targets: int) -> Finding:
+    if finding.cause.type == "check" or not hidden_targets:
+        return finding
+    return replace(finding, hidden=hidden_targets, facts={**finding.facts, "hidden": str(hidden_targets)})
+
+
+def _place(site: Site, check: Check) -> dict[str, str]:
+    """The words about a place that a page needs, for as long as the incident lives."""
+    facts = {
+        "site_name": site.name,
+        "site_full_name": site.full_name,
+        "code": site.code,
+        "office": site.office,
+        "district": site.district,
+        "address": check.address,
+        "target": check.target,
+        "contact": site.contact.name if site.contact else "",
+        "phone": site.contact.phone if site.contact else "",
+    }
+    line: Line | None = site.lines.get(check.target) or next(iter(site.lines.values()), None)
+    if line is not None:
+        facts |= {"line_label": line.label, "carrier": line.carrier, "circuit": line.circuit, "hotline": line.hotline}
+    device: Device | None = site.devices.get(check.target)
+    if device is not None:
+        facts |= {"target_label": device.label or device.id, "target_role": device.role}
+    return {name: text for name, text in facts.items() if text}
+
+
+def _line_checks(inventory: Inventory, site: Site) -> tuple[str, ...]:
+    found = (inventory.primary_check(site.id, line) for line in site.lines)
+    return tuple(check for check in found if check is not None)
+
+
+def _failed(memory: Memory) -> bool:
+    answers = memory.subjects.get(ANSWERS)
+    return answers is not None and answers.hard and answers.belief is Belief.CRIT
+
+
+def _suspect(memory: Memory) -> bool:
+    """Failing, but not yet hard: it is being asked again already."""
+    answers = memory.subjects.get(ANSWERS)
+    return answers is not None and not answers.hard
+
+
+def _spoke_well(parent: Memory, child: Memory) -> bool:
+    """The parent answered after the child's failure began, and has not failed since."""
+    if parent.last is None or parent.last.outcome is not Outcome.OK or _failed(parent):
+        return False
+    return parent.good_at >= child.answers.since_at

@@ -1,0 +1,104 @@
+"""What is remembered of a check between two results, and its form in the history, so that beliefs outlive a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netwatch.model import Belief, Result
+
+__all__ = ["ANSWERS", "NOTHING", "Memory", "SubjectMemory", "dump", "load"]
+
+ANSWERS = ("", "")  # the subject "does it answer at all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectMemory:
+    """What is believed of one subject, and what recent results say instead while that is not yet settled."""
+
+    belief: Belief = Belief.UNKNOWN
+    hard: bool = True
+    settled: Belief = Belief.UNKNOWN  # the last hard belief: what is shown while soft
+    since: float = 0.0  # wall: the first result that spoke for this belief
+    since_at: float = 0.0  # the same, monotonic, like all *_at
+    changed_at: float = 0.0  # when belief or hard last changed
+    candidate: Belief | None = None
+    candidate_at: float = 0.0
+    candidate_wall: float = 0.0
+    candidate_runs: int = 0
+    value: float | None = None
+    code: str = ""
+    detail: str = ""
+    absent_runs: int = 0
+    window: tuple[tuple[float, float], ...] = ()  # (at, value); not stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """All that is remembered of one check."""
+
+    subjects: Mapping[tuple[str, str], SubjectMemory] = field(default_factory=dict)
+    errors: int = 0
+    last: Result | None = None
+    last_at: float = float("-inf")  # start of the last run that was not an ERROR
+    good_at: float = float("-inf")  # start of the last OK run
+    seen_at: float = float("-inf")  # start of the last run, whatever it gave
+
+    @property
+    def answers(self) -> SubjectMemory:
+        return self.subjects.get(ANSWERS, NOTHING)
+
+
+NOTHING = SubjectMemory()
+
+
+def dump(memory: Memory, at: float, wall: float) -> str:
+    """A memory as JSON; monotonic times become wall times, since the next process has another monotonic clock."""
+    offset = wall - at
+    subjects = [
+        {
+            "rule": rule,
+            "instance": instance,
+            "belief": subject.belief,
+            "hard": subject.hard,
+            "settled": subject.settled,
+            "since": subject.since,
+            "since_wall": subject.since_at + offset,
+            "changed_wall": subject.changed_at + offset,
+            "candidate": subject.candidate,
+            "candidate_started_wall": subject.candidate_at + offset,
+            "candidate_wall": subject.candidate_wall,
+            "candidate_runs": subject.candidate_runs,
+            "value": subject.value,
+            "code": subject.code,
+            "detail": subject.detail,
+        }
+        for (rule, instance), subject in memory.subjects.items()
+    ]
+    return json.dumps({"errors": memory.errors, "subjects": subjects}, ensure_ascii=False)
+
+
+def load(text: str, at: float, wall: float) -> Memory:
+    """The memory that `dump` wrote, on this process's monotonic clock. Raises ValueError or KeyError for anything else."""
+    offset = wall - at
+    document = json.loads(text)
+    subjects = {
+        (entry["rule"], entry["instance"]): SubjectMemory(
+            belief=Belief(entry["belief"]),
+            hard=bool(entry["hard"]),
+            settled=Belief(entry["settled"]),
+            since=float(entry["since"]),
+            since_at=entry["since_wall"] - offset,
+            changed_at=entry["changed_wall"] - offset,
+            candidate=Belief(entry["candidate"]) if entry["candidate"] else None,
+            candidate_at=entry["candidate_started_wall"] - offset,
+            candidate_wall=float(entry["candidate_wall"]),
+            candidate_runs=int(entry["candidate_runs"]),
+            value=entry["value"],
+            code=str(entry["code"]),
+            detail=str(entry["detail"]),
+        )
+        for entry in document["subjects"]
+    }
+    return Memory(subjects=subjects, errors=int(document["errors"]))
