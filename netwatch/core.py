@@ -6,6 +6,7 @@ nowhere else; there is no clock, no I/O and no chance in here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -36,11 +37,13 @@ from netwatch.route import pagers_for
 
 __all__ = ["World", "step"]
 
+RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_INTERVALS = 3.0
 STALE_FLOOR_SECONDS = 60.0
 STALE_EVERY_SECONDS = 30.0
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 OWN_TROUBLE_KEY = "netwatch/self/errors"
+REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
 
 
 @dataclass(kw_only=True)
@@ -116,7 +119,7 @@ def _take_result(world: World, draft: _Draft, result: Result) -> None:
     world.memories[check.id] = memory
     draft.transitions += transitions
     if memory.answers.candidate is not None:
-        draft.requests.append(Run(check=check.id, not_before=ended_at + check.retry_seconds, reason="soft"))
+        draft.requests.append(Run(check=check.id, not_before=_next_try(check, result), reason="soft"))
     if transitions or check.site in world.troubled:
         _look_at_site(world, draft, check.site)
     if any(transition.new is Belief.CRIT and not transition.hard for transition in transitions):
@@ -124,6 +127,12 @@ def _take_result(world: World, draft: _Draft, result: Result) -> None:
         draft.requests += [Run(check=parent, not_before=ended_at, reason="parent") for parent in asked]
     if result.outcome is Outcome.ERROR or check.id in world.broken:
         _look_at_own_trouble(world, draft, check.id, memory)
+
+
+def _next_try(check: Check, result: Result) -> float:
+    """On the check's own grid of `retry_seconds` from the failed run's start, so that tries stay one a second."""
+    tries = max(1, math.ceil(result.duration_seconds / check.retry_seconds - RETRY_TOLERANCE))
+    return result.at + tries * check.retry_seconds
 
 
 def _take_tick(world: World, draft: _Draft, tick: Tick) -> None:
@@ -153,6 +162,12 @@ def _forget_the_stale(world: World, draft: _Draft, tick: Tick, watched_since_at:
 
 def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
     """Unchanged checks keep belief and timers; incidents of what is gone close with the reason "removed"."""
+    refused = world.incidents.get(REFUSED_INVENTORY_KEY)
+    if event.new is None:
+        _raise(world, draft, _own_finding(REFUSED_INVENTORY_KEY, "inventory", {"detail": event.errors[0] if event.errors else ""}))
+        return
+    if refused is not None:
+        _close(world, draft, refused, "recovered")
     old = world.inventory
     world.inventory, world.generation = event.new, event.generation
     world.checks_by_site = _by_site(event.new)
@@ -166,7 +181,7 @@ def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
     world.waiting &= event.new.sites.keys()
     world.broken &= world.memories.keys()
     for incident in list(world.incidents.values()):
-        if incident.members and not any(_still_watched(event.new, member) for member in incident.members):
+        if incident.cause.type != "netwatch" and not any(_still_watched(event.new, member) for member in incident.members):
             _close(world, draft, incident, "removed")
     world.troubled = {site for site in (*world.troubled, *_sites_with_trouble(world)) if site in event.new.sites}
     for site in sorted(world.troubled):
@@ -202,7 +217,7 @@ def _raise(world: World, draft: _Draft, finding: Finding) -> None:
             id=world.next_incident_id,
             key=finding.key,
             cause=finding.cause,
-            sites=(finding.site,),
+            sites=(finding.site,) if finding.site else (),
             severity=finding.severity,
             audience=finding.audience,
             opened=min((_since(world, member) for member in finding.members), default=draft.wall),
@@ -274,17 +289,20 @@ def _look_at_own_trouble(world: World, draft: _Draft, check_id: str, memory: Mem
         return
     last = memory.last
     facts = {"detail": last.detail if last else "", "code_word": last.code if last else "", "hidden": str(len(broken))}
-    finding = Finding(
-        key=OWN_TROUBLE_KEY,
-        cause=Cause("netwatch", "errors"),
+    _raise(world, draft, _own_finding(OWN_TROUBLE_KEY, "errors", facts, broken))
+
+
+def _own_finding(key: str, name: str, facts: Mapping[str, str], members: tuple[Subject, ...] = ()) -> Finding:
+    return Finding(
+        key=key,
+        cause=Cause("netwatch", name),
         site="",
         severity="warning",
         audience="page",
-        members=broken,
-        hidden=len(broken),
+        members=members,
+        hidden=len(members),
         facts=facts,
     )
-    _raise(world, draft, finding)
 
 
 def _belief(world: World, subject: Subject) -> Belief:

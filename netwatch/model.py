@@ -282,10 +282,13 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
+    """The inventory was read again: `new` is in force from here on, or None when it was refused for `errors`."""
+
     at: float
     wall: float
-    new: Inventory
     generation: int
+    new: Inventory | None
+    errors: tuple[str, ...] = ()
 
 
 Event: TypeAlias = Result | Tick | Human | Hint | Reloaded

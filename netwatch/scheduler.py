@@ -1,0 +1,219 @@
+"""When each check runs: at a fixed rate, out of phase with the others, never overlapping itself.
+
+`Schedule` is the pure half (a heap and rules, time passed in); `Scheduler` drives it on the loop's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from netwatch.lease import Admission, Deny
+from netwatch.model import Cancel, Check, Request, Run, RunReason
+
+__all__ = ["Schedule", "Scheduler"]
+
+FIRST_RUN_SECONDS = 10.0
+APART_SECONDS = 1.0
+CROWDED_RETRY_SECONDS = 0.05
+TOKENS = 6.0
+TOKENS_PER_SECOND = 1.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    check: Check
+    due_at: float  # of the fixed rate
+    grid_at: float  # any point of the fixed rate
+    request: Run | None = None
+    running: bool = False
+    started_at: float = float("-inf")
+    ticket: int = 0  # the heap item that counts; older ones are void
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What one target may be asked for beyond its fixed rate."""
+
+    tokens: float = TOKENS
+    filled_at: float = 0.0
+
+    def wait_seconds(self, now: float) -> float:
+        """Takes a token and says how long to wait for it."""
+        self.tokens = min(TOKENS, self.tokens + (now - self.filled_at) * TOKENS_PER_SECOND)
+        self.filled_at = now
+        self.tokens -= 1.0
+        return max(0.0, -self.tokens / TOKENS_PER_SECOND)
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Which check is due. Every check first runs within min(interval, 10 s), then at its fixed rate; missed ticks are skipped."""
+
+    in_flight_limit: int = 4096
+    in_flight_limit_per_site: int = 64
+    lag_seconds: float = 0.0
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _heap: list[tuple[float, int, str]] = field(default_factory=list)
+    _tickets: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
+    _in_flight: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+
+    def update(self, checks: Iterable[Check], now: float) -> None:
+        """Takes a new set of checks; a check with the same fingerprint keeps its place in time."""
+        old, self._entries = self._entries, {}
+        for check in checks:
+            known = old.get(check.id)
+            if known is not None and known.check.fingerprint == check.fingerprint:
+                known.check = check
+                self._entries[check.id] = known
+                continue
+            phase = zlib.crc32(check.id.encode()) / 2**32
+            first = now + phase * min(check.interval_seconds, FIRST_RUN_SECONDS)
+            entry = _Entry(check, due_at=first, grid_at=now + phase * check.interval_seconds)
+            if known is not None and known.running:
+                entry.running, entry.started_at = True, known.started_at
+            self._entries[check.id] = entry
+            self._push(entry, first)
+        watched = {(entry.check.site, entry.check.target) for entry in self._entries.values()}
+        self._buckets = {target: bucket for target, bucket in self._buckets.items() if target in watched}
+
+    def request(self, request: Request, now: float) -> None:
+        """Brings a run forward, or takes that back. Of several, the earliest wins; runs stay a second apart."""
+        entry = self._entries.get(request.check)
+        if entry is None:
+            return
+        if isinstance(request, Cancel):
+            entry.request = None
+            self._place(entry)
+            return
+        if entry.request is not None and entry.request.not_before <= request.not_before:
+            return
+        bucket = self._buckets.setdefault((entry.check.site, entry.check.target), _Bucket(filled_at=now))
+        wait = bucket.wait_seconds(now) if entry.request is None else 0.0
+        not_before = max(request.not_before + wait, entry.started_at + APART_SECONDS)
+        entry.request = Run(check=request.check, not_before=not_before, reason=request.reason)
+        self._place(entry)
+
+    def due(self, now: float) -> list[tuple[Check, RunReason]]:
+        """The checks to start now; each counts as running until `done`."""
+        started: list[tuple[Check, RunReason]] = []
+        while self._heap and self._heap[0][0] <= now:
+            at, ticket, check_id = heapq.heappop(self._heap)
+            entry = self._entries.get(check_id)
+            if entry is None or entry.ticket != ticket or entry.running:
+                continue
+            site = entry.check.site
+            if self.in_flight >= self.in_flight_limit or self._in_flight.get(site, 0) >= self.in_flight_limit_per_site:
+                self._push(entry, now + CROWDED_RETRY_SECONDS)
+                continue
+            self.lag_seconds = now - at
+            started.append((entry.check, self._start(entry, now)))
+            self._in_flight[site] = self._in_flight.get(site, 0) + 1
+            self.in_flight += 1
+        return started
+
+    def done(self, check_id: str, site: str) -> None:
+        """The run has ended; what was asked for meanwhile is next."""
+        self.in_flight -= 1
+        self._in_flight[site] -= 1
+        entry = self._entries.get(check_id)
+        if entry is not None and entry.running:
+            entry.running = False
+            self._place(entry)
+
+    def postpone(self, check_id: str, site: str, until: float, now: float) -> None:
+        """A run that was not admitted is tried again later."""
+        self.done(check_id, site)
+        self.request(Run(check=check_id, not_before=until, reason="schedule"), now)
+
+    def next_at(self) -> float | None:
+        return self._heap[0][0] if self._heap else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _start(self, entry: _Entry, now: float) -> RunReason:
+        reason: RunReason = "schedule"
+        request, entry.request = entry.request, None
+        if entry.due_at <= now:
+            interval = entry.check.interval_seconds
+            ticks = math.ceil((now + interval / 2 - entry.grid_at) / interval)
+            entry.due_at = entry.grid_at + max(0, ticks) * interval
+        elif request is not None:
+            reason = request.reason
+        entry.running, entry.started_at = True, now
+        return reason
+
+    def _place(self, entry: _Entry) -> None:
+        """Puts an entry where it belongs now; while it runs, `done` will."""
+        if entry.running:
+            return
+        at = max(entry.due_at, entry.started_at + min(APART_SECONDS, entry.check.interval_seconds))
+        if entry.request is not None:
+            at = min(at, entry.request.not_before)
+        self._push(entry, at)
+
+    def _push(self, entry: _Entry, at: float) -> None:
+        entry.ticket = next(self._tickets)
+        heapq.heappush(self._heap, (at, entry.ticket, entry.check.id))
+
+
+class Scheduler:
+    """Starts what is due, on the running loop's clock, each run as a task of the group given."""
+
+    def __init__(
+        self, schedule: Schedule, handle: Callable[[Check, RunReason], Awaitable[None]], admit: Callable[[Check, float], Admission]
+    ) -> None:
+        self.schedule = schedule
+        self.progress_at = 0.0
+        self.runs = 0
+        self._handle = handle
+        self._admit = admit
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Runs until `stop`. Wakes at least once a second, so that `progress_at` tells of a hung loop."""
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            now = self.progress_at = loop.time()
+            for check, reason in self.schedule.due(now):
+                admission = self._admit(check, now)
+                if isinstance(admission, Deny):
+                    self.schedule.postpone(check.id, check.site, admission.retry_at, now)
+                else:
+                    self.runs += 1
+                    group.create_task(self._run(check, reason))
+            self._wake.clear()
+            next_at = self.schedule.next_at()
+            try:
+                async with asyncio.timeout_at(min(now + 1.0, next_at if next_at is not None else now + 1.0)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _run(self, check: Check, reason: RunReason) -> None:
+        try:
+            await self._handle(check, reason)
+        finally:
+            self.schedule.done(check.id, check.site)
+            self._wake.set()
+
+    def request(self, request: Request) -> None:
+        self.schedule.request(request, asyncio.get_running_loop().time())
+        self._wake.set()
+
+    def update(self, checks: Iterable[Check]) -> None:
+        self.schedule.update(checks, asyncio.get_running_loop().time())
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
