@@ -31,6 +31,7 @@ __all__ = [
     "Metric",
     "Outcome",
     "Page",
+    "PageText",
     "PagerSettings",
     "Reloaded",
     "Request",
@@ -371,6 +372,16 @@ class Page:
     @property
     def id(self) -> str:
         return f"{self.incident.key}#{self.incident.id}.{self.incident.sequence}@{self.pager}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageText:
+    """A page in words. `title` is at most 60 characters; `sms` is folded to ASCII, one segment."""
+
+    title: str
+    body: str
+    sms: str
+    url: str = ""  # where to read on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

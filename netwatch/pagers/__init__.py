@@ -9,25 +9,32 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import urllib.parse
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import aiohttp
+import pydantic
 
-from netwatch.model import Incident, Page
+from netwatch.model import Incident, Page, PagerSettings, PageText, Secret
 
-__all__ = ["Busy", "EventPager", "PageText", "Pager", "Receipt", "Refused", "StatePager", "UnknownPager", "get", "names"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageText:
-    """A page in words. `title` is at most 60 characters; `sms` is folded to ASCII, one segment."""
-
-    title: str
-    body: str
-    sms: str
+__all__ = [
+    "Busy",
+    "EventPager",
+    "PageText",
+    "Pager",
+    "PagerMisconfigured",
+    "Receipt",
+    "Refused",
+    "StatePager",
+    "UnknownPager",
+    "Url",
+    "build",
+    "get",
+    "names",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,10 @@ class Receipt:
 
 
 class Refused(Exception):
-    """For good: sending the same again cannot help. The row ends and the fall-back pager takes over."""
+    """For good: sending the same again cannot help. The row ends and the fall-back pager takes over.
+
+    The message is stored and logged, as that of Busy is: no URL and no secret in it.
+    """
 
 
 class Busy(Exception):
@@ -61,6 +71,10 @@ class Pager(ABC):  # noqa: B024  # the two kinds have nothing in common but this
 
 @dataclass(kw_only=True, eq=False)
 class EventPager(Pager):
+    """`fallback` names the event pager that takes over what this one refuses for good."""
+
+    fallback: str = ""
+
     @abstractmethod
     async def send(self, page: Page, text: PageText, thread: Receipt | None, http: aiohttp.ClientSession) -> Receipt:
         """Delivers one page. Raises Refused or Busy."""
@@ -78,9 +92,39 @@ class StatePager(Pager):
     ) -> None:
         """Tells the whole truth: what is open, and what closed in the last 15 minutes. Raises Busy."""
 
+    def destinations(self) -> tuple[StatePager, ...]:
+        """One pager for each receiver: the caller syncs each by itself, so that a dead one cannot delay the others."""
+        return (self,)
+
 
 class UnknownPager(LookupError):
     """No pager of that name."""
+
+
+class PagerMisconfigured(ValueError):
+    """An option of a pager that cannot be. `key` is where; neither part ever repeats the value: it may be a secret."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        self.message = message
+        super().__init__(f"{key}: {message}" if key else message)
+
+
+def _checked_url(value: object) -> Secret:
+    written = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(written, str) or not written.isprintable() or " " in written:
+        raise ValueError("must be an address such as https://alerts.example.vn/hook")
+    try:
+        parts = urllib.parse.urlsplit(written)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a valid address") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ValueError("must begin with http:// or https:// and name a host")
+    return Secret(written)
+
+
+Url: TypeAlias = Annotated[Secret, pydantic.BeforeValidator(_checked_url)]  # a Secret: a path or a user part may hold a token
 
 
 def names() -> tuple[str, ...]:
@@ -101,3 +145,19 @@ def get(kind: str) -> type[Pager]:
     if len(found) != 1 or not dataclasses.is_dataclass(found[0]):
         raise TypeError(f"{module.__name__} must define exactly one Pager, as a dataclass; found {len(found)}")
     return found[0]
+
+
+def build(settings: PagerSettings) -> Pager:
+    """The pager that one entry of `pagers:` describes. Raises PagerMisconfigured for the first thing wrong with it."""
+    try:
+        kind = get(settings.kind)
+    except UnknownPager as unknown:
+        raise PagerMisconfigured("pager", str(unknown)) from None
+    try:
+        # strict=False: strictly, pydantic takes only an instance of a dataclass, never a mapping.
+        pager: Pager = pydantic.TypeAdapter(kind).validate_python(dict(settings.options), strict=False)
+    except pydantic.ValidationError as errors:
+        first = errors.errors(include_input=False, include_url=False, include_context=False)[0]
+        # `from None`: the original error repeats what was given.
+        raise PagerMisconfigured(".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")) from None
+    return pager
