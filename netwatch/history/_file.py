@@ -1,0 +1,183 @@
+"""The file itself, for the command line: beside a running daemon or without one; read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netwatch.history._codec import Malformed, incident_from, page_from
+from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, corrupt, newer, reading, unwritable
+from netwatch.model import Belief
+
+__all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
+
+TABLES = ("series", "sample", "memory", "transition", "incident", "outbox", "thread")
+FINDINGS_SHOWN = 100
+
+
+class NoDatabase(Exception):
+    """There is no file of that name."""
+
+
+class BackupRefused(Exception):
+    """The target exists already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """Times are wall seconds; None where there is nothing yet."""
+
+    path: Path
+    file_bytes: int
+    log_bytes: int
+    schema: int
+    rows: Mapping[str, int]
+    oldest_sample: float | None
+    newest_sample: float | None
+    oldest_transition: float | None
+    newest_transition: float | None
+    open_incidents: int
+    pending_pages: int
+    last_wall: float | None
+    sqlite_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`rule` is a stable word: integrity, document, numbers, series."""
+
+    rule: str
+    detail: str
+
+
+def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Whether this SQLite may lose a commit when one connection checkpoints while another writes (sqlite.org/wal.html,
+    "the WAL-reset bug"). netwatch writes and checkpoints on one connection and is safe; other tools on the file are not.
+    """
+    if version < (3, 7, 0) or version >= (3, 51, 3):
+        return False
+    return not ((3, 44, 6) <= version < (3, 45) or (3, 50, 7) <= version < (3, 51))
+
+
+def describe(path: Path) -> Info:
+    """Raises NoDatabase, HistoryRefused."""
+    with _open(path) as connection:
+        one = _asking(connection)
+        # By series, as the key is (series, at_ms): a few thousand look-ups instead of a walk through every sample.
+        oldest = one("SELECT min((SELECT min(at_ms) FROM sample WHERE series = series.id)) FROM series")
+        newest = one("SELECT max((SELECT max(at_ms) FROM sample WHERE series = series.id)) FROM series")
+        log = path.with_name(path.name + "-wal")
+        return Info(
+            path=path,
+            file_bytes=path.stat().st_size,
+            log_bytes=log.stat().st_size if log.exists() else 0,
+            schema=one("PRAGMA user_version"),
+            rows={table: one(f"SELECT count(*) FROM {table}") for table in TABLES},  # noqa: S608  # names from this file
+            oldest_sample=None if oldest is None else oldest / 1000,
+            newest_sample=None if newest is None else newest / 1000,
+            oldest_transition=one("SELECT min(wall) FROM transition"),
+            newest_transition=one("SELECT max(wall) FROM transition"),
+            open_incidents=one("SELECT count(*) FROM incident WHERE closed IS NULL"),
+            pending_pages=one("SELECT count(*) FROM outbox WHERE ended IS NULL"),
+            last_wall=one("SELECT max(value) FROM meta WHERE key = 'last_wall'"),
+            sqlite_version=sqlite3.sqlite_version,
+        )
+
+
+def findings(path: Path) -> list[Finding]:
+    """SQLite's integrity check, then our own rules; empty when all is well. Raises NoDatabase, HistoryRefused."""
+    with _open(path) as connection:
+        problems = [problem for (problem,) in connection.execute(f"PRAGMA integrity_check({FINDINGS_SHOWN})") if problem != "ok"]
+        if problems:
+            return [Finding("integrity", problem) for problem in problems]
+        return list(_broken_rules(connection))[:FINDINGS_SHOWN]
+
+
+def backup(path: Path, to: Path) -> None:
+    """A copy of one moment as a single file, on the disk when this returns; never written over something.
+
+    Raises NoDatabase, HistoryRefused, BackupRefused, OSError.
+    """
+    if to.exists():
+        raise BackupRefused(str(to))
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}")
+    try:
+        os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with _open(path) as source, contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
+            source.backup(copy)  # in one step: the daemon's writing cannot make it begin again
+            copy.execute("PRAGMA journal_mode=DELETE")
+            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise corrupt(path, str(problem))
+        _sync(unfinished)
+        try:
+            os.link(unfinished, to)  # unlike a rename, it fails if the name has been taken meanwhile
+        except FileExistsError as error:
+            raise BackupRefused(str(to)) from error
+        _sync(to.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    """One moment of the file for as long as it is open."""
+    try:
+        if not path.is_file():
+            raise NoDatabase(str(path))
+        with reading(path) as connection:
+            connection.execute("BEGIN")
+            one = _asking(connection)
+            if one("PRAGMA application_id") != APPLICATION_ID:
+                raise corrupt(path, "not a netwatch database")
+            if one("PRAGMA user_version") > len(MIGRATIONS):
+                raise newer(path, one("PRAGMA user_version"))
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise unwritable(path, str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise corrupt(path, str(error)) from error
+    except PermissionError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def _asking(connection: sqlite3.Connection) -> Callable[[str], Any]:
+    return lambda sql: connection.execute(sql).fetchone()[0]
+
+
+def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for number, closed, document in connection.execute("SELECT id, closed, document FROM incident"):
+        try:
+            incident = incident_from(document)
+        except Malformed as error:
+            yield Finding("document", f"incident {number}: {error}")
+            continue
+        if (incident.id, incident.closed) != (number, closed):
+            yield Finding("numbers", f"incident {number}")
+    for number, incident_number, document in connection.execute("SELECT id, incident, document FROM outbox"):
+        try:
+            page = page_from(document)
+        except Malformed as error:
+            yield Finding("document", f"outbox {number}: {error}")
+            continue
+        if page.incident.id != incident_number:
+            yield Finding("numbers", f"outbox {number}")
+    beliefs = {belief.value for belief in Belief}
+    for number, old, new in connection.execute("SELECT id, old, new FROM transition"):
+        if not {old, new} <= beliefs:
+            yield Finding("document", f"transition {number}: {old} {new}")
+    for (series,) in connection.execute("SELECT DISTINCT series FROM sample WHERE series NOT IN (SELECT id FROM series)"):
+        yield Finding("series", f"{series}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,174 @@
+"""Questions to the file, on a read-only connection of their own; they never hold up the writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from netwatch.history._codec import Malformed, incident_from, page_from, unpack
+from netwatch.history._samples import SeriesName
+from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, open_uri
+from netwatch.model import Belief, Incident, Page, Subject, Transition
+
+__all__ = ["CLOSED_KEPT_SECONDS", "Counters", "OutboxRow", "Reader", "Stored"]
+
+CLOSED_KEPT_SECONDS = 86_400.0
+RECENT = "closed IS NULL OR closed >= ?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """A page that no pager has taken or refused yet. `id` is None while the disk refuses: it lives in memory only."""
+
+    id: int | None
+    page: Page
+    attempts: int = 0
+    next_attempt_wall: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a start goes on from. `last_wall` is when netwatch was last known to be alive."""
+
+    memories: Mapping[str, str]
+    incidents: tuple[Incident, ...]  # open ones, and those closed in the 24 h before last_wall
+    outbox: tuple[OutboxRow, ...]  # in the order they were committed
+    threads: Mapping[tuple[int, str], str]  # (incident id, pager) to thread
+    next_incident_id: int
+    last_wall: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """Where numbering goes on."""
+
+    transition: int
+    outbox: int
+    series: Mapping[SeriesName, int]
+
+
+class Reader:
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path) -> Reader:
+        """Raises sqlite3.Error."""
+        connection = await aiosqlite.connect(open_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
+        try:
+            await connection.execute("PRAGMA query_only=1")
+            await connection.execute("PRAGMA trusted_schema=OFF")
+        except sqlite3.Error:
+            await connection.close()
+            raise
+        return cls(path, connection)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def counters(self) -> Counters:
+        ((transition, outbox),) = await self._rows(
+            "SELECT (SELECT coalesce(max(id), 0) FROM transition), (SELECT coalesce(max(id), 0) FROM outbox)"
+        )
+        series = await self._rows("SELECT check_id, metric, instance, id FROM series")
+        return Counters(
+            transition=transition,
+            outbox=outbox,
+            series={(check_id, metric, instance): number for check_id, metric, instance, number in series},
+        )
+
+    async def stored(self) -> Stored:
+        """Raises HistoryFailed, also for a document this program cannot read."""
+        alive = await self._rows("SELECT value FROM meta WHERE key = 'last_wall'")
+        last_wall = float(alive[0][0]) if alive else None
+        since = (last_wall or 0.0) - CLOSED_KEPT_SECONDS
+        ((newest,),) = await self._rows(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(incident), 0) FROM outbox))"
+        )
+        pending = await self._rows("SELECT id, document, attempts, next_attempt, error FROM outbox WHERE ended IS NULL ORDER BY id")
+        threads = await self._rows(
+            f"SELECT incident, pager, thread FROM thread WHERE incident IN (SELECT id FROM incident WHERE {RECENT})"  # noqa: S608  # a constant
+            " OR incident IN (SELECT incident FROM outbox WHERE ended IS NULL)",
+            since,
+        )
+        incidents = await self._rows(f"SELECT document FROM incident WHERE {RECENT} ORDER BY id", since)  # noqa: S608  # a constant
+        try:
+            return Stored(
+                memories=dict(await self._rows("SELECT check_id, document FROM memory")),
+                incidents=tuple(incident_from(document) for (document,) in incidents),
+                outbox=tuple(
+                    OutboxRow(id=number, page=page_from(document), attempts=attempts, next_attempt_wall=next_attempt, error=error)
+                    for number, document, attempts, next_attempt, error in pending
+                ),
+                threads={(incident, pager): thread for incident, pager, thread in threads},
+                next_incident_id=newest + 1,
+                last_wall=last_wall,
+            )
+        except Malformed as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
+
+    async def transitions(self, *, site: str | None, check: str | None, since_wall: float, limit: int) -> list[Transition]:
+        wanted, values = _where(("site", site), ("check_id", check))
+        rows = await self._rows(
+            "SELECT check_id, rule, instance, old, new, hard, wall, since, code, detail FROM transition"  # noqa: S608  # column names from this file
+            f" WHERE wall >= ?{wanted} ORDER BY wall DESC, id DESC LIMIT ?",
+            since_wall,
+            *values,
+            limit,
+        )
+        return [
+            Transition(
+                subject=Subject(check_id, rule, instance),
+                old=Belief(old),
+                new=Belief(new),
+                hard=bool(hard),
+                wall=wall,
+                since=since,
+                code=code,
+                detail=detail,
+            )
+            for check_id, rule, instance, old, new, hard, wall, since, code, detail in rows
+        ]
+
+    async def incidents(self, *, since_wall: float, site: str | None, limit: int) -> list[Incident]:
+        """Those that were open at `since_wall` or later."""
+        of_site = "" if site is None else " AND id IN (SELECT incident FROM incident_site WHERE site = ?)"
+        rows = await self._rows(
+            f"SELECT document FROM incident WHERE ({RECENT}){of_site} ORDER BY opened DESC, id DESC LIMIT ?",  # noqa: S608  # constants
+            since_wall,
+            *(() if site is None else (site,)),
+            limit,
+        )
+        try:
+            return [incident_from(document) for (document,) in rows]
+        except Malformed as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
+
+    async def samples(self, name: SeriesName, since_wall: float, until_wall: float) -> list[tuple[float, tuple[float, ...]]]:
+        rows = await self._rows(
+            "SELECT at_ms, value FROM sample WHERE series = (SELECT id FROM series WHERE check_id = ? AND metric = ? AND instance = ?)"
+            " AND at_ms >= ? AND at_ms <= ? ORDER BY at_ms",
+            *name,
+            round(since_wall * 1000),
+            round(until_wall * 1000),
+        )
+        return [(at_ms / 1000, unpack(value)) for at_ms, value in rows]
+
+    async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
+        """One call to the connection's thread, which leaves no cursor open. Raises HistoryFailed."""
+        try:
+            return list(await self._connection.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
+
+
+def _where(*wanted: tuple[str, str | None]) -> tuple[str, list[str]]:
+    given = [(column, value) for column, value in wanted if value is not None]
+    return "".join(f" AND {column} = ?" for column, _ in given), [value for _, value in given]

@@ -1,0 +1,191 @@
+"""The tables, how a file gets them, and what refuses to start."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+__all__ = [
+    "APPLICATION_ID",
+    "DATABASE_NAME",
+    "MIGRATIONS",
+    "HistoryFailed",
+    "HistoryRefused",
+    "corrupt",
+    "lock_directory",
+    "migrate",
+    "newer",
+    "open_uri",
+    "prepare",
+    "reading",
+    "unwritable",
+]
+
+DATABASE_NAME = "netwatch.db"
+LOCK_NAME = "lock"
+APPLICATION_ID = 0x4E574831  # "NWH1": tells our file from any other SQLite file
+BUSY_MILLISECONDS = 3_000
+
+# One script a schema version, never altered once released; each runs in one transaction with its version number.
+# `sample.value` is a number, float32s for a train, NULL for NaN; REAL affinity keeps 1.0 as one byte. Metric '' is
+# how runs ended (_samples.py). `thread` is not in `outbox`: it belongs to the incident and outlives the row.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE series (id INTEGER PRIMARY KEY, check_id TEXT NOT NULL, metric TEXT NOT NULL, instance TEXT NOT NULL);
+    CREATE UNIQUE INDEX series_name ON series (check_id, metric, instance);
+    CREATE TABLE sample (
+        series INTEGER NOT NULL, at_ms INTEGER NOT NULL, value REAL, PRIMARY KEY (series, at_ms)
+    ) WITHOUT ROWID;
+    CREATE TABLE memory (check_id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE transition (
+        id INTEGER PRIMARY KEY, site TEXT NOT NULL, check_id TEXT NOT NULL, rule TEXT NOT NULL, instance TEXT NOT NULL,
+        old TEXT NOT NULL, new TEXT NOT NULL, hard INTEGER NOT NULL, wall REAL NOT NULL, since REAL NOT NULL,
+        code TEXT NOT NULL, detail TEXT NOT NULL
+    );
+    CREATE INDEX transition_wall ON transition (wall);
+    CREATE INDEX transition_site ON transition (site, wall);
+    CREATE INDEX transition_check ON transition (check_id, wall);
+    CREATE TABLE incident (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL, opened REAL NOT NULL, closed REAL, document TEXT NOT NULL
+    );
+    CREATE INDEX incident_closed ON incident (closed);
+    CREATE TABLE incident_site (site TEXT NOT NULL, incident INTEGER NOT NULL, PRIMARY KEY (site, incident)) WITHOUT ROWID;
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY, incident INTEGER NOT NULL, pager TEXT NOT NULL, document TEXT NOT NULL, created REAL NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0, next_attempt REAL NOT NULL, error TEXT NOT NULL DEFAULT '',
+        ended REAL, ending TEXT CHECK (ending IN ('sent', 'refused')), CHECK ((ended IS NULL) = (ending IS NULL))
+    );
+    CREATE INDEX outbox_pending ON outbox (id) WHERE ended IS NULL;
+    CREATE TABLE thread (
+        incident INTEGER NOT NULL, pager TEXT NOT NULL, thread TEXT NOT NULL, PRIMARY KEY (incident, pager)
+    ) WITHOUT ROWID
+    """,
+)
+
+
+class HistoryRefused(Exception):
+    """History cannot be opened. The message says what to do."""
+
+    def __init__(self, code: Literal["locked", "corrupt", "newer", "unwritable"], message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class HistoryFailed(Exception):
+    """The disk did not take it, or could not be read: full, an I/O error, locked. Nothing was half-written."""
+
+
+def open_uri(path: Path, mode: Literal["ro", "rw", "rwc"]) -> str:
+    """SQLite's file name with a mode. `ro` never checkpoints, even as the last one to close."""
+    return f"{path.resolve().as_uri()}?mode={mode}"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A read-only connection of the caller's thread; works beside a running daemon. Raises sqlite3.Error."""
+    with contextlib.closing(
+        sqlite3.connect(open_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
+    ) as found:
+        found.execute("PRAGMA query_only=1")
+        found.execute("PRAGMA trusted_schema=OFF")
+        yield found
+
+
+def lock_directory(directory: Path) -> int:
+    """Makes the directory and takes it for this process; close the descriptor to give it back. Raises HistoryRefused."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise unwritable(directory, error.strerror or str(error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise HistoryRefused(
+            "locked", f"{directory}: another netwatch (process {owner}) keeps its history here; stop it, or use another directory"
+        ) from error
+    with contextlib.suppress(OSError):  # the number only helps people; a full disk must not stop the watching
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def prepare(path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Makes the file or brings it up to date, and checks it. The directory's lock must be held. Raises HistoryRefused."""
+    try:
+        # Not through SQLite, which would give the file the umask's mode. No connection is open yet: closing any
+        # descriptor of the file would drop this process's POSIX locks on it (sqlite.org/howtocorrupt.html §2.2).
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.closing(
+            sqlite3.connect(open_uri(path, "rw"), uri=True, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
+        ) as connection:
+            _refuse_foreign(connection, path, len(migrations))
+            connection.execute("PRAGMA trusted_schema=OFF")
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts only before the first page is written
+            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+                raise HistoryRefused("unwritable", f"{path}: this file system has no shared memory for SQLite's WAL; use a local disk")
+            problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise corrupt(path, str(problem))
+            connection.execute("PRAGMA synchronous=FULL")
+            migrate(connection, migrations)
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+    except sqlite3.OperationalError as error:
+        raise unwritable(path, str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise corrupt(path, str(error)) from error
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Runs the steps the file has not seen, each in one transaction; killed at any point, the next start goes on from there."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, script in enumerate(migrations[version:], version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in script.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={number}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if application != APPLICATION_ID and not (empty and application == 0 and version == 0):
+        raise corrupt(path, "not a netwatch database")
+    if version > newest:
+        raise newer(path, version)
+
+
+def newer(path: Path, version: int) -> HistoryRefused:
+    return HistoryRefused(
+        "newer",
+        f"{path}: schema {version} was written by a newer netwatch, this one knows {len(MIGRATIONS)};"
+        " install that version again, or start with another directory",
+    )
+
+
+def corrupt(path: Path, detail: str) -> HistoryRefused:
+    return HistoryRefused(
+        "corrupt",
+        f"{path}: damaged ({detail}); `netwatch db check` shows more."
+        f" Move {path.name}, {path.name}-wal and {path.name}-shm aside together and start again, or put a backup in their place",
+    )
+
+
+def unwritable(path: Path, detail: str) -> HistoryRefused:
+    return HistoryRefused("unwritable", f"{path}: {detail}; check the owner, the permissions and the free space")
