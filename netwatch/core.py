@@ -220,7 +220,7 @@ def _raise(world: World, draft: _Draft, finding: Finding) -> None:
             sites=(finding.site,) if finding.site else (),
             severity=finding.severity,
             audience=finding.audience,
-            opened=min((_since(world, member) for member in finding.members), default=draft.wall),
+            opened=min([draft.wall, *(_since(world, member) for member in finding.members)]),
             updated=draft.wall,
             members=finding.members,
             hidden=finding.hidden,
@@ -312,7 +312,8 @@ def _belief(world: World, subject: Subject) -> Belief:
 
 
 def _since(world: World, subject: Subject) -> float:
-    return world.memories[subject.check].subjects[(subject.rule, subject.instance)].since
+    known = world.memories[subject.check].subjects.get((subject.rule, subject.instance))
+    return known.since if known else float("inf")
 
 
 def _is_troubled(world: World, site_id: str) -> bool:

@@ -52,7 +52,7 @@ def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[V
     """What the parents say of a failed check, and which of them must be asked anew."""
     memory = memories[check.id]
     wanted: list[str] = []
-    waiting = False
+    waiting = memory.last is None or memory.last.outcome is not Outcome.FAILED  # recovering, or just restored
     for group in check.parents:
         parents = {parent: memories.get(parent, _NEVER) for parent in group}
         if all(_failed(parent) for parent in parents.values()):

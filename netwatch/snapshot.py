@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from netwatch.model import Belief, Incident, Line, Outcome, Sample, Site, State, Subject
+from netwatch import correlate
+from netwatch.core import World
+from netwatch.memory import ANSWERS, Memory, SubjectMemory
+from netwatch.model import Belief, Check, Device, Incident, Line, Outcome, Sample, Site, State, Subject
+from netwatch.state import shown
 
-__all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView"]
+__all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +122,156 @@ class Snapshot:
             if view.site.kind == "commune":
                 counted[view.state] += 1
         return counted
+
+
+_NOTHING = Memory()
+_SEVERITY = {
+    State.OK: 0,
+    State.MAINTENANCE: 1,
+    State.UNREACHABLE: 2,
+    State.UNKNOWN: 3,
+    State.WARN: 4,
+    State.CRIT: 5,
+}
+
+
+def worst(states: Iterable[State]) -> State:
+    """The state to show for several; unknown when there are none."""
+    return max(states, key=_SEVERITY.__getitem__, default=State.UNKNOWN)
+
+
+def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snapshot:
+    """The world as it is shown."""
+    return Snapshot(
+        wall=wall,
+        revision=revision,
+        sites=tuple(_site_view(world, site) for site in world.inventory.sites.values()),
+        incidents=tuple(sorted(world.incidents.values(), key=lambda incident: (-incident.opened, incident.id))),
+        closed=tuple(sorted(world.closed, key=lambda incident: -(incident.closed or 0.0))),
+        self_view=self_view,
+    )
+
+
+def _site_view(world: World, site: Site) -> SiteView:
+    checks: dict[str, list[Check]] = {}
+    for check in world.checks_by_site.get(site.id, ()):
+        checks.setdefault(check.target, []).append(check)
+    lines = [_target_view(world, site, line, checks.get(line.id, [])) for line in site.lines.values()]
+    devices = [_target_view(world, site, device, checks.get(device.id, [])) for device in site.devices.values()]
+    ways_out = lines or devices
+    ups = [view.up for view in ways_out]
+    up = True if True in ups else None if None in ups or not ups else False
+    if up is False:
+        state = worst(view.state for view in ways_out)
+        speaker: TargetView | None = min(ways_out, key=lambda view: view.since if view.since is not None else float("inf"))
+    else:
+        eased = {id(view): _eased(view) for view in (*lines, *devices)}
+        state = State.UNKNOWN if up is None else worst(eased.values())
+        speaker = max((*lines, *devices), key=lambda view: _SEVERITY[eased[id(view)]], default=None)
+    best = next((view for view in lines if view.up), lines[0] if lines else None)
+    return SiteView(
+        site=site,
+        up=up,
+        state=state,
+        since=speaker.since if speaker is not None else None,
+        detail=speaker.detail if speaker is not None else "",
+        rtt_seconds=_value(best, "icmp_rtt_seconds"),
+        loss_ratio=_value(best, "icmp_loss_ratio"),
+        targets=(*lines, *devices),
+    )
+
+
+def _eased(view: TargetView) -> State:
+    """What one target counts for its site: a device down is a warning, the site still serves."""
+    if view.kind == "device" and view.state in {State.CRIT, State.UNKNOWN, State.UNREACHABLE}:
+        return State.WARN
+    return view.state if view.state is not State.CRIT else State.WARN
+
+
+def _value(view: TargetView | None, metric: str) -> float | None:
+    """The mean of a line's last sample of a metric."""
+    for check in view.checks if view else ():
+        for sample in check.samples:
+            if sample.name == metric and sample.values:
+                return sum(sample.values) / len(sample.values)
+    return None
+
+
+def _target_view(world: World, site: Site, target: Line | Device, checks: list[Check]) -> TargetView:
+    primary = world.inventory.primary_check(site.id, target.id)
+    views = tuple(_check_view(world, check) for check in checks)
+    problems = tuple(problem for check in checks for problem in _problems(check, world.memories.get(check.id, _NOTHING)))
+    main = next((view for view in views if view.id == primary), None)
+    hidden = main is not None and main.state is State.UNREACHABLE
+    state = (
+        State.UNREACHABLE if hidden else worst([*(view.state for view in views), *(State(problem.belief.value) for problem in problems)])
+    )
+    since, detail = _speaks(main, views, problems, state)
+    return TargetView(
+        site=site.id,
+        id=target.id,
+        kind="line" if isinstance(target, Line) else "device",
+        role=target.role,
+        profile=target.profile if isinstance(target, Device) else "",
+        label=target.label,
+        address=target.address,
+        up=None if main is None or main.state is State.UNKNOWN else main.state in {State.OK, State.WARN, State.MAINTENANCE},
+        state=state,
+        since=since,
+        detail=detail,
+        checks=views,
+        problems=problems,
+        line=target if isinstance(target, Line) else None,
+    )
+
+
+def _speaks(main: CheckView | None, views: tuple[CheckView, ...], problems: tuple[RuleView, ...], state: State) -> tuple[float | None, str]:
+    """Since when and why a target is as it is: its main check first, then other checks, then rules."""
+    ordered = sorted(views, key=lambda view: view is not main)
+    for view in ordered:
+        if view.state is state:
+            return view.since, view.detail or view.code
+    for problem in problems:
+        if problem.belief.value == state.value:
+            return problem.since, problem.detail
+    return (main.since if main else None), ""
+
+
+def _check_view(world: World, check: Check) -> CheckView:
+    memory = world.memories.get(check.id, _NOTHING)
+    answers = memory.answers
+    last = memory.last
+    return CheckView(
+        id=check.id,
+        name=check.name,
+        kind=check.kind,
+        state=shown(answers, hidden=correlate.hidden(check, world.memories)),
+        belief=answers.belief,
+        hard=answers.hard,
+        since=answers.since if ANSWERS in memory.subjects else None,
+        last_wall=last.wall if last else None,
+        duration_seconds=last.duration_seconds if last else 0.0,
+        outcome=last.outcome if last else None,
+        code=last.code if last else "",
+        detail=last.detail if last else "",
+        interval_seconds=check.interval_seconds,
+        samples=last.samples if last else (),
+        facts=last.facts if last else {},
+    )
+
+
+def _problems(check: Check, memory: Memory) -> Iterable[RuleView]:
+    for key, subject in memory.subjects.items():
+        if key != ANSWERS and subject.belief in {Belief.WARN, Belief.CRIT}:
+            yield _rule_view(check, key, subject)
+
+
+def _rule_view(check: Check, key: tuple[str, str], subject: SubjectMemory) -> RuleView:
+    return RuleView(
+        subject=Subject(check.id, *key),
+        belief=subject.belief,
+        hard=subject.hard,
+        since=subject.since,
+        value=subject.value,
+        detail=f"{key[0]} {key[1]}".strip(),
+    )

@@ -1,0 +1,95 @@
+import asyncio
+import errno
+import socket
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from netwatch.model import Outcome, Sample
+from netwatch.runner import Runner
+from probes import Probe, ProbeFailed, Reading, Shared
+from tests.worlds import WALL, check
+
+
+@dataclass(kw_only=True, eq=False)
+class Scripted(Probe):
+    """Does what it is told."""
+
+    act: object = field(repr=False)
+
+    async def run(self, target, shared):
+        return await self.act(target)
+
+
+def run(act, **keys):
+    item = replace(check("s/d/x"), probe=Scripted(act=act), **keys)
+    return asyncio.run(Runner(Shared(), lambda: WALL).run(item))
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Outcome.FAILED, "refused"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), Outcome.FAILED, "reset"),
+        (OSError(errno.EHOSTUNREACH, "no route to host"), Outcome.FAILED, "host_unreachable"),
+        (TimeoutError(), Outcome.FAILED, "timeout"),
+        (ProbeFailed("status", "HTTP 500"), Outcome.FAILED, "status"),
+        (OSError(errno.EMFILE, "too many open files"), Outcome.ERROR, "emfile"),
+        (PermissionError(errno.EPERM, "not permitted"), Outcome.ERROR, "eperm"),
+        (OSError(errno.ENETUNREACH, "network unreachable"), Outcome.ERROR, "enetunreach"),
+        (socket.gaierror(-2, "name unknown"), Outcome.ERROR, "resolve"),
+        (ZeroDivisionError(), Outcome.ERROR, "bug"),
+    ],
+)
+def test_the_fault_is_the_devices_or_ours(error, outcome, code):
+    async def act(_target):
+        raise error
+
+    result = run(act)
+    assert (result.outcome, result.code) == (outcome, code)
+
+
+def test_a_run_that_is_cut_off_keeps_what_was_reported():
+    async def act(target):
+        target.report(Sample("x", (1.0,)))
+        await asyncio.Event().wait()
+
+    result = run(act, timeout_seconds=0.05)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "timeout")
+    assert result.samples == (Sample("x", (1.0,)),)
+
+
+def test_a_failure_keeps_what_was_measured():
+    async def act(_target):
+        raise ProbeFailed("status", reading=Reading((Sample("http_status_code", (500.0,)),), detail="HTTP 500"))
+
+    result = run(act)
+    assert result.samples[0].values == (500.0,)
+    assert result.detail == "HTTP 500"
+
+
+def test_a_good_run_says_when_it_began_and_for_which_inventory():
+    async def act(_target):
+        return Reading((Sample("x", (1.0,)),), {"sysName": "sw1"})
+
+    item = replace(check("s/d/x"), probe=Scripted(act=act))
+    result = asyncio.run(Runner(Shared(), lambda: WALL).run(item, "human", generation=7))
+    assert (result.outcome, result.generation, result.reason, result.wall) == (Outcome.OK, 7, "human", WALL)
+    assert dict(result.facts) == {"sysName": "sw1"}
+
+
+def test_a_soft_recheck_asks_the_probe_for_its_quick_form():
+    seen = []
+
+    async def act(target):
+        seen.append(target.recheck)
+        return Reading()
+
+    item = replace(check("s/d/x"), probe=Scripted(act=act))
+
+    async def main():
+        for reason in ("schedule", "soft", "parent", "human"):
+            await Runner(Shared(), lambda: WALL).run(item, reason)
+
+    asyncio.run(main())
+    assert seen == [False, True, True, False]

@@ -1,0 +1,174 @@
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch.lease import Deny, Grant
+from netwatch.model import Cancel, Run
+from netwatch.scheduler import Schedule, Scheduler
+from tests.worlds import check
+
+
+def many(count, interval=10.0, site="s"):
+    return [check(f"{site}/d{n}/icmp", interval=interval) for n in range(count)]
+
+
+def play(schedule, seconds, start=0.0, step=0.05, duration=0.0, on_run=None):
+    """Drives the schedule second by second; returns (time, check id, reason)."""
+    ran, busy = [], []
+    now = start
+    while now < start + seconds:
+        for ends_at, item in [entry for entry in busy if entry[0] <= now]:
+            busy.remove((ends_at, item))
+            schedule.done(item.id, item.site)
+        for item, reason in schedule.due(now):
+            ran.append((now, item.id, reason))
+            busy.append((now + duration, item))
+            if on_run:
+                on_run(now, item)
+        now = round(now + step, 6)
+    return ran
+
+
+@pytest.mark.parametrize("interval", [1.0, 5.0, 10.0, 60.0, 300.0])
+def test_every_check_runs_once_within_min_of_interval_and_ten_seconds(interval):
+    schedule = Schedule()
+    schedule.update(many(200, interval), now=100.0)
+    ran = play(schedule, min(interval, 10.0) + 0.1, start=100.0)
+    assert {check_id for _, check_id, _ in ran} == {f"s/d{n}/icmp" for n in range(200)}
+
+
+def test_the_rate_is_fixed_and_the_phases_are_spread():
+    schedule = Schedule()
+    schedule.update(many(100, 10.0), now=0.0)
+    ran = play(schedule, 100.0)
+    times = [at for at, check_id, _ in ran if check_id == "s/d7/icmp"]
+    assert {round(later - earlier, 1) for earlier, later in itertools.pairwise(times)} == {10.0}
+    seconds = [sum(1 for at, _, _ in ran if int(at) == second) for second in range(10, 20)]
+    assert max(seconds) <= 25
+
+
+def test_a_slow_check_never_overlaps_itself_and_missed_ticks_are_skipped():
+    schedule = Schedule()
+    schedule.update(many(1, 2.0), now=0.0)
+    times = [at for at, _, _ in play(schedule, 60.0, duration=7.0)]
+    assert all(later - earlier >= 7.0 for earlier, later in itertools.pairwise(times))
+    assert len(times) <= 9
+
+
+def test_of_several_requests_the_earliest_wins_and_runs_stay_a_second_apart():
+    schedule = Schedule()
+    schedule.update(many(1, 60.0), now=0.0)
+    first = play(schedule, 11.0)[0][0]
+    for not_before in (first + 9.0, first + 0.2, first + 5.0):
+        schedule.request(Run(check="s/d0/icmp", not_before=not_before, reason="soft"), first)
+    ran = play(schedule, 20.0, start=first)
+    assert [(round(at - first, 1), reason) for at, _, reason in ran] == [(1.0, "soft")]
+
+
+def test_a_request_during_a_run_is_served_when_it_ends():
+    schedule = Schedule()
+    schedule.update(many(1, 60.0), now=0.0)
+
+    def ask(now, item):
+        if now < 12:
+            schedule.request(Run(check=item.id, not_before=now, reason="parent"), now)
+
+    ran = play(schedule, 30.0, duration=3.0, on_run=ask)
+    assert [reason for _, _, reason in ran][1] == "parent"
+    assert ran[1][0] - ran[0][0] >= 3.0
+
+
+def test_a_target_that_is_asked_for_too_often_is_slowed_down():
+    schedule = Schedule()
+    schedule.update(many(1, 600.0), now=0.0)
+    start = play(schedule, 11.0)[0][0]
+
+    def again(now, item):
+        for n in range(40):
+            schedule.request(Cancel(check=item.id, reason=""), now)
+            schedule.request(Run(check=item.id, not_before=now + n, reason="hint"), now)
+
+    ran = play(schedule, 60.0, start=start + 20, on_run=again)
+    assert len(ran) <= 8
+
+
+def test_cancel_takes_a_request_back():
+    schedule = Schedule()
+    schedule.update(many(1, 600.0), now=0.0)
+    play(schedule, 11.0)
+    schedule.request(Run(check="s/d0/icmp", not_before=20.0, reason="soft"), 11.0)
+    schedule.request(Cancel(check="s/d0/icmp", reason="conference"), 12.0)
+    assert play(schedule, 60.0, start=11.0) == []
+
+
+def test_no_more_run_at_once_than_the_caps_allow_and_none_is_lost():
+    schedule = Schedule(in_flight_limit=5, in_flight_limit_per_site=3)
+    schedule.update([*many(10, 10.0, "a"), *many(10, 10.0, "b")], now=0.0)
+    most = {"all": 0, "a": 0}
+
+    def look(_now, _item):
+        most["all"] = max(most["all"], schedule.in_flight)
+        most["a"] = max(most["a"], schedule._in_flight.get("a", 0))
+
+    ran = play(schedule, 30.0, duration=0.5, on_run=look)
+    assert most["all"] <= 5
+    assert most["a"] <= 3
+    assert len({check_id for _, check_id, _ in ran}) == 20
+
+
+def test_an_update_keeps_the_place_of_unchanged_checks():
+    schedule, twin = Schedule(), Schedule()
+    for one in (schedule, twin):
+        one.update(many(20, 10.0), now=0.0)
+        play(one, 13.0)
+    changed = [*many(20, 10.0)[:-1], check("s/new/icmp")]
+    schedule.update(changed, now=13.0)
+    kept = [entry for entry in play(schedule, 30.0, start=13.0) if entry[1] not in {"s/new/icmp", "s/d19/icmp"}]
+    assert kept == [entry for entry in play(twin, 30.0, start=13.0) if entry[1] != "s/d19/icmp"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 30), st.sampled_from(["soft", "parent", "human"])), max_size=40))
+def test_runs_of_a_check_are_always_a_second_apart(requests):
+    schedule = Schedule()
+    schedule.update(many(4, 7.0), now=0.0)
+    pending = sorted(requests, key=lambda request: request[1])
+    ran = []
+    for now in (tenth / 10 for tenth in range(400)):
+        while pending and pending[0][1] <= now:
+            number, at, reason = pending.pop(0)
+            schedule.request(Run(check=f"s/d{number}/icmp", not_before=at, reason=reason), now)
+        for item, _ in schedule.due(now):
+            ran.append((now, item.id))
+            schedule.done(item.id, item.site)
+    for number in range(4):
+        times = [at for at, check_id in ran if check_id == f"s/d{number}/icmp"]
+        assert all(later - earlier >= 0.999 for earlier, later in itertools.pairwise(times))
+        assert len(times) >= 5
+
+
+def test_the_scheduler_asks_before_it_runs_and_ends_when_told():
+    asked, ran = [], []
+
+    async def handle(item, _reason):
+        ran.append(item.id)
+        if len(ran) >= 3:
+            scheduler.stop()
+
+    def admit(item, now):
+        asked.append(item.id)
+        return Deny("busy", now + 0.01) if len(asked) == 1 else Grant()
+
+    scheduler = Scheduler(Schedule(), handle, admit)
+
+    async def main():
+        scheduler.update(many(20, 0.2))
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            await scheduler.run(group)
+
+    asyncio.run(main())
+    assert len(ran) >= 3
+    assert asked[0] in asked[1:] or len(asked) > len(ran)
+    assert scheduler.progress_at > 0
