@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netwatch.model import Check, Outcome, Result, RunReason, Sample
 from probes import ProbeFailed, Reading, Shared, Target
@@ -47,11 +47,19 @@ DEVICE_CODES = {
 
 
 class Runner:
-    """Runs checks one by one under their deadline. `wall` gives seconds since 1970."""
+    """Runs checks under their deadline, over resources of its own. `wall` gives seconds since 1970."""
 
-    def __init__(self, shared: Shared, wall: Callable[[], float]) -> None:
-        self._shared = shared
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._shared = Shared()
         self._wall = wall
+
+    async def prepare(self, checks: Iterable[Check]) -> None:
+        """Opens what all runs of a kind need, so that a missing permission is known at once. Raises OSError."""
+        for check in {check.kind: check for check in checks}.values():
+            await check.probe.prepare(self._shared)
+
+    async def aclose(self) -> None:
+        await self._shared.aclose()
 
     async def run(self, check: Check, reason: RunReason = "schedule", generation: int = 0) -> Result:
         """Never raises but CancelledError. Samples reported before a time-out are kept."""

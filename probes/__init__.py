@@ -167,6 +167,9 @@ class Probe(ABC):
         """Every sample name this probe can give. A profile may add its own."""
         return {}
 
+    async def prepare(self, shared: Shared) -> None:
+        """Opens what every run of this kind needs. Asked once at start; raises OSError where this host forbids it."""
+
     @abstractmethod
     async def run(self, target: Target, shared: Shared) -> Reading:
         """Measures once. Raises ProbeFailed for a wrong answer or none."""

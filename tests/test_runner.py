@@ -7,7 +7,7 @@ import pytest
 
 from netwatch.model import Outcome, Sample
 from netwatch.runner import Runner
-from probes import Probe, ProbeFailed, Reading, Shared
+from probes import Probe, ProbeFailed, Reading
 from tests.worlds import WALL, check
 
 
@@ -23,7 +23,7 @@ class Scripted(Probe):
 
 def run(act, **keys):
     item = replace(check("s/d/x"), probe=Scripted(act=act), **keys)
-    return asyncio.run(Runner(Shared(), lambda: WALL).run(item))
+    return asyncio.run(Runner(lambda: WALL).run(item))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_good_run_says_when_it_began_and_for_which_inventory():
         return Reading((Sample("x", (1.0,)),), {"sysName": "sw1"})
 
     item = replace(check("s/d/x"), probe=Scripted(act=act))
-    result = asyncio.run(Runner(Shared(), lambda: WALL).run(item, "human", generation=7))
+    result = asyncio.run(Runner(lambda: WALL).run(item, "human", generation=7))
     assert (result.outcome, result.generation, result.reason, result.wall) == (Outcome.OK, 7, "human", WALL)
     assert dict(result.facts) == {"sysName": "sw1"}
 
@@ -89,7 +89,22 @@ def test_a_soft_recheck_asks_the_probe_for_its_quick_form():
 
     async def main():
         for reason in ("schedule", "soft", "parent", "human"):
-            await Runner(Shared(), lambda: WALL).run(item, reason)
+            await Runner(lambda: WALL).run(item, reason)
 
     asyncio.run(main())
     assert seen == [False, True, True, False]
+
+
+def test_a_missing_permission_is_known_before_the_first_run():
+    @dataclass(kw_only=True, eq=False)
+    class Forbidden(Probe):
+        """Needs what is not allowed."""
+
+        async def prepare(self, shared):
+            raise PermissionError(errno.EPERM, "not permitted")
+
+        async def run(self, target, shared):
+            return Reading()
+
+    with pytest.raises(PermissionError):
+        asyncio.run(Runner(lambda: WALL).prepare([replace(check("s/d/x"), probe=Forbidden())]))
