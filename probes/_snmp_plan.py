@@ -1,0 +1,247 @@
+"""What to ask one device for, instance by instance: learned by walking once, then asked by GET at every run."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from probes._snmp_profile import Fact, Interfaces, Profile, Quantity, Source
+from probes._snmp_session import Session, Value
+from probes._snmp_text import clean
+from probes._snmp_values import Row, measure
+
+__all__ = ["Plan", "Port", "Reader", "learn"]
+
+MOST_ROWS = 1000
+
+# SNMPv2-MIB, HOST-RESOURCES-MIB, SNMP-FRAMEWORK-MIB, IF-MIB
+SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
+HR_SYSTEM_UPTIME = "1.3.6.1.2.1.25.1.1.0"
+SNMP_ENGINE_BOOTS = "1.3.6.1.6.3.10.2.1.2.0"
+IF_TABLE_LAST_CHANGE = "1.3.6.1.2.1.31.1.5.0"
+CLOCK = (SYS_UP_TIME, HR_SYSTEM_UPTIME, SNMP_ENGINE_BOOTS, IF_TABLE_LAST_CHANGE)
+SYSTEM = {
+    "sysDescr": "1.3.6.1.2.1.1.1.0",
+    "sysObjectID": "1.3.6.1.2.1.1.2.0",
+    "sysName": "1.3.6.1.2.1.1.5.0",
+    "sysLocation": "1.3.6.1.2.1.1.6.0",
+}
+
+# IF-MIB (RFC 2863): columns of ifTable and ifXTable
+IF_DESCR, IF_TYPE, IF_NAME, IF_ALIAS = "1.3.6.1.2.1.2.2.1.2", "1.3.6.1.2.1.2.2.1.3", "1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.31.1.1.1.18"
+PORT_COLUMNS = {
+    "admin": "1.3.6.1.2.1.2.2.1.7",
+    "oper": "1.3.6.1.2.1.2.2.1.8",
+    "receive": "1.3.6.1.2.1.31.1.1.1.6",
+    "transmit": "1.3.6.1.2.1.31.1.1.1.10",
+    "receive_errors": "1.3.6.1.2.1.2.2.1.14",
+    "transmit_errors": "1.3.6.1.2.1.2.2.1.20",
+    "receive_discards": "1.3.6.1.2.1.2.2.1.13",
+    "transmit_discards": "1.3.6.1.2.1.2.2.1.19",
+    "speed": "1.3.6.1.2.1.31.1.1.1.15",
+    "discontinuity": "1.3.6.1.2.1.31.1.1.1.19",
+    "receive_32": "1.3.6.1.2.1.2.2.1.10",
+    "transmit_32": "1.3.6.1.2.1.2.2.1.16",
+    "speed_32": "1.3.6.1.2.1.2.2.1.5",
+}
+OLDER_FORMS = {"receive": "receive_32", "transmit": "transmit_32", "speed": "speed_32"}
+
+
+@dataclass(slots=True)
+class Port:
+    """One row of IF-MIB. `oids` has only what the device answered; `spoken` is its name as the agent says it."""
+
+    name: str
+    alias: str
+    index: str
+    uplink: bool
+    name_oid: str
+    spoken: Value
+    oids: dict[str, str]
+
+
+@dataclass(slots=True)
+class Reader:
+    """A metric by the source that was chosen for this device."""
+
+    metric: str
+    source: Source
+    rows: list[Row]
+
+
+@dataclass(slots=True)
+class Plan:
+    profile: Profile
+    learned_at: float
+    facts: dict[str, str]
+    readers: list[Reader] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=list)
+    clock: tuple[str, ...] = ()
+    live: dict[str, list[str]] = field(default_factory=dict)
+    flaws: tuple[str, ...] = ()
+    last_change: Value = None
+    oids: tuple[str, ...] = ()
+    confirmed: bool = False  # `oids` is down to what the device answers
+
+    def confirm(self, values: Mapping[str, Value]) -> None:
+        """Takes out what a first GET did not answer."""
+        self.confirmed = True
+        for port in self.ports:
+            port.oids = {name: oid for name, oid in port.oids.items() if oid in values}
+            for form, older in OLDER_FORMS.items():
+                if form in port.oids:
+                    port.oids.pop(older, None)
+        for reader in self.readers:
+            reader.rows = [row for row in reader.rows if row.value in values]
+        self.live = {name: [oid for oid in oids if oid in values] for name, oids in self.live.items()}
+        self.collect()
+
+    def collect(self) -> None:
+        oids: dict[str, None] = dict.fromkeys(self.clock)
+        for port in self.ports:
+            oids |= dict.fromkeys(port.oids.values())
+            if IF_TABLE_LAST_CHANGE not in self.clock:
+                # An agent that does not tell when its ports were renumbered: their names are asked each time.
+                oids[port.name_oid] = None
+        for reader in self.readers:
+            for row in reader.rows:
+                oids |= dict.fromkeys((row.value, *row.add, *row.divide_by))
+        for lines in self.live.values():
+            oids |= dict.fromkeys(lines)
+        self.oids = tuple(oids)
+
+
+class _Walker:
+    """Walks each column once and remembers what was wrong with it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._columns: dict[str, dict[str, Value]] = {}
+        self.flaws: dict[str, None] = {}
+        self.rows = 0
+
+    async def column(self, oid: str) -> dict[str, Value]:
+        if oid not in self._columns:
+            walk = await self._session.walk(oid, MOST_ROWS)
+            if walk.flaw:
+                self.flaws[f"{walk.flaw} {oid}"] = None
+            self._columns[oid] = walk.rows
+            self.rows += len(walk.rows)
+        return self._columns[oid]
+
+
+async def learn(session: Session, profile: Profile, identity: Mapping[str, Value], now: float) -> Plan:
+    """Finds out what the device has. `identity` is the answer to SYSTEM and CLOCK. Raises ProbeFailed as `walk` does."""
+    walker = _Walker(session)
+    facts = {"profile": profile.name} | {name: text for name, oid in SYSTEM.items() if (text := clean(identity.get(oid)))}
+    plan = Plan(profile, now, facts, clock=tuple(oid for oid in CLOCK if identity.get(oid) is not None))
+    plan.last_change = identity.get(IF_TABLE_LAST_CHANGE)
+    scalars = await session.get(_scalars(profile))
+    if profile.interfaces is not None:
+        plan.ports = await _ports(walker, profile.interfaces)
+        facts |= {f"alias {port.name}": port.alias for port in plan.ports if port.alias}
+    for metric, quantity in profile.metrics.items():
+        reader = await _choose(walker, metric, quantity, scalars)
+        if reader is not None:
+            plan.readers.append(reader)
+    for name, fact in profile.facts.items():
+        await _learn_fact(walker, plan, name, fact, scalars)
+    plan.flaws = tuple(walker.flaws)
+    plan.collect()
+    return plan
+
+
+def _scalars(profile: Profile) -> list[str]:
+    oids: dict[str, None] = {}
+    for quantity in profile.metrics.values():
+        for source in quantity.source:
+            if source.scalar:
+                oids |= dict.fromkeys((source.scalar, *source.add, *source.divide_by))
+    for fact in profile.facts.values():
+        if not fact.rows:
+            oids |= dict.fromkeys(fact.oid)
+    return list(oids)
+
+
+async def _ports(walker: _Walker, wanted: Interfaces) -> list[Port]:
+    descriptions = await walker.column(IF_DESCR)
+    if not descriptions:
+        return []
+    types, names, aliases = await walker.column(IF_TYPE), await walker.column(IF_NAME), await walker.column(IF_ALIAS)
+    ports: dict[str, Port] = {}
+    for index, description in descriptions.items():
+        if types and types.get(index) not in wanted.types:
+            continue
+        named = names if clean(names.get(index)) else descriptions
+        name = clean(named.get(index)) or f"#{index}"
+        if _fits(wanted.skip, name) or len(ports) >= wanted.most:
+            continue
+        if name in ports:
+            name = f"{name} #{index}"
+        alias = clean(aliases.get(index))
+        name_oid = f"{IF_NAME if named is names else IF_DESCR}.{index}"
+        oids = {form: f"{column}.{index}" for form, column in PORT_COLUMNS.items()}
+        spoken = names[index] if named is names else description
+        ports[name] = Port(name, alias, index, _fits(wanted.uplinks, name, alias), name_oid, spoken, oids)
+    return list(ports.values())
+
+
+def _fits(patterns: Iterable[str], *texts: str) -> bool:
+    return any(fnmatch.fnmatchcase(text.casefold(), pattern.casefold()) for pattern in patterns for text in texts)
+
+
+async def _choose(walker: _Walker, metric: str, quantity: Quantity, scalars: Mapping[str, Value]) -> Reader | None:
+    """The first source that says something now; else the first that is there at all."""
+    silent: Reader | None = None
+    for source in quantity.source:
+        if source.column:
+            rows = await _rows(walker, source)
+            if rows:
+                return Reader(metric, source, rows)
+        elif source.scalar in scalars:
+            row = Row("", "0", source.scalar, source.add, source.divide_by)
+            reader = Reader(metric, source, [row])
+            if source.bits or source.rate or measure(source, row, scalars) is not None:
+                return reader
+            silent = silent or reader
+    return silent
+
+
+async def _rows(walker: _Walker, source: Source) -> list[Row]:
+    column = await walker.column(source.column)
+    if not column:
+        return []
+    kept = dict.fromkeys(column)
+    for filters, wanted in ((source.keep_if, True), (source.skip_if, False)):
+        for oid, accepted in filters.items():
+            answers, texts = await walker.column(oid), {str(one) for one in accepted}
+            kept = {index: None for index in kept if (index in answers and _plain(answers[index]) in texts) is wanted}
+    labels = [await walker.column(oid) for oid in source.instance] if kept else []
+    rows: dict[str, Row] = {}
+    for index in kept:
+        label = next((text for texts in labels if (text := clean(texts.get(index)))), index)
+        if label in rows:
+            label = f"{label} #{index}"
+        rows[label] = Row(label, index, *(_at(oids, index) for oids in (source.column, source.add, source.divide_by)))  # type: ignore[arg-type]  # _at keeps text as text
+    return list(rows.values())
+
+
+def _at(oids: str | Sequence[str], index: str) -> str | tuple[str, ...]:
+    return f"{oids}.{index}" if isinstance(oids, str) else tuple(f"{oid}.{index}" for oid in oids)
+
+
+def _plain(value: Value) -> str:
+    return clean(value) if isinstance(value, bytes) else str(value)
+
+
+async def _learn_fact(walker: _Walker, plan: Plan, name: str, fact: Fact, scalars: Mapping[str, Value]) -> None:
+    for oid in fact.oid:
+        answered = {f"{oid}.{index}": text for index, text in (await walker.column(oid)).items()} if fact.rows else {oid: scalars.get(oid)}
+        lines = [text for value in answered.values() if (text := clean(value))]
+        if fact.live and any(value is not None for value in answered.values()):
+            plan.live[name] = list(answered)[:16]
+            return
+        if lines:
+            plan.facts[name] = clean(" / ".join(dict.fromkeys(lines)))
+            return

@@ -1,0 +1,129 @@
+"""SNMP v2c: what a device says of itself, by the profile of its kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from probes import Metric, Probe, ProbeFailed, Reading, Shared, Target
+from probes._snmp_auto import AUTO, identify
+from probes._snmp_plan import CLOCK, SYSTEM, Plan, learn
+from probes._snmp_profile import load, names
+from probes._snmp_reading import Memory, clock_of, clock_samples, gap_between, live_facts, outdated, samples_of
+from probes._snmp_session import Session, Sizes, Value
+
+__all__ = ["Snmp"]
+
+RELEARN_SECONDS = 6 * 3600.0
+FLAWS_SHOWN = 3
+
+
+@dataclass(kw_only=True, eq=False)
+class Snmp(Probe):
+    """Polls the objects that `profile` names; `auto` finds the profile out. The community is the secret `community`.
+
+    The first run walks to learn which ports, trays and supplies there are, later ones GET just these; it walks again
+    when the agent says that something changed, and every six hours. Rates need two runs. ProbeFailed codes: `timeout`
+    (also what a wrong community looks like), `refused`, `denied`, `malformed` (answers that cannot be read), `too_long`
+    (no end in sight), `not_increasing` (the agent goes in circles), `empty` (it has none of what was asked), `no_profile`.
+    """
+
+    profile: str
+    port: int = 161
+    version: Literal["2c"] = "2c"
+    timeout_seconds: float = 2.0
+    retries: int = 1
+    _state: Any = field(init=False, repr=False, default_factory=lambda: _State())  # noqa: PLW0108  # defined below; Any: no key of the inventory
+
+    def __post_init__(self) -> None:
+        if self.profile != AUTO:
+            load(self.profile)
+        if not 0 < self.port < 65536:
+            raise ValueError(f"port {self.port}; 1 to 65535")
+        if self.timeout_seconds <= 0 or not 0 <= self.retries <= 10:
+            raise ValueError("timeout_seconds must be above 0, retries 0 to 10")
+
+    def metrics(self) -> Mapping[str, Metric]:
+        profiles = names() if self.profile == AUTO else (self.profile,)
+        return {name: metric for profile in profiles for name, metric in load(profile).all_metrics().items()}
+
+    async def run(self, target: Target, shared: Shared) -> Reading:
+        """Raises ProbeFailed, and ValueError for a target without a community or with a source address."""
+        del shared  # a socket a run: 13 µs, and no late answer from the run before
+        community = target.secrets.get("community")
+        if community is None or not community.reveal():
+            raise ValueError("snmp needs the secret `community`")
+        if target.source is not None:
+            raise ValueError("snmp cannot choose its source address")
+        with Session(
+            target.address,
+            self.port,
+            community.reveal(),
+            timeout_seconds=self.timeout_seconds,
+            retries=self.retries,
+            deadline=target.deadline,
+            sizes=self._state.sizes,
+        ) as session:
+            state: _State = self._state
+            return await state.poll(session, self.profile, recheck=target.recheck)
+
+
+@dataclass(slots=True)
+class _State:
+    """What one device's probe keeps from run to run."""
+
+    sizes: Sizes = field(default_factory=Sizes)
+    plan: Plan | None = None
+    memory: Memory = field(default_factory=Memory)
+
+    async def poll(self, session: Session, profile: str, *, recheck: bool) -> Reading:
+        loop = asyncio.get_running_loop()
+        if self.plan is None:
+            if recheck and self.memory.clock is not None:
+                return self._only_clock(await session.get(CLOCK), loop.time())
+            return await self._learn_and_read(session, profile)
+        values = await session.get(self.plan.oids)
+        at = loop.time()
+        if not values:
+            return await self._learn_and_read(session, profile)
+        gap = gap_between(self.memory, clock_of(values, at))
+        why = outdated(self.plan, values, self.memory, gap, RELEARN_SECONDS, at) if gap is not None else ""
+        if why == "changed" or (why == "aged" and not recheck):
+            try:
+                return await self._learn_and_read(session, profile)
+            except ProbeFailed:
+                # It did answer: what is still sure is told, and the next run learns.
+                if why == "changed":
+                    self.plan = None
+                    return self._only_clock(values, at)
+        return self._read(self.plan, values, at)
+
+    async def _learn_and_read(self, session: Session, profile: str) -> Reading:
+        loop = asyncio.get_running_loop()
+        identity = await session.get([*CLOCK, *SYSTEM.values()])
+        known = self.plan.profile if self.plan is not None else None
+        chosen = known or (await identify(session, identity) if profile == AUTO else load(profile))
+        plan = await learn(session, chosen, identity, loop.time())
+        values = await session.get(plan.oids)
+        plan.confirm(values)
+        self.plan = plan
+        reading = self._read(plan, values, loop.time())
+        useful = any(sample.name not in {"uptime_seconds", "device_reboots"} for sample in reading.samples)
+        if not useful and plan.flaws:
+            raise ProbeFailed(plan.flaws[0].partition(" ")[0], reading=reading)
+        if not reading.samples and not identity:
+            raise ProbeFailed("empty", reading=reading)
+        return reading
+
+    def _read(self, plan: Plan, values: Mapping[str, Value], at: float) -> Reading:
+        gap = gap_between(self.memory, clock_of(values, at))
+        samples, self.memory = samples_of(plan, values, self.memory, gap, at)
+        return Reading(tuple(samples), {**plan.facts, **live_facts(plan, values)}, "; ".join(plan.flaws[:FLAWS_SHOWN]))
+
+    def _only_clock(self, values: Mapping[str, Value], at: float) -> Reading:
+        clock = clock_of(values, at)
+        gap = gap_between(self.memory, clock)
+        self.memory = Memory(clock)
+        return Reading(tuple(clock_samples(clock, gap)))
