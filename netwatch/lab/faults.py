@@ -1,0 +1,222 @@
+"""The nouns of a scenario: faults, where they strike, and what they leave behind. Frozen and pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from netwatch.model import Cause
+
+__all__ = ["ALL_SITES", "DeviceState", "Expect", "ExpectedPage", "Fault", "FaultKind", "LineState", "Scenario", "Where"]
+
+ALL_SITES = "*"
+TONER_START_RATIO = 0.62
+FaultKind: TypeAlias = Literal[
+    "cut",
+    "restore",
+    "loss",
+    "delay",
+    "rate",
+    "uplink",
+    "power",
+    "reboot",
+    "ups",
+    "paper",
+    "toner",
+    "errors",
+    "port",
+    "snmp",
+    "reload",
+    "kill",
+]
+Value: TypeAlias = float | str
+ROLES: Mapping[str, str] = MappingProxyType({"ups": "ups", "paper": "printer", "toner": "printer"})
+NO_VALUES: Mapping[str, Value] = MappingProxyType({})
+NO_OIDS: Mapping[str, Value] = MappingProxyType({})
+NO_METRICS: Mapping[tuple[str, str], float] = MappingProxyType({})
+NO_ERRORS: Mapping[str, tuple[float, float, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A site's id (or `*`), or a tag; then perhaps one of its lines (id or role) or devices."""
+
+    site: str = ""
+    tag: tuple[str, str] | None = None
+    line: str = ""
+    device: str = ""
+
+    def __str__(self) -> str:
+        place = self.site or ("=".join(self.tag) if self.tag else "")
+        return "/".join(part for part in (place, self.line or self.device) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineState:
+    """A line now. Loss is one way; the jitter is the most that a packet is late, one way; rates count IP packets."""
+
+    cut: bool = False
+    loss_down_ratio: float = 0.0
+    loss_up_ratio: float = 0.0
+    round_trip_seconds: float = 0.0
+    jitter_seconds: float = 0.0
+    down_bits_per_second: float = 0.0
+    up_bits_per_second: float = 0.0
+
+    def words(self, before: LineState) -> str:
+        """How it differs from how it was: `loss_down_ratio=0.3`; empty when it does not."""
+        changed = ((name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) != getattr(before, name))
+        return " ".join("cut" if name == "cut" else f"{name}={value:g}" for name, value in changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceState:
+    """A device now. Times are on the world's clock; before its start they are negative."""
+
+    booted_at: float
+    powered: bool = True
+    battery_since: float | None = None
+    battery_lasts_seconds: float = 1800.0
+    battery_ratio: float = 1.0  # of a full charge, when the battery took over
+    paper: bool = True
+    toner_ratio: float = TONER_START_RATIO
+    ports_down: frozenset[str] = frozenset()
+    errors: Mapping[str, tuple[float, float, float]] = field(default_factory=lambda: NO_ERRORS)  # port: since, counted before, per second
+    oids: Mapping[str, Value] = field(default_factory=lambda: NO_OIDS)
+    metrics: Mapping[tuple[str, str], float] = field(default_factory=lambda: NO_METRICS)  # (metric, instance): value, for simulations
+
+    @property
+    def on_battery(self) -> bool:
+        return self.battery_since is not None
+
+    def words(self) -> str:
+        """What is wrong with it; empty when nothing is."""
+        wrong = {
+            "off": not self.powered,
+            "battery": self.on_battery,
+            "paper out": not self.paper,
+            f"toner {self.toner_ratio:.0%}": self.toner_ratio != TONER_START_RATIO,
+            "ports down " + " ".join(sorted(self.ports_down)): self.ports_down,
+            "errors " + " ".join(sorted(self.errors)): self.errors,
+            "set " + " ".join(sorted(self.oids)): self.oids,
+        }
+        return ", ".join(word for word, so in wrong.items() if so)
+
+    def battery_seconds_left(self, now: float) -> float:
+        spent = 0.0 if self.battery_since is None else now - self.battery_since
+        return max(0.0, self.battery_ratio * self.battery_lasts_seconds - spent)
+
+    def charge_ratio(self, now: float) -> float:
+        return self.battery_seconds_left(now) / self.battery_lasts_seconds if self.on_battery else 1.0
+
+    def error_count(self, port: str, now: float) -> float:
+        since, before, per_second = self.errors.get(port, (now, 0.0, 0.0))
+        return before + (now - since) * per_second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that happens. `values` are the keys of its kind; see docs/scenarios.md."""
+
+    at_seconds: float
+    kind: FaultKind
+    where: Where = field(default_factory=Where)
+    values: Mapping[str, Value] = field(default_factory=lambda: NO_VALUES)
+
+    @property
+    def role(self) -> str:
+        """The role of the devices it strikes when none is named."""
+        return ROLES.get(self.kind, "")
+
+    def number(self, key: str, default: float = 0.0) -> float:
+        return float(self.values.get(key, default))
+
+    def word(self, key: str, default: str = "") -> str:
+        return str(self.values.get(key, default))
+
+    def on_line(self, line: LineState) -> LineState:
+        """The line after this fault."""
+        match self.kind:
+            case "cut":
+                return replace(line, cut=True)
+            case "loss":
+                ratio, way = self.number("ratio"), self.word("direction", "down")
+                return replace(
+                    line,
+                    loss_down_ratio=ratio if way in {"down", "both"} else line.loss_down_ratio,
+                    loss_up_ratio=ratio if way in {"up", "both"} else line.loss_up_ratio,
+                )
+            case "delay":
+                return replace(
+                    line, round_trip_seconds=self.number("round_trip"), jitter_seconds=self.number("jitter", line.jitter_seconds)
+                )
+            case "rate":
+                down, up = self.number("down", line.down_bits_per_second), self.number("up", line.up_bits_per_second)
+                return replace(line, down_bits_per_second=down, up_bits_per_second=up)
+            case _:
+                return line
+
+    def on_device(self, device: DeviceState, now: float) -> DeviceState:
+        """The device after this fault."""
+        state = self.word("state")
+        match self.kind:
+            case "power" if state == "on" and not device.powered:
+                return replace(device, powered=True, booted_at=now)
+            case "power":
+                return replace(device, powered=state == "on")
+            case "reboot":
+                return replace(device, powered=False)
+            case "ups" if state == "mains":
+                return replace(device, battery_since=None)
+            case "ups":
+                lasts = self.number("lasts", device.battery_lasts_seconds)
+                return replace(device, battery_since=now, battery_lasts_seconds=lasts, battery_ratio=self.number("charge", 1.0))
+            case "paper":
+                return replace(device, paper=state == "ok")
+            case "toner":
+                return replace(device, toner_ratio=self.number("ratio"))
+            case "errors":
+                port = self.word("port")
+                counted = now, device.error_count(port, now), self.number("per_second")
+                return replace(device, errors=MappingProxyType({**device.errors, port: counted}))
+            case "port":
+                named = frozenset({self.word("port")})
+                return replace(device, ports_down=device.ports_down | named if state == "down" else device.ports_down - named)
+            case "snmp" if "oid" in self.values:
+                return replace(device, oids=MappingProxyType({**device.oids, self.word("oid"): self.values["value"]}))
+            case "snmp":
+                key = self.word("metric"), self.word("instance")
+                return replace(device, metrics=MappingProxyType({**device.metrics, key: self.number("value")}))
+            case _:
+                return device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedPage:
+    """One incident that must be paged: opened before a time on the scenario's clock, perhaps recovered before another."""
+
+    open_before_seconds: float
+    cause: Cause
+    sites: tuple[str, ...]
+    recover_before_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    pages: tuple[ExpectedPage, ...] = ()
+    none_else: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """`sites` narrows the inventory; empty means all. `faults` are in order of time."""
+
+    name: str
+    description: str = ""
+    seed: int = 1
+    duration_seconds: float
+    sites: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    expect: Expect = field(default_factory=Expect)

@@ -1,0 +1,145 @@
+"""Starts and ends a lab: its networks, the process that moves packets and the process in which the devices live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from netwatch.lab import network
+from netwatch.lab.faults import Scenario
+from netwatch.lab.links import Emulator, serve
+from netwatch.lab.namespaces import enter
+from netwatch.lab.server import LabServer, addresses_of
+from netwatch.lab.world import WorldModel
+from netwatch.model import Inventory
+
+__all__ = ["Lab", "LabFailed"]
+
+PR_SET_PDEATHSIG = 1
+PATH_LIMIT_BYTES = 107  # sun_path of unix(7), less its ending NUL
+
+
+class LabFailed(Exception):
+    """The lab could not be started; says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Lab:
+    """A running lab. Start it before the process has threads or an event loop: it forks.
+
+    With mode "namespaces" the caller is left in the hub's network namespace. With mode "loopback" there are only devices,
+    on this machine's 127/8, and `port_offset` is added to each of their ports.
+    """
+
+    mode: Literal["namespaces", "loopback"]
+    why_not: str
+    control_path: Path
+    port_offset: int
+    networks: network.Networks | None
+    children: tuple[int, ...]
+
+    @classmethod
+    def start(cls, inventory: Inventory, control_path: Path, *, community: str, seed: int = 1, why_not: str | None = None) -> Lab:
+        """`why_not` is what network.why_not() said, asked anew when None. Raises LabFailed."""
+        if len(os.fsencode(control_path)) > PATH_LIMIT_BYTES:
+            raise LabFailed(f"{control_path}: too long for a socket's path; at most {PATH_LIMIT_BYTES} bytes")
+        reason = network.why_not() if why_not is None else why_not
+        world = WorldModel(Scenario(name="lab", seed=seed, duration_seconds=0), inventory)
+        control_path.unlink(missing_ok=True)
+        networks = network.build(_networks_of(inventory)) if not reason else None
+        ours, theirs = socket.socketpair()
+        children = []
+        if networks is not None:
+            emulator = Emulator(seed)
+            children.append(_fork(lambda: _emulate(emulator, networks, theirs, ours)))
+        reader, writer = os.pipe()
+        server = LabServer(world, control_path, community.encode(), ours if networks is not None else None, reason)
+        children.append(_fork(lambda: _serve(server, networks, theirs, writer)))
+        os.close(writer)
+        ours.close()
+        theirs.close()
+        with os.fdopen(reader, encoding="utf-8") as answer:
+            said = json.loads(answer.readline() or "{}")
+        lab = cls("loopback" if reason else "namespaces", reason, control_path, said.get("port_offset", 0), networks, tuple(children))
+        if "port_offset" not in said:
+            lab.close()
+            raise LabFailed(said.get("error", "the lab's process ended at once"))
+        return lab
+
+    def close(self) -> None:
+        """Ends the lab's processes and goes back to where the caller came from, where the kernel allows it."""
+        for child in reversed(self.children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        for child in self.children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+        if self.networks is not None:
+            with contextlib.suppress(OSError):  # not out of a user namespace
+                self.networks.leave()
+            self.networks.close()
+        self.control_path.unlink(missing_ok=True)
+
+
+def _networks_of(inventory: Inventory) -> list[IPv4Network]:
+    return sorted({IPv4Network((address, 24), strict=False) for _site, _target, address in addresses_of(inventory)})
+
+
+def _fork(main: Callable[[], None]) -> int:
+    """Runs `main` in a child that dies with its parent and leaves Ctrl-C to it."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        main()
+        status = 0
+    except BaseException:  # noqa: BLE001  # nothing may return into the parent's code: this process ends here
+        traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    os._exit(status)
+
+
+def _emulate(emulator: Emulator, networks: network.Networks, control: socket.socket, other_end: socket.socket) -> None:
+    other_end.close()
+    serve(emulator, networks.hub_tun, networks.sites_tun, control, time.monotonic)
+
+
+def _serve(server: LabServer, networks: network.Networks | None, other_end: socket.socket, writer: int) -> None:
+    other_end.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    if server.emulator is not None:
+        server.emulator.setblocking(False)
+    if networks is not None:
+        enter(networks.sites)
+
+    def say(document: dict[str, Any]) -> None:
+        os.write(writer, json.dumps(document).encode() + b"\n")
+        os.close(writer)
+
+    try:
+        asyncio.run(server.run(say))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            say({"error": str(error)})
