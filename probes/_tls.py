@@ -1,0 +1,73 @@
+"""TLS as a user's browser would do it: contexts, and what a refused handshake means."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+from probes import ProbeFailed
+from probes._wire.certificate import not_after
+
+__all__ = ["TlsContexts", "certificate_ends", "fault", "utc"]
+
+# <openssl/x509_vfy.h>: X509_V_ERR_*
+VERIFY_CODES = {
+    9: "tls_expired",  # not yet valid
+    10: "tls_expired",
+    18: "tls_untrusted",  # self-signed
+    19: "tls_untrusted",  # self-signed in the chain
+    20: "tls_untrusted",  # issuer not known here
+    21: "tls_untrusted",  # chain not sent whole
+    62: "tls_name",
+    64: "tls_name",  # IP address
+}
+OLD_VERSION = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW"})
+
+
+class TlsContexts:
+    """One context per way to verify, for the whole daemon: reading the CA certificates takes tens of milliseconds.
+
+    A context keeps no sessions of its own, so each handshake is a full one. A changed CA file is read again.
+    """
+
+    def __init__(self) -> None:
+        self._contexts: dict[tuple[bool, str, int], ssl.SSLContext] = {}
+
+    def get(self, *, verify: bool, ca_file: str) -> ssl.SSLContext:
+        """An empty `ca_file` means the system's. Raises OSError when it cannot be read, ssl.SSLError when it holds no certificate."""
+        changed = Path(ca_file).stat().st_mtime_ns if ca_file else 0
+        key = (verify, ca_file, changed)
+        context = self._contexts.get(key)
+        if context is None:
+            context = ssl.create_default_context(cafile=ca_file or None)
+            context.set_alpn_protocols(["http/1.1"])
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._contexts[key] = context
+        return context
+
+    async def aclose(self) -> None:
+        self._contexts.clear()
+
+
+def fault(error: ssl.SSLError) -> ProbeFailed:
+    """What a failed handshake says about the server, as a code of its own where a person would act differently."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ProbeFailed(VERIFY_CODES.get(error.verify_code, "tls"), error.verify_message.removesuffix("."))
+    code = "tls_version" if error.reason in OLD_VERSION else "tls"
+    return ProbeFailed(code, (error.reason or "handshake failed").replace("_", " ").lower())
+
+
+def certificate_ends(connection: ssl.SSLObject) -> float | None:
+    """When the peer's certificate ends, verified or not; None when that cannot be read."""
+    der = connection.getpeercert(binary_form=True)
+    try:
+        return not_after(der) if der else None
+    except ValueError:
+        return None
+
+
+def utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
