@@ -167,7 +167,7 @@ class Probe(ABC):
         """Every sample name this probe can give. A profile may add its own."""
         return {}
 
-    async def prepare(self, shared: Shared) -> None:
+    async def prepare(self, shared: Shared) -> None:  # noqa: B027  # most kinds need nothing
         """Opens what every run of this kind needs. Asked once at start; raises OSError where this host forbids it."""
 
     @abstractmethod
