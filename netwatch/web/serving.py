@@ -28,10 +28,10 @@ async def serve(
         await _start(stack, page, lambda runner: web.SockSite(runner, listener))
     if control_path is not None:
         control_path.parent.mkdir(parents=True, exist_ok=True)
-        control_path.unlink(missing_ok=True)
+        control_path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, at start
         control = make_app(backend, control=True, allowed_hosts=hosts, language=settings.language)
         await _start(stack, control, lambda runner: web.UnixSite(runner, control_path))
-        control_path.chmod(0o660)
+        control_path.chmod(0o660)  # noqa: ASYNC240  # once, at start
 
 
 async def _start(stack: contextlib.AsyncExitStack, app: web.Application, site: Callable[[web.AppRunner], web.BaseSite]) -> None:
