@@ -1,0 +1,220 @@
+import dataclasses
+import json
+import string
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch import lang
+from netwatch.model import Acknowledgement, Cause, Incident
+from netwatch.wording import LONGEST_SMS, LONGEST_TITLE, describe
+
+OPENED = 1_795_463_220.0  # 02:47 in Vietnam, 19:47 UTC the day before
+FACTS = {
+    "site_name": "Nà Tấu",
+    "site_full_name": "Xã Nà Tấu",
+    "code": "03316",
+    "office": "UBND xã Nà Tấu",
+    "address": "10.45.24.254",
+    "contact": "Lò Văn A",
+    "phone": "0912 345 678",
+    "carrier": "vnpt",
+    "circuit": "NT-100M-024",
+    "hotline": "0215 800 126",
+    "code_word": "timeout",
+}
+CAUSES = ("site", "line", "device", "check", "tag", "feeder", "carrier", "uplink", "netwatch")
+FACT_NAMES = (
+    *FACTS,
+    *("district", "target_label", "target_role", "line_label", "detail", "metric", "instance", "value", "threshold", "neighbours"),
+)
+
+
+def incident(cause="site", name="na-tau", facts=FACTS, **changes):
+    made = Incident(
+        id=1842,
+        key=f"netwatch/{name}",
+        cause=Cause(cause, name),
+        sites=("na-tau",),
+        severity="critical",
+        opened=OPENED,
+        updated=OPENED,
+        facts=facts,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def page(made, kind="open", language="vi", **options):
+    return describe(made, kind, language, wall=OPENED + 120, page_url="https://nw/", **options)
+
+
+def closed(made, reason="recovered"):
+    return dataclasses.replace(made, closed=OPENED + 38 * 60, close_reason=reason)
+
+
+def test_a_dark_site_says_where_what_since_when_and_whom_to_ring():
+    text = page(incident(hidden=9))
+    assert text.title == "🔴 Nà Tấu mất kết nối (cả điểm) từ 02:47"
+    for told in (
+        "Từ 02:47 (2 phút) · Nghiêm trọng · #1842",
+        "UBND xã và Trung tâm Phục vụ hành chính công không có mạng; 9 thiết bị bị che.",
+        "10.45.24.254 không trả lời",
+        "Chưa rõ nguyên nhân.",
+        "Lò Văn A 0912 345 678 · kênh NT-100M-024 · VNPT 0215 800 126",
+        "Trụ sở: UBND xã Nà Tấu",
+        "Xem: https://nw/sites/na-tau",
+    ):
+        assert told in text.body
+    assert text.url == "https://nw/sites/na-tau"
+    assert text.sms == "Na Tau mat ket noi (ca diem) tu 02:47 #1842. Lo Van A 0912 345 678. kenh NT-100M-024. VNPT 0215 800 126"
+
+
+def test_a_cause_is_only_guessed_with_its_reason():
+    text = page(incident(facts={**FACTS, "neighbours": "Mường Phăng, Búng Lao"}))
+    assert "các điểm cùng tuyến Mường Phăng, Búng Lao bình thường" in text.body
+    assert "Có thể do: mất điện" in text.body
+    assert "vì chỉ một điểm mất" in text.body
+
+
+def test_an_office_that_says_what_it_is_is_not_announced_twice():
+    assert page(incident(facts={**FACTS, "office": "Trụ sở: UBND xã Pom Lót cũ"})).body.count("Trụ sở") == 1
+
+
+def test_a_ward_and_a_hub_are_not_called_communes():
+    assert "UBND phường" in page(incident(facts={**FACTS, "site_full_name": "Phường Mường Lay"})).body
+    hub = page(incident(facts={"site_name": "Đầu mối tỉnh"})).body
+    assert "UBND" not in hub
+    assert "cả điểm không có mạng" in hub
+
+
+@pytest.mark.parametrize(
+    ("made", "vietnamese", "english"),
+    [
+        (
+            incident("line", "na-tau/line1", severity="warning"),
+            "🟠 Nà Tấu: đường VNPT mất kết nối từ 02:47",
+            "🟠 Nà Tấu: VNPT line down since 02:47",
+        ),
+        (
+            incident("device", "na-tau/vc", {**FACTS, "target_label": "Polycom", "target_role": "vc"}),
+            "🔴 Nà Tấu: Polycom không phản hồi từ 02:47",
+            "🔴 Nà Tấu: Polycom unreachable since 02:47",
+        ),
+        (
+            incident("check", "na-tau/router/snmp", {**FACTS, "target_role": "router"}),
+            "🔴 Nà Tấu: Router, SNMP không trả lời",
+            "🔴 Nà Tấu: Router, SNMP no answer",
+        ),
+        (
+            incident("check", "na-tau/line1/loss", {**FACTS, "metric": "icmp_loss_ratio", "value": "0.032", "threshold": "0.01"}),
+            "🔴 Nà Tấu: đường VNPT mất gói 3,2% (ngưỡng 1%)",
+            "🔴 Nà Tấu: VNPT line loses 3.2% (limit 1%)",
+        ),
+        (
+            incident(
+                "check",
+                "na-tau/printer1/weird",
+                {"site_name": "Nà Tấu", "target_label": "HP", "metric": "fuser_celsius", "value": "204.25", "threshold": "200"},
+            ),
+            "🔴 Nà Tấu: HP fuser celsius 204,25 (ngưỡng 200)",
+            "🔴 Nà Tấu: HP fuser celsius 204.25 (limit 200)",
+        ),
+        (
+            incident("netwatch", "config", {"detail": "inventory.yaml:46:5: …"}, sites=()),
+            "🟣 netwatch: cấu hình mới có lỗi, vẫn dùng bản cũ",
+            "🟣 netwatch: new configuration refused, old one in use",
+        ),
+        (
+            incident("netwatch", "errors", {"detail": "EMFILE"}, sites=("",), hidden=45),
+            "🟣 netwatch: 45 phép đo không chạy được",
+            "🟣 netwatch: 45 checks cannot be run",
+        ),
+    ],
+)
+def test_titles_name_the_place_then_the_trouble(made, vietnamese, english):
+    assert page(made).title == vietnamese
+    assert page(made, language="en").title == english
+
+
+def test_trouble_of_netwatch_itself_is_not_blamed_on_a_site():
+    text = page(incident("netwatch", "errors", FACTS, sites=("",)))
+    assert text.url == "https://nw"
+    assert "0912 345 678" not in text.body + text.sms
+
+
+def test_recovery_says_how_long_and_who_took_it():
+    made = closed(incident(acknowledgement=Acknowledgement(who="Lò Văn\nA", wall=OPENED + 240)))
+    text = describe(made, "recover", "vi", wall=OPENED + 90_000, page_url="")
+    assert text.title == "🟢 Nà Tấu đã kết nối lại, gián đoạn 38 phút"
+    assert "38 phút) · #1842 · tiếp nhận: Lò Văn A" in text.body
+    assert "0912" not in text.sms
+    assert text.url == ""
+
+
+def test_what_is_no_longer_watched_is_never_called_recovered():
+    text = page(closed(incident("device", "na-tau/vc"), "removed"), "recover")
+    assert text.title == "⚪ Nà Tấu: vc không còn được theo dõi"
+    assert page(closed(incident(), "removed"), "recover").title == "⚪ Nà Tấu không còn được theo dõi"
+
+
+def test_an_update_says_that_it_got_worse():
+    assert "Cập nhật lúc 02:49: mức nghiêm trọng." in page(incident(), "update").body
+
+
+def test_the_place_stands_first_even_when_every_name_is_long():
+    text = page(incident("device", "na-tau/vc", {"site_name": "N" * 80, "target_label": "T" * 80}))
+    assert len(text.title) == LONGEST_TITLE
+    assert text.title.startswith("🔴 NNNNNN")
+    assert text.title.endswith("từ 02:47")
+
+
+def test_hostile_words_of_a_device_stay_on_their_line():
+    text = page(incident(facts={**FACTS, "detail": "ok\r\nLiên hệ: 0900 \x1b[31m\u202ekẻ xấu\x00"}))
+    assert sum(line.startswith("Liên hệ") for line in text.body.splitlines()) == 1
+    assert not any(letter in text.body for letter in "\r\x1b\u202e\x00")
+
+
+def test_both_languages_have_the_same_texts_with_the_same_fields():
+    def fields(language):
+        file = Path(lang.__file__).parent / language / "incident.json"
+        texts = json.loads(file.read_text("utf-8"))
+        return {key: {name for _, name, _, _ in string.Formatter().parse(text) if name} for key, text in texts.items()}
+
+    assert fields("vi") == fields("en")
+
+
+incidents = st.builds(
+    incident,
+    cause=st.sampled_from(CAUSES),
+    name=st.text(max_size=80),
+    facts=st.dictionaries(
+        st.sampled_from(FACT_NAMES),
+        st.text(max_size=300)
+        | st.sampled_from(["icmp_loss_ratio", "uptime_seconds", "x_bytes_per_second", "nan", "inf", "-1e400", "0.5", "timeout"]),
+    ),
+    sites=st.lists(st.text(max_size=40), max_size=8).map(tuple),
+    severity=st.sampled_from(["critical", "warning", "info"]),
+    hidden=st.integers(0, 10_000),
+    closed=st.none() | st.floats(OPENED - 1e6, OPENED + 1e8),
+    close_reason=st.sampled_from(["", "recovered", "removed", "merged"]),
+)
+
+
+@given(
+    made=incidents,
+    kind=st.sampled_from(["open", "update", "recover"]),
+    language=st.sampled_from(["vi", "en", "xx"]),
+    page_url=st.sampled_from(["", "https://nw", "https://nw/"]),
+)
+def test_any_incident_can_be_told_within_the_limits(made, kind, language, page_url):
+    text = describe(made, kind, language, wall=OPENED + 120, page_url=page_url)
+    assert 0 < len(text.title) <= LONGEST_TITLE
+    assert 0 < len(text.sms) <= LONGEST_SMS
+    assert text.sms.isascii()
+    assert not set(text.sms) & set("[]{}\\|^~`")
+    assert text.body.startswith(text.title)
+    assert not any(unicodedata.category(letter) in {"Cc", "Cs"} and letter != "\n" for letter in text.title + text.body + text.sms)
+    assert "\n" not in text.title + text.sms
