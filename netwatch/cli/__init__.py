@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output
+from netwatch.cli import _output, db
 
 __all__ = ["app", "main"]
 
@@ -32,6 +32,9 @@ def options(
 ) -> None:
     """Sets what all commands share."""
     _output.configure(lang, color)
+
+
+app.add_typer(db.app, name="db")
 
 
 def main() -> NoReturn:

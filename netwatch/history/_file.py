@@ -108,20 +108,28 @@ def backup(path: Path, to: Path) -> None:
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with _open(path) as source, contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
-            source.backup(copy)  # in one step: the daemon's writing cannot make it begin again
-            copy.execute("PRAGMA journal_mode=DELETE")
-            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if problem != "ok":
-                raise corrupt(path, str(problem))
+        _copy(path, unfinished)
         _sync(unfinished)
-        try:
-            os.link(unfinished, to)  # unlike a rename, it fails if the name has been taken meanwhile
+        try:  # takes the name first: a bare rename would write over one taken meanwhile, and a stick has no hard links
+            os.close(os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError as error:
             raise BackupRefused(str(to)) from error
+        unfinished.replace(to)
         _sync(to.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _copy(path: Path, to: Path) -> None:
+    with _open(path) as source, contextlib.closing(sqlite3.connect(to, isolation_level=None)) as copy:
+        try:
+            source.backup(copy)  # in one step: the daemon's writing cannot make it begin again
+            copy.execute("PRAGMA journal_mode=DELETE")
+            problem = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.OperationalError as error:  # the copy's disk; a damaged source is a DatabaseError
+            raise OSError(str(error)) from error
+        if problem != "ok":
+            raise corrupt(path, str(problem))
 
 
 @contextlib.contextmanager

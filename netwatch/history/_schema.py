@@ -31,6 +31,14 @@ LOCK_NAME = "lock"
 APPLICATION_ID = 0x4E574831  # "NWH1": tells our file from any other SQLite file
 BUSY_MILLISECONDS = 3_000
 
+ADVICE = {
+    "locked": "{path}: another netwatch ({detail}) keeps its history here; stop it, or use another directory",
+    "corrupt": "{path}: damaged ({detail}); `netwatch db check` shows more. Move {name}, {name}-wal and {name}-shm aside together"
+    " and start again, or put a backup in their place",
+    "newer": "{path}: {detail}, written by a newer netwatch; install that version again, or use another directory",
+    "unwritable": "{path}: {detail}; check the owner, the permissions and the free space",
+}
+
 # One script a schema version, never altered once released; each runs in one transaction with its version number.
 # `sample.value` is a number, float32s for a train, NULL for NaN; REAL affinity keeps 1.0 as one byte. Metric '' is
 # how runs ended (_samples.py). `thread` is not in `outbox`: it belongs to the incident and outlives the row.
@@ -70,11 +78,13 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 class HistoryRefused(Exception):
-    """History cannot be opened. The message says what to do."""
+    """History cannot be opened. The message says what to do; `db.refused_<code>` says it in every language."""
 
-    def __init__(self, code: Literal["locked", "corrupt", "newer", "unwritable"], message: str) -> None:
+    def __init__(self, code: Literal["locked", "corrupt", "newer", "unwritable"], path: Path, detail: str) -> None:
         self.code = code
-        super().__init__(message)
+        self.path = path
+        self.detail = detail
+        super().__init__(ADVICE[code].format(path=path, name=path.name, detail=detail))
 
 
 class HistoryFailed(Exception):
@@ -109,9 +119,7 @@ def lock_directory(directory: Path) -> int:
     except OSError as error:
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise HistoryRefused(
-            "locked", f"{directory}: another netwatch (process {owner}) keeps its history here; stop it, or use another directory"
-        ) from error
+        raise HistoryRefused("locked", directory, f"pid {owner}") from error
     with contextlib.suppress(OSError):  # the number only helps people; a full disk must not stop the watching
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -131,7 +139,7 @@ def prepare(path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts only before the first page is written
             if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
-                raise HistoryRefused("unwritable", f"{path}: this file system has no shared memory for SQLite's WAL; use a local disk")
+                raise unwritable(path, "this file system cannot hold SQLite's WAL; use a local disk")
             problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise corrupt(path, str(problem))
@@ -172,20 +180,12 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path, newest: int) -> 
 
 
 def newer(path: Path, version: int) -> HistoryRefused:
-    return HistoryRefused(
-        "newer",
-        f"{path}: schema {version} was written by a newer netwatch, this one knows {len(MIGRATIONS)};"
-        " install that version again, or start with another directory",
-    )
+    return HistoryRefused("newer", path, f"schema {version}, known here: {len(MIGRATIONS)}")
 
 
 def corrupt(path: Path, detail: str) -> HistoryRefused:
-    return HistoryRefused(
-        "corrupt",
-        f"{path}: damaged ({detail}); `netwatch db check` shows more."
-        f" Move {path.name}, {path.name}-wal and {path.name}-shm aside together and start again, or put a backup in their place",
-    )
+    return HistoryRefused("corrupt", path, detail)
 
 
 def unwritable(path: Path, detail: str) -> HistoryRefused:
-    return HistoryRefused("unwritable", f"{path}: {detail}; check the owner, the permissions and the free space")
+    return HistoryRefused("unwritable", path, detail)

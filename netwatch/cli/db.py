@@ -1,0 +1,142 @@
+"""`netwatch db`: the history file, looked at and copied while the daemon runs or without it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._output import Exit, fail, text
+
+if TYPE_CHECKING:
+    from netwatch.history import Info
+
+__all__ = ["app"]
+
+app = typer.Typer(name="db", no_args_is_help=True, help="The history file: what is in it, a copy of it, is it sound.")
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+StateOption = Annotated[Path | None, typer.Option("--state", help="The state directory; else $STATE_DIRECTORY, else the user's.")]
+FormOption = Annotated[Form, typer.Option("-o", "--output", help="table or json.")]
+
+
+@app.command()
+def info(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
+    """Size, schema, rows, oldest and newest entries."""
+    from netwatch.history import describe, has_wal_reset_bug
+
+    with _clear_endings():
+        found = describe(_database(state))
+    if output is Form.JSON:
+        _output.print_json({**_plain(dataclasses.asdict(found)), "wal_reset_bug": has_wal_reset_bug()})
+        return
+    _output.print_table((text("db.what"), text("db.value")), _lines(found))
+    if has_wal_reset_bug():
+        print(text("db.wal_reset_bug", version=found.sqlite_version))
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Option("--to", help="The file to make; it must not exist yet.")],
+    state: StateOption = None,
+    output: FormOption = Form.TABLE,
+) -> None:
+    """A copy of this moment in one file; the daemon goes on writing."""
+    from netwatch import history
+
+    with _clear_endings():
+        try:
+            history.backup(_database(state), to)
+        except history.BackupRefused:
+            fail(Exit.CANNOT_CREATE, text("db.backup_exists", path=to))
+        except OSError as error:
+            fail(Exit.CANNOT_CREATE, text("db.backup_failed", path=to, detail=error.strerror or error))
+    size = to.stat().st_size
+    if output is Form.JSON:
+        _output.print_json({"path": str(to), "bytes": size})
+    else:
+        print(text("db.backup_done", path=to, size=_size(size)))
+
+
+@app.command()
+def check(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
+    """SQLite's integrity check and netwatch's own rules; exit code 1 when something is wrong."""
+    from netwatch.history import findings
+
+    path = _database(state)
+    with _clear_endings():
+        found = findings(path)
+    if output is Form.JSON:
+        _output.print_json({"path": str(path), "ok": not found, "findings": [dataclasses.asdict(finding) for finding in found]})
+    else:
+        for finding in found:
+            print(text(f"db.finding_{finding.rule}", detail=finding.detail))
+        if not found:
+            print(text("db.check_ok", path=path))
+    if found:
+        fail(Exit.FAILED, text("db.check_bad", path=path, count=len(found)))
+
+
+def _database(state: Path | None) -> Path:
+    from netwatch.history import DATABASE_NAME
+    from netwatch.paths import state_directory
+
+    return (state or state_directory(os.environ)) / DATABASE_NAME
+
+
+@contextlib.contextmanager
+def _clear_endings() -> Iterator[None]:
+    from netwatch.history import HistoryRefused, NoDatabase
+
+    codes = {"corrupt": Exit.FAILED, "newer": Exit.BAD_CONFIG, "unwritable": Exit.NO_PERMISSION, "locked": Exit.UNAVAILABLE}
+    try:
+        yield
+    except NoDatabase as missing:
+        fail(Exit.NO_INPUT, text("db.no_file", path=missing))
+    except HistoryRefused as refusal:
+        fail(codes[refusal.code], text(f"db.refused_{refusal.code}", path=refusal.path, name=refusal.path.name, detail=refusal.detail))
+
+
+def _lines(found: Info) -> Iterator[tuple[str, str]]:
+    yield text("db.path"), str(found.path)
+    yield text("db.size"), text("db.size_and_log", size=_size(found.file_bytes), log=_size(found.log_bytes))
+    yield text("db.schema"), str(found.schema)
+    yield text("db.sqlite"), found.sqlite_version
+    yield text("db.last_alive"), _time(found.last_wall)
+    yield text("db.samples_span"), text("db.span", oldest=_time(found.oldest_sample), newest=_time(found.newest_sample))
+    yield text("db.transitions_span"), text("db.span", oldest=_time(found.oldest_transition), newest=_time(found.newest_transition))
+    yield text("db.open_incidents"), str(found.open_incidents)
+    yield text("db.pending_pages"), str(found.pending_pages)
+    for table, rows in found.rows.items():
+        yield text(f"db.rows_{table}"), str(rows)
+
+
+def _time(wall: float | None) -> str:
+    from datetime import UTC, datetime
+
+    return "–" if wall is None else datetime.fromtimestamp(wall, UTC).astimezone().isoformat(" ", "seconds")
+
+
+def _size(count: int) -> str:
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in fields.items()}

@@ -1,0 +1,81 @@
+"""Transitions, incidents and pages for the tests of history, made small or made up by Hypothesis."""
+
+import asyncio
+import dataclasses
+import typing
+
+from hypothesis import strategies as st
+
+from netwatch.history import History
+from netwatch.model import Acknowledgement, Belief, Cause, Effects, Incident, Page, Subject, Transition
+
+
+def with_history(directory, body, **options):
+    """Runs the body beside the writer task, and closes."""
+
+    async def scenario():
+        history = await History.open(directory, **options)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(history.run())
+            try:
+                return await body(history)
+            finally:
+                await history.close()
+
+    return asyncio.run(scenario())
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(), max_size=12)  # lone surrogates too: devices send what they like
+
+
+def transition(number=0, check="xa-1/line/icmp", wall=1_000.0, new=Belief.CRIT):
+    return Transition(
+        subject=Subject(check), old=Belief.OK, new=new, hard=True, wall=wall, since=wall - 9, code="timeout", detail=str(number)
+    )
+
+
+def incident(number=1, *, closed=None, opened=1_000.0, sites=("xa-1",)):
+    return Incident(
+        id=number,
+        key=f"line:{sites[0]}",
+        cause=Cause("line", f"{sites[0]}/line"),
+        sites=sites,
+        severity="critical",
+        opened=opened,
+        updated=closed or opened,
+        closed=closed,
+        close_reason="recovered" if closed else "",
+    )
+
+
+def page(number=1, kind="open", pager="webhook", **more):
+    return Page(incident=incident(number, **more), kind=kind, wall=1_000.0, pager=pager)
+
+
+def effects(number, wall=1_000.0):
+    """One transition, one incident, one page, all carrying the number."""
+    return Effects(transitions=(transition(number, wall=wall),), incidents=(incident(number, opened=wall),), pages=(page(number),))
+
+
+def _every_field(kind, **known):
+    """Also the fields with a default: one that the codec forgets must show."""
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return st.builds(kind, **{name: known[name] if name in known else st.from_type(hints[name]) for name in names})
+
+
+SUBJECTS = st.builds(Subject, TEXT, TEXT, TEXT)
+ACKNOWLEDGEMENTS = _every_field(Acknowledgement, who=TEXT, wall=FINITE, note=TEXT, until=st.none() | FINITE)
+INCIDENTS = _every_field(
+    Incident,
+    key=TEXT,
+    sites=st.lists(TEXT, max_size=3).map(tuple),
+    opened=FINITE,
+    updated=FINITE,
+    closed=st.none() | FINITE,
+    members=st.lists(SUBJECTS, max_size=3).map(tuple),
+    facts=st.dictionaries(TEXT, TEXT, max_size=3),
+    acknowledgement=st.none() | ACKNOWLEDGEMENTS,
+)
+PAGES = _every_field(Page, incident=INCIDENTS, wall=FINITE, pager=TEXT)

@@ -1,0 +1,158 @@
+"""Which files history takes, which it refuses and how, and how an old one is brought up to date."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from netwatch.history import History, HistoryFailed, HistoryRefused, findings, has_wal_reset_bug
+from netwatch.history import _statements as statements
+from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, migrate, prepare
+from netwatch.model import Effects
+from tests.history_cases import effects, transition, with_history
+
+
+def refusal(directory):
+    async def scenario():
+        async with await History.open(directory):
+            pass
+
+    with pytest.raises(HistoryRefused) as caught:
+        asyncio.run(scenario())
+    return caught.value
+
+
+def test_trimming_leaves_48_hours_and_takes_at_most_two_hours_of_a_series_at_once(tmp_path):
+    prepare(tmp_path / "netwatch.db")
+    connection = sqlite3.connect(tmp_path / "netwatch.db", isolation_level=None)
+    hour = 3_600_000
+    connection.executemany("INSERT INTO sample VALUES (?, ?, 1)", [(series, n * hour) for series in (1, 2) for n in range(10)])
+
+    def left(series):
+        return [at_ms // hour for (at_ms,) in connection.execute("SELECT at_ms FROM sample WHERE series = ? ORDER BY at_ms", (series,))]
+
+    connection.executemany(*statements.trim([1], hour))
+    assert left(1) == list(range(1, 10))
+    connection.executemany(*statements.trim([1], 1_000 * hour))
+    assert left(1) == list(range(3, 10))
+    connection.executemany(*statements.trim([1], 0))
+    assert (left(1), left(2)) == (list(range(3, 10)), list(range(10)))
+    connection.close()
+
+
+def test_a_second_daemon_is_refused_and_a_reader_is_not(tmp_path):
+    async def body(history):
+        with pytest.raises(HistoryRefused) as caught:
+            await History.open(tmp_path)
+        assert caught.value.code == "locked"
+        assert "pid" in str(caught.value)
+        await history.commit(effects(1), {}, 1_000.0)
+        assert findings(history.path) == []
+
+    with_history(tmp_path, body)
+    with_history(tmp_path, lambda history: history.load())
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, " * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_a_damaged_file_is_refused_as_corrupt_with_its_path(tmp_path, content):
+    (tmp_path / "netwatch.db").write_bytes(content)
+    found = refusal(tmp_path)
+    assert found.code == "corrupt"
+    assert str(tmp_path / "netwatch.db") in str(found)
+    assert "netwatch db check" in str(found)
+    assert (tmp_path / "netwatch.db").read_bytes() == content
+
+
+def test_a_flipped_page_is_refused_as_corrupt(tmp_path):
+    async def body(history):
+        await history.commit(Effects(transitions=tuple(transition(n) for n in range(500))), {}, 1_000.0)
+
+    with_history(tmp_path, body)
+    file = tmp_path / "netwatch.db"
+    content = bytearray(file.read_bytes())
+    content[-8192:-4096] = b"\xa5" * 4096
+    file.write_bytes(content)
+    assert refusal(tmp_path).code == "corrupt"
+
+
+def test_another_programs_database_is_refused_untouched(tmp_path):
+    connection = sqlite3.connect(tmp_path / "netwatch.db")
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = (tmp_path / "netwatch.db").read_bytes()
+    assert refusal(tmp_path).code == "corrupt"
+    assert (tmp_path / "netwatch.db").read_bytes() == before
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path):
+    prepare(tmp_path / "netwatch.db", (*MIGRATIONS, "CREATE TABLE later (x)"))
+    before = (tmp_path / "netwatch.db").read_bytes()
+    assert refusal(tmp_path).code == "newer"
+    assert (tmp_path / "netwatch.db").read_bytes() == before
+
+
+def test_a_directory_that_cannot_be_made_is_unwritable(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert refusal(tmp_path / "file" / "state").code == "unwritable"
+    (tmp_path / "netwatch.db").mkdir()
+    assert refusal(tmp_path).code == "unwritable"
+
+
+def test_migrations_go_forward_from_any_version_and_an_interrupted_one_goes_on(tmp_path):
+    steps = (
+        *MIGRATIONS,
+        "CREATE TABLE second (x); INSERT INTO second VALUES (2)",
+        "CREATE TABLE third (x); ALTER TABLE second RENAME TO dwo",
+    )
+    broken = (*steps[:2], "CREATE TABLE third (x); CREATE TABLE second (x)")
+    path = tmp_path / "netwatch.db"
+    prepare(path, steps[:1])
+    with pytest.raises(HistoryRefused):
+        prepare(path, broken)
+    connection = sqlite3.connect(path, isolation_level=None)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'third'").fetchone() == (0,)
+    migrate(connection, steps)
+    assert connection.execute("SELECT x FROM dwo").fetchall() == [(2,)]
+    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    migrate(connection, steps)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    connection.close()
+
+
+def test_a_document_this_program_cannot_read_is_said_at_load_and_by_the_check(tmp_path):
+    async def write(history):
+        await history.commit(effects(1), {}, 1_000.0)
+
+    with_history(tmp_path, write)
+    connection = sqlite3.connect(tmp_path / "netwatch.db", isolation_level=None)
+    connection.execute("UPDATE outbox SET document = '{}'")
+    connection.execute("UPDATE incident SET id = 5")
+    connection.execute("INSERT INTO sample VALUES (77, 1, 1)")
+    connection.close()
+
+    async def read(history):
+        with pytest.raises(HistoryFailed, match="page without"):
+            await history.load()
+
+    with_history(tmp_path, read)
+    assert [finding.rule for finding in findings(tmp_path / "netwatch.db")] == ["numbers", "document", "series"]
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 0), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+    ],
+)
+def test_the_sqlite_versions_with_the_wal_reset_bug_are_known(version, has_it):
+    assert has_wal_reset_bug(version) is has_it
