@@ -274,4 +274,5 @@ def _rule_view(check: Check, key: tuple[str, str], subject: SubjectMemory) -> Ru
         since=subject.since,
         value=subject.value,
         detail=f"{key[0]} {key[1]}".strip(),
+        metric=next((rule.metric for rule in check.rules if rule.name == key[0]), ""),
     )
