@@ -1,0 +1,92 @@
+"""The handlers that speak JSON, and /metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from netwatch.snapshot import SiteView, Snapshot
+from netwatch.web import documents
+from netwatch.web.backend import BACKEND, SETUP, Overloaded
+from netwatch.web.reader import reader_of
+
+__all__ = ["EVENTS_SHOWN_SECONDS", "MOST_EVENTS", "add_routes", "answer", "find_site", "json_error"]
+
+EVENTS_SHOWN_SECONDS = 7 * 86400.0
+MOST_EVENTS = 50
+CHECK_PATH = "/api/v1/checks/{check:[^/]+/[^/]+/[^/]+}/run"
+
+
+def answer(document: Mapping[str, Any], status: int = 200) -> web.Response:
+    body = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return web.Response(text=body, status=status, content_type="application/json", charset="utf-8")
+
+
+def json_error(status: int, code: str, text: str) -> web.Response:
+    return answer(documents.error(code, text), status)
+
+
+def find_site(snapshot: Snapshot, slug: str) -> SiteView | None:
+    return next((view for view in snapshot.sites if view.site.id == slug), None)
+
+
+async def summary(request: web.Request) -> web.Response:
+    return answer(documents.summary(request.app[BACKEND].snapshot(), reader_of(request)))
+
+
+async def site(request: web.Request) -> web.Response:
+    backend, slug = request.app[BACKEND], request.match_info["slug"]
+    snapshot = backend.snapshot()
+    view = find_site(snapshot, slug)
+    if view is None:
+        return json_error(404, "no_such_site", f"no site {slug!r}; /api/v1/summary lists them")
+    transitions = await backend.transitions(slug, snapshot.wall - EVENTS_SHOWN_SECONDS, MOST_EVENTS)
+    return answer(documents.site(snapshot, view, transitions, reader_of(request)))
+
+
+async def metrics(request: web.Request) -> web.Response:
+    try:
+        body = await request.app[BACKEND].metrics()
+    except Overloaded:
+        return web.Response(status=503, text="a scrape is being rendered; try again\n", headers={"Retry-After": "1"})
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Answers as long as the loop does; the body says what is not well."""
+    own = request.app[BACKEND].snapshot().self_view
+    healthy = own.inventory_ok and own.database_ok
+    return answer(
+        {
+            "schema": "netwatch/v1/health",
+            "ok": healthy,
+            "version": own.version,
+            "inventory_ok": own.inventory_ok,
+            "database_ok": own.database_ok,
+        }
+    )
+
+
+async def reload(request: web.Request) -> web.Response:
+    accepted, messages = await request.app[BACKEND].reload()
+    return answer({"schema": "netwatch/v1/reload", "ok": accepted, "messages": list(messages)}, 200 if accepted else 422)
+
+
+async def run_check(request: web.Request) -> web.Response:
+    check = request.match_info["check"]
+    if not request.app[BACKEND].check_now(check, request.headers.get("X-Netwatch-Who", "")[:60]):
+        return json_error(404, "no_such_check", f"no check {check!r}")
+    return answer({"schema": "netwatch/v1/run", "check": check, "accepted": True}, 202)
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/api/v1/summary", summary)
+    app.router.add_get("/api/v1/sites/{slug}", site)
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", healthz)
+    if app[SETUP].control:
+        app.router.add_post("/api/v1/reload", reload)
+        app.router.add_post(CHECK_PATH, run_check)

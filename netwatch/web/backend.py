@@ -1,0 +1,54 @@
+"""What the pages need of the daemon."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from netwatch.model import Transition
+from netwatch.snapshot import Snapshot
+
+__all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
+
+
+class Overloaded(Exception):
+    """Too many at once: the answer is 503 and "try again"."""
+
+
+class Backend(Protocol):
+    """The daemon as the pages see it."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def changed(self, revision: int) -> int:
+        """Waits until the revision is newer and returns it. May be cancelled at any time."""
+
+    async def metrics(self) -> bytes:
+        """The text of /metrics. Raises Overloaded."""
+
+    async def reload(self) -> tuple[bool, tuple[str, ...]]:
+        """Whether the new inventory is in force, and what to tell: the differences or the errors."""
+
+    def check_now(self, check_id: str, who: str) -> bool:
+        """False when there is no such check."""
+
+    async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
+        """Newest first; `site` None means all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How one application is to behave."""
+
+    control: bool
+    allowed_hosts: Container[str]
+    language: str
+    zone: dt.tzinfo
+
+
+BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
+SETUP: web.AppKey[Setup] = web.AppKey("setup", Setup)

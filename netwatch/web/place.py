@@ -1,0 +1,230 @@
+"""One site's page as data: what `site.html` prints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netwatch.lang import Catalog, writing
+from netwatch.model import Belief, Sample, State, Transition
+from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
+from netwatch.web import words as say
+from netwatch.web.board import Problem, Reader, problems_of
+
+__all__ = ["CheckRow", "Event", "Hop", "Place", "TargetRow", "place_of"]
+
+MOST_KEY_VALUES = 6
+PATH_ROLES = ("router", "switch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    name: str
+    kind: str
+    state: str
+    state_text: str
+    text: str
+    since: str
+    last: str
+    every: str
+    values: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRow:
+    id: str
+    name: str
+    is_line: bool
+    address: str
+    state: str
+    state_text: str
+    text: str
+    since: str
+    lasted: str
+    about: tuple[tuple[str, str], ...]
+    values: tuple[tuple[str, str], ...]
+    problems: tuple[tuple[str, str], ...]  # state, text
+    checks: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One station of the path strip: what carries everything to its right."""
+
+    name: str
+    state: str
+    state_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    moment: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    slug: str
+    title: str
+    name: str
+    state: str
+    state_text: str
+    text: str
+    since: str
+    lasted: str
+    about: tuple[tuple[str, str], ...]
+    contact_name: str
+    phone: str
+    phone_link: str
+    path: tuple[Hop, ...]
+    problems: tuple[Problem, ...]
+    targets: tuple[TargetRow, ...]
+    events: tuple[Event, ...]
+    wall: float
+    moment: str
+    revision: int
+    started: float
+    unhandled: int
+    icon: str
+
+
+def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transition], reader: Reader) -> Place:
+    words, now = reader.words, snapshot.wall
+    everything = problems_of(snapshot, reader)
+    here = {f"i{one.id}" for one in snapshot.incidents if view.site.id in one.sites}
+    phone = writing.clean(view.site.contact.phone, 40) if view.site.contact else ""
+    return Place(
+        slug=view.site.id,
+        title=view.site.full_name or view.site.name,
+        name=view.site.name,
+        state=view.state.value,
+        state_text=say.state_text(view.state, words),
+        text=say.site_text(view, words),
+        since=writing.clock(view.since, now, words, reader.zone) if view.since else "",
+        lasted=writing.age(now - view.since, words) if view.since else "",
+        about=_about(view, words),
+        contact_name=writing.clean(view.site.contact.name, 80) if view.site.contact else "",
+        phone=phone,
+        phone_link="".join(letter for letter in phone if letter in "+0123456789"),
+        path=_path(view, words),
+        problems=tuple(one for one in everything if one.key in here),
+        targets=tuple(_row(one, now, reader) for one in sorted(view.targets, key=_order)),
+        events=tuple(_event(one, view, now, reader) for one in transitions),
+        wall=now,
+        moment=writing.stamp(now, words, reader.zone),
+        revision=snapshot.revision,
+        started=snapshot.self_view.started_wall,
+        unhandled=sum(one.urgent for one in everything),
+        icon={State.CRIT: "crit", State.OK: "ok", State.MAINTENANCE: "ok"}.get(view.state, "warn"),
+    )
+
+
+def _about(view: SiteView, words: Catalog) -> tuple[tuple[str, str], ...]:
+    site = view.site
+    place = f"{site.latitude:.4f}, {site.longitude:.4f}" if site.latitude is not None and site.longitude is not None else ""
+    listed = (
+        ("office_label", site.office),
+        ("code", site.code),
+        ("district", site.district),
+        ("coordinates", place),
+        ("note", site.note),
+    )
+    tags = [(name, value) for name, value in sorted(site.tags.items()) if name != "district"]
+    about = [(words.text(f"page.{key}"), writing.clean(value)) for key, value in listed if value]
+    return tuple(
+        about + [(words.text(f"page.tag_{key}") if words.has(f"page.tag_{key}") else key, writing.clean(value)) for key, value in tags]
+    )
+
+
+def _order(target: TargetView) -> tuple[int, bool, bool, str]:
+    return (say.worst_first(target.state), target.kind != "line", target.role not in PATH_ROLES, target.id)
+
+
+def _path(view: SiteView, words: Catalog) -> tuple[Hop, ...]:
+    """From netwatch: lines → router → switch → the rest, which stands as one hop with its worst state."""
+    hops = [Hop(name="netwatch", state=State.OK.value, state_text="")]
+    hops += [_hop(one, words) for one in view.targets if one.kind == "line"]
+    for role in PATH_ROLES:
+        hops += [_hop(one, words) for one in view.targets if one.kind == "device" and one.role == role]
+    rest = [one for one in view.targets if one.kind == "device" and one.role not in PATH_ROLES]
+    if rest:
+        worst = min((one.state for one in rest), key=say.worst_first)
+        hops.append(Hop(name=words.text("page.devices", count=len(rest)), state=worst.value, state_text=say.state_text(worst, words)))
+    return tuple(hops)
+
+
+def _hop(target: TargetView, words: Catalog) -> Hop:
+    return Hop(name=say.target_name(target, words), state=target.state.value, state_text=say.state_text(target.state, words))
+
+
+def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
+    words = reader.words
+    troubled = [one for one in target.problems if one.belief is not Belief.OK]
+    samples = {check.id: check.samples for check in target.checks}
+    return TargetRow(
+        id=target.id,
+        name=say.target_name(target, words),
+        is_line=target.kind == "line",
+        address=writing.clean(target.address, 64),
+        state=target.state.value,
+        state_text=say.state_text(target.state, words),
+        text=say.target_text(target, words),
+        since=writing.clock(target.since, now, words, reader.zone) if target.since else "",
+        lasted=writing.age(now - target.since, words) if target.since else "",
+        about=_line_about(target, words),
+        values=_key_values(target, words),
+        problems=tuple((one.belief.value, say.rule_text(one, samples.get(one.subject.check, ()), words)) for one in troubled),
+        checks=tuple(_check(one, now, reader) for one in sorted(target.checks, key=lambda one: (say.worst_first(one.state), one.name))),
+    )
+
+
+def _line_about(target: TargetView, words: Catalog) -> tuple[tuple[str, str], ...]:
+    line = target.line
+    if line is None:
+        return ()
+    down, up = (
+        writing.bits_per_second(one, words) if one else "" for one in (line.contract_down_bits_per_second, line.contract_up_bits_per_second)
+    )
+    listed = (
+        ("carrier", line.carrier),
+        ("circuit", line.circuit),
+        ("hotline", line.hotline),
+        ("contract", words.text("page.contract_value", down=down, up=up) if down else ""),
+    )
+    return tuple((words.text(f"page.{key}"), writing.clean(value)) for key, value in listed if value)
+
+
+def _key_values(target: TargetView, words: Catalog) -> tuple[tuple[str, str], ...]:
+    """The few values people ask for: those that have a name in our language, at most MOST_KEY_VALUES."""
+    named = [one for check in target.checks for one in check.samples if words.has(f"state.sample_{one.name}")]
+    return tuple((say.sample_name(one, words), say.sample_text(one, words)) for one in named[:MOST_KEY_VALUES])
+
+
+def _samples(samples: Sequence[Sample], words: Catalog) -> tuple[tuple[str, str], ...]:
+    return tuple((say.sample_name(one, words), say.sample_text(one, words)) for one in samples[:200])
+
+
+def _check(check: CheckView, now: float, reader: Reader) -> CheckRow:
+    words = reader.words
+    return CheckRow(
+        name=check.name,
+        kind=check.kind,
+        state=check.state.value,
+        state_text=say.state_text(check.state, words),
+        text=say.check_text(check, words),
+        since=writing.clock(check.since, now, words, reader.zone) if check.since else "",
+        last=words.text("page.ago", age=writing.age(now - check.last_wall, words)) if check.last_wall else words.text("page.never"),
+        every=writing.age(check.interval_seconds, words),
+        values=_samples(check.samples, words),
+        facts=tuple((writing.clean(name, 40), writing.clean(value)) for name, value in sorted(check.facts.items())),
+    )
+
+
+def _event(transition: Transition, view: SiteView, now: float, reader: Reader) -> Event:
+    return Event(
+        moment=writing.clock(transition.wall, now, reader.words, reader.zone),
+        state=transition.new.value,
+        text=say.transition_text(transition, view, reader.words),
+    )
