@@ -66,8 +66,11 @@ def _restarted(before: Clock, now: Clock, elapsed: float) -> bool:
 
 
 def _wrapped(before: int, now: int, elapsed: float) -> bool:
-    astray = (now - before - round(elapsed * 100)) % TICKS
-    return min(astray, TICKS - astray) <= WRAP_TOLERANCE_SECONDS * 100
+    """Fell because it had to: it was due past 2^32, and is where it should be."""
+    due = before + round(elapsed * 100)
+    tolerance = WRAP_TOLERANCE_SECONDS * 100
+    astray = (now - due) % TICKS
+    return due >= TICKS - tolerance and min(astray, TICKS - astray) <= tolerance
 
 
 def _rebooted(before: Clock, now: Clock, elapsed: float) -> bool:

@@ -119,7 +119,6 @@ class _Walker:
         self._session = session
         self._columns: dict[str, dict[str, Value]] = {}
         self.flaws: dict[str, None] = {}
-        self.rows = 0
 
     async def column(self, oid: str) -> dict[str, Value]:
         if oid not in self._columns:
@@ -127,7 +126,6 @@ class _Walker:
             if walk.flaw:
                 self.flaws[f"{walk.flaw} {oid}"] = None
             self._columns[oid] = walk.rows
-            self.rows += len(walk.rows)
         return self._columns[oid]
 
 

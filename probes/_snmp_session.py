@@ -29,7 +29,7 @@ Value: TypeAlias = int | float | str | bytes | None
 os.environ["RUST_BACKTRACE"] = "0"
 
 DATAGRAMS_A_CALLBACK = 8
-BAD_DATAGRAMS = 64  # a session; beyond it the agent is not worth listening to
+BAD_DATAGRAMS = 256  # a session; beyond it the agent is not worth listening to
 REQUESTS = 600  # a session
 GRACE_SECONDS = 0.2  # after an answer that cannot be read: the right one may follow it
 SMALL_GET = 10  # OIDs; a GET as small as this is not refused for its size
