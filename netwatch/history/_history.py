@@ -144,7 +144,11 @@ class History:
         rows = tuple(
             OutboxRow(id=number, page=page, next_attempt_wall=wall) for number, page in enumerate(effects.pages, self._outbox_id + 1)
         )
-        job = Job((*kept, statements.pages(self._outbox_id + 1, effects.pages, wall)), kept)
+        first = self._outbox_id + 1
+        job = Job(
+            (*kept, statements.pages(first, effects.pages, wall)),
+            kept=(*kept, statements.unpaged(first, len(rows))),
+        )
         self._transition_id += len(effects.transitions)
         self._outbox_id += len(rows)
         await self._task.submit(job)

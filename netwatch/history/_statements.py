@@ -8,7 +8,7 @@ from netwatch.history._codec import incident_text, page_text, storable
 from netwatch.history._writer import Statement
 from netwatch.model import Incident, Page, Transition
 
-__all__ = ["alive", "incidents", "memories", "pages", "postponed", "refused", "sent", "site_of", "transitions", "trim"]
+__all__ = ["alive", "incidents", "memories", "pages", "postponed", "refused", "sent", "site_of", "transitions", "trim", "unpaged"]
 
 TRIM_STEP_MS = 2 * 3_600_000
 
@@ -60,6 +60,11 @@ def pages(first_id: int, found: Sequence[Page], wall: float) -> Statement:
         "INSERT OR IGNORE INTO outbox (id, incident, pager, document, created, next_attempt) VALUES (?, ?, ?, ?, ?, ?)",
         [(number, page.incident.id, storable(page.pager), page_text(page), wall, wall) for number, page in enumerate(found, first_id)],
     )
+
+
+def unpaged(first_id: int, count: int) -> Statement:
+    """A commit may be on the disk although it was reported as failed (the write went well, the sync did not)."""
+    return "DELETE FROM outbox WHERE id = ?", [(number,) for number in range(first_id, first_id + count)]
 
 
 def memories(found: Mapping[str, str]) -> tuple[Statement, Statement]:

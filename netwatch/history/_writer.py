@@ -63,7 +63,8 @@ class Writer:
         connection = await self.open()
         ((free,),) = await connection.execute_fetchall("PRAGMA freelist_count")
         if free > keep_free_pages:
-            await connection.execute_fetchall(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            # A script, because `execute` would step this rowless statement once: one page.
+            await connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
     async def open(self) -> aiosqlite.Connection:
         """The connection, made again if the last one had to be given up. Raises sqlite3.Error."""
