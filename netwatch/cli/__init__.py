@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db
+from netwatch.cli import _output, db, status, doctor
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,11 @@ def options(
 
 
 app.add_typer(db.app, name="db")
+app.command("status")(status.status)
+app.command("check")(status.check)
+app.command("reload")(status.reload)
+app.command("version")(status.version)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> NoReturn:
