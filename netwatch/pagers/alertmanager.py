@@ -20,7 +20,7 @@ from netwatch.pagers import Busy, StatePager, Url
 
 __all__ = ["Alertmanager", "alerts", "labels"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 240.0  # Prometheus: four times the resend interval, so that two lost resends do no harm
 LARGEST_BATCH = 256
@@ -48,17 +48,13 @@ def _at_least_one(value: object) -> tuple[object, ...]:
 
 @dataclass(kw_only=True, eq=False)
 class Alertmanager(StatePager):
-    """`urls` are all members of the cluster (never one address in front of them): each is told by itself.
-
-    `digest` also sends what can wait for the morning, as severity info; without it a printer never gets here.
-    """
+    """`urls` are all members of the cluster (never one address in front of them): each is told by itself."""
 
     urls: Annotated[tuple[Url, ...], pydantic.BeforeValidator(_at_least_one)]
-    digest: bool = False
     _told: dict[int, Labels] = field(init=False, repr=False, default_factory=dict)
 
     def destinations(self) -> tuple[StatePager, ...]:
-        return tuple(Alertmanager(urls=(url,), digest=self.digest) for url in self.urls)
+        return tuple(Alertmanager(urls=(url,)) for url in self.urls)
 
     async def sync(
         self,
@@ -67,12 +63,10 @@ class Alertmanager(StatePager):
         http: aiohttp.ClientSession,
         wall: float,
     ) -> None:
-        wanted = [pair for pair in open_incidents if self.digest or pair[0].audience == "page"]
-        over = [pair for pair in closed if self.digest or pair[0].audience == "page"]
-        written = alerts(wanted, over, self._told, wall)
+        written = alerts(open_incidents, closed, self._told, wall)
         for start in range(0, len(written), LARGEST_BATCH):
             await self._post(written[start : start + LARGEST_BATCH], http)
-        self._told = {incident.id: labels(incident) for incident, _ in wanted}
+        self._told = {incident.id: labels(incident) for incident, _ in open_incidents}
 
     async def _post(self, batch: Sequence[Alert], http: aiohttp.ClientSession) -> None:
         """Sends a batch; one that is refused is halved until the bad alert is found, so that the others get through."""
@@ -85,7 +79,7 @@ class Alertmanager(StatePager):
         if status != 400:  # everything but "this alert is bad": 5xx, a proxy's 4xx, a redirect
             raise Busy(f"HTTP {status}")
         if len(batch) == 1:
-            logger.error("Alertmanager refuses one alert: %r", batch[0]["labels"])
+            log.error("Alertmanager refuses an alert", extra={"alert": batch[0]["labels"]})
             return
         middle = len(batch) // 2
         await self._post(batch[:middle], http)
