@@ -1,0 +1,148 @@
+"""ICMP echo and ICMP errors as a Linux datagram ICMP socket gives them: no IP header, checksums done by the kernel."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+
+__all__ = [
+    "IPV4",
+    "IPV6",
+    "NONCE_BYTES",
+    "TOKEN",
+    "BadMessage",
+    "IcmpError",
+    "Quote",
+    "Version",
+    "parse_error",
+    "parse_quote",
+    "parse_stamp",
+    "reason",
+]
+
+# RFC 792 and RFC 4443: type, code, checksum, identifier, sequence number; our nonce opens the payload.
+HEADER_BYTES = 8
+NONCE_BYTES = 8
+# The sequence number and the nonce: what a reply must give back. The kernel writes the identifier itself.
+TOKEN = slice(6, 16)
+
+# linux/errqueue.h
+ORIGIN_LOCAL = 1
+ORIGIN_ICMP = 2
+ORIGIN_ICMP6 = 3
+EXTENDED_ERROR = struct.Struct("=IBBBBII")  # errno, origin, type, code, padding, info, data
+OFFENDER_IPV4 = struct.Struct("=HH4s")  # sockaddr_in: family, port, address
+OFFENDER_IPV6 = struct.Struct("=HHI16s")  # sockaddr_in6: family, port, flow, address
+TIMESPEC = struct.Struct("=qq")
+
+
+class BadMessage(ValueError):
+    """Bytes that are not what they should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What differs between ICMP and ICMPv6. `request` is an echo request up to its sequence number."""
+
+    family: socket.AddressFamily
+    protocol: int
+    request: bytes
+    reply_type: int
+    request_type: int
+    level: int
+    receive_errors: int
+
+
+# IP_RECVERR and IPV6_RECVERR of linux/in.h and linux/in6.h; Python 3.11 has neither.
+IPV4 = Version(socket.AF_INET, socket.IPPROTO_ICMP, struct.pack("!BBHH", 8, 0, 0, 0), 0, 8, socket.IPPROTO_IP, 11)
+IPV6 = Version(socket.AF_INET6, socket.IPPROTO_ICMPV6, struct.pack("!BBHH", 128, 0, 0, 0), 129, 128, socket.IPPROTO_IPV6, 25)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an ICMP error quotes of an echo request. RFC 792 asks for 8 bytes only: then there is no nonce, `token` is empty."""
+
+    sequence: bytes
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP error from the error queue: `reason` is a stable word, empty where the packet may still arrive."""
+
+    reason: str
+    offender: str
+
+
+V4_UNREACHABLE = {
+    0: "net_unreachable",
+    1: "host_unreachable",
+    2: "protocol_unreachable",
+    3: "port_unreachable",
+    4: "packet_too_big",
+    6: "net_unreachable",
+    7: "host_unreachable",
+    9: "admin_prohibited",
+    10: "admin_prohibited",
+    11: "net_unreachable",
+    12: "host_unreachable",
+    13: "admin_prohibited",
+}
+V6_UNREACHABLE = {
+    0: "net_unreachable",
+    1: "admin_prohibited",
+    3: "host_unreachable",
+    4: "port_unreachable",
+    5: "admin_prohibited",
+    6: "admin_prohibited",
+}
+
+
+def reason(origin: int, kind: int, code: int) -> str:
+    """A word for an ICMP type and code (RFC 792, 1122, 1812, 4443); empty for one that does not end the packet, such as a redirect."""
+    if origin == ORIGIN_ICMP:
+        words = {3: V4_UNREACHABLE.get(code, "unreachable"), 11: "ttl_exceeded", 12: "parameter_problem"}
+    elif origin == ORIGIN_ICMP6:
+        words = {1: V6_UNREACHABLE.get(code, "unreachable"), 2: "packet_too_big", 3: "ttl_exceeded", 4: "parameter_problem"}
+    else:
+        words = {}
+    return words.get(kind, "")
+
+
+def parse_error(control: bytes) -> IcmpError:
+    """The control message of IP_RECVERR or IPV6_RECVERR: a `sock_extended_err` and the sender's address. Raises BadMessage."""
+    if len(control) < EXTENDED_ERROR.size:
+        raise BadMessage(f"extended error of {len(control)} bytes")
+    _errno, origin, kind, code, _padding, _info, _data = EXTENDED_ERROR.unpack_from(control)
+    return IcmpError(reason(origin, kind, code), _offender(control[EXTENDED_ERROR.size :]))
+
+
+def _offender(address: bytes) -> str:
+    """Empty when the kernel knows no sender."""
+    family = int.from_bytes(address[:2], sys.byteorder)
+    if family == socket.AF_INET and len(address) >= OFFENDER_IPV4.size:
+        return str(ipaddress.IPv4Address(OFFENDER_IPV4.unpack_from(address)[2]))
+    if family == socket.AF_INET6 and len(address) >= OFFENDER_IPV6.size:
+        return str(ipaddress.IPv6Address(OFFENDER_IPV6.unpack_from(address)[3]))
+    return ""
+
+
+def parse_quote(data: bytes, version: Version) -> Quote:
+    """The start of our echo request as an ICMP error quotes it. Raises BadMessage for anything else."""
+    if len(data) < HEADER_BYTES:
+        raise BadMessage(f"quote of {len(data)} bytes")
+    if data[0] != version.request_type or data[1] != 0:
+        raise BadMessage(f"quote of type {data[0]} code {data[1]}")
+    whole = len(data) >= HEADER_BYTES + NONCE_BYTES
+    return Quote(data[6:8], data[TOKEN] if whole else b"")
+
+
+def parse_stamp(control: bytes) -> int:
+    """SO_TIMESTAMPNS of a 64-bit kernel, in nanoseconds since 1970. Raises BadMessage."""
+    if len(control) != TIMESPEC.size:
+        raise BadMessage(f"timespec of {len(control)} bytes")
+    seconds, nanoseconds = TIMESPEC.unpack(control)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
