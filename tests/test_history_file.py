@@ -5,11 +5,11 @@ import sqlite3
 
 import pytest
 
-from netwatch.history import History, HistoryFailed, HistoryRefused, findings, has_wal_reset_bug
+from netwatch.history import History, HistoryFailed, HistoryRefused, _schema, findings, has_wal_reset_bug
 from netwatch.history import _statements as statements
 from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, migrate, prepare
-from netwatch.model import Effects
-from tests.history_cases import effects, transition, with_history
+from netwatch.model import Sample
+from tests.history_cases import effects, with_history
 
 
 def refusal(directory):
@@ -63,16 +63,44 @@ def test_a_damaged_file_is_refused_as_corrupt_with_its_path(tmp_path, content):
     assert (tmp_path / "netwatch.db").read_bytes() == content
 
 
-def test_a_flipped_page_is_refused_as_corrupt(tmp_path):
+def damaged_table(directory, table):
+    """Fills the root page of a table with rubbish."""
+    path = directory / "netwatch.db"
+    connection = sqlite3.connect(path)
+    root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 : root * 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("whole_check_bytes", [0, 10**9])
+@pytest.mark.parametrize("table", ["transition", "transition_site", "outbox", "memory", "incident_site", "thread"])
+def test_a_damaged_table_or_index_is_refused_as_corrupt(tmp_path, table, whole_check_bytes, monkeypatch):
+    monkeypatch.setattr(_schema, "WHOLE_CHECK_BYTES", whole_check_bytes)
+
     async def body(history):
-        await history.commit(Effects(transitions=tuple(transition(n) for n in range(500))), {}, 1_000.0)
+        await history.commit(effects(1), {}, 1_000.0)
 
     with_history(tmp_path, body)
-    file = tmp_path / "netwatch.db"
-    content = bytearray(file.read_bytes())
-    content[-8192:-4096] = b"\xa5" * 4096
-    file.write_bytes(content)
+    damaged_table(tmp_path, table)
     assert refusal(tmp_path).code == "corrupt"
+
+
+def test_damaged_samples_are_refused_while_the_file_is_small_and_do_not_stop_a_large_one(tmp_path, monkeypatch):
+    prepare(tmp_path / "netwatch.db")
+    damaged_table(tmp_path, "sample")
+    assert refusal(tmp_path).code == "corrupt"
+    monkeypatch.setattr(_schema, "WHOLE_CHECK_BYTES", 0)
+
+    async def body(history):
+        history.add_result("a/b/c", 1_000.0, "ok", 0.1, [Sample("m", (1.0,))])
+        with pytest.raises(HistoryFailed):
+            await history.flush()
+        assert len(await history.commit(effects(1), {}, 1_000.0)) == 1
+        assert [change.detail for change in await history.transitions()] == ["1"]
+
+    with_history(tmp_path, body)
 
 
 def test_another_programs_database_is_refused_untouched(tmp_path):
