@@ -1,0 +1,108 @@
+"""The command line's side of the daemon's unix socket: HTTP by the standard library, for a quick start."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import os
+import socket
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netwatch import paths
+from netwatch.cli import _output
+from netwatch.cli._output import Exit
+
+__all__ = ["Daemon", "Document", "daemon"]
+
+Document = dict[str, Any]
+ANSWER_SECONDS = 10.0
+RELOAD_SECONDS = 120.0
+LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """`localhost` is only for the Host header: the connection goes to the socket's path."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon that may or may not be there: `unreachable` is the exit code when it is not."""
+
+    path: Path
+    unreachable: int
+
+    def get(self, path: str) -> tuple[int, Document]:
+        return self._ask("GET", path, ANSWER_SECONDS)
+
+    def summary(self) -> Document:
+        return self._fine("/api/v1/summary")
+
+    def _fine(self, path: str) -> Document:
+        status, document = self.get(path)
+        if status != http.HTTPStatus.OK:
+            self._fail_by_answer(f"HTTP {status}")
+        return document
+
+    def site(self, slug: str) -> Document | None:
+        """None when there is no such site."""
+        status, document = self.get(f"/api/v1/sites/{urllib.parse.quote(slug, safe='')}")
+        return document if status == http.HTTPStatus.OK else None
+
+    def reload(self) -> tuple[bool, list[str]]:
+        _status, document = self._ask("POST", "/api/v1/reload", RELOAD_SECONDS)
+        return bool(document.get("ok")), [str(line) for line in document.get("messages", [])]
+
+    def run_check(self, check: str) -> bool:
+        status, _document = self._ask("POST", f"/api/v1/checks/{urllib.parse.quote(check)}/run", ANSWER_SECONDS)
+        return status == http.HTTPStatus.ACCEPTED
+
+    def _ask(self, method: str, path: str, timeout_seconds: float) -> tuple[int, Document]:
+        connection = _UnixConnection(self.path, timeout_seconds)
+        joint = "&" if "?" in path else "?"
+        try:
+            connection.request(method, f"{path}{joint}lang={_output.language()}", headers={"X-Netwatch-Who": _who()})
+            answer = connection.getresponse()
+            document = json.loads(answer.read(LONGEST_ANSWER_BYTES))
+        except PermissionError as error:
+            _output.fail(self.unreachable if self.unreachable == Exit.UNKNOWN else Exit.NO_PERMISSION, self._why(error.strerror or "?"))
+        except OSError as error:
+            _output.fail(self.unreachable, self._why(error.strerror or str(error)))
+        except (http.client.HTTPException, ValueError) as error:
+            self._fail_by_answer(str(error) or type(error).__name__)
+        finally:
+            connection.close()
+        if not isinstance(document, dict):
+            self._fail_by_answer("not an object")
+        return answer.status, document
+
+    def _why(self, why: str) -> str:
+        return _output.text("cli.unreachable", socket=self.path, why=why)
+
+    def _fail_by_answer(self, why: str) -> None:
+        _output.fail(self.unreachable, _output.text("cli.bad_answer", socket=self.path, why=why))
+
+
+def daemon(given: Path | None, unreachable: int) -> Daemon:
+    """The daemon at the given socket, else where it listens by default."""
+    return Daemon(given or paths.socket_path(os.environ), unreachable)
+
+
+def _who() -> str:
+    """Who asks, for the record; a header takes ASCII only."""
+    try:
+        return getpass.getuser().encode("ascii", "replace").decode()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,209 @@
+"""Prints what the daemon says of a province, a site or a check."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from netwatch.cli import _output
+from netwatch.cli._daemon import Daemon, Document
+from netwatch.cli._lookup import Found, find
+from netwatch.cli._plugin import PLUGIN_WORDS, exit_code, moment_of, perfdata, plugin_line, plugin_safe, province_code, say, seconds_of
+from netwatch.lang import writing
+
+__all__ = ["measure_now", "print_check", "print_province", "print_site"]
+
+WORST_FIRST = ("crit", "warn", "unknown", "unreachable", "maintenance", "ok")
+ICONS = {"ok": "✓", "warn": "▲", "crit": "✕", "unknown": "?", "unreachable": "⊘", "maintenance": "⚒"}
+ASCII_ICONS = {"ok": "+", "warn": "!", "crit": "X", "unknown": "?", "unreachable": "-", "maintenance": "M"}
+COLORS = {"ok": "32", "warn": "33", "crit": "1;31", "unknown": "35", "unreachable": "2", "maintenance": "34"}
+NOW_SECONDS = 15.0
+NOW_LOOK_SECONDS = 0.25
+MOST_EVENTS = 10
+
+
+def print_province(summary: Document, shape: str) -> None:
+    if shape == "json":
+        _output.print_json(summary)
+        return
+    if shape == "nagios":
+        counts = " ".join(f"{state}={count};;;0" for state, count in summary["counts"].items())
+        say(f"{PLUGIN_WORDS[province_code(summary)]} - {plugin_safe(summary['text'])} | {counts}")
+        return
+    now = summary["wall"]
+    say(f"{summary['text']}  ({_output.text('cli.moment', moment=_stamp(now))})")
+    _say_own_troubles(summary["self"])
+    rows = [_incident_row(one, now) for one in sorted(summary["incidents"], key=_urgent_first)]
+    spoken_of = {slug for one in summary["incidents"] for slug in one["sites"]}
+    silent = [one for one in summary["sites"] if one["state"] not in {"ok", "maintenance"} and one["id"] not in spoken_of]
+    rows += [_row(one["state"], one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
+    say("")
+    _say_rows(rows) if rows else say(_output.text("cli.no_problems"))
+    hubs = [f"{_icon(one['state'])} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
+    if hubs:
+        say("")
+        say(_output.text("cli.hubs", hubs=" · ".join(hubs)))
+
+
+def print_site(found: Found, shape: str) -> None:
+    """Like `systemctl status`: state, since, path, devices, last events."""
+    site, now = found.site, found.site["wall"]
+    if shape != "table" or found.target is not None:
+        print_check(found, shape)
+        return
+    code = f" ({site['code']})" if site["code"] else ""
+    say(f"{_icon(site['state'])} {site['id']} - {site['full_name'] or site['name']}{code}")
+    facts = [("cli.active", " · ".join(part for part in (_state_text(site), _since(site["since"], now)) if part))]
+    facts.append(("cli.office", site["office"]))
+    contact = site["contact"] or {"name": "", "phone": ""}
+    facts.append(("cli.contact", " ".join(part for part in (contact["name"], contact["phone"]) if part)))
+    for target in site["targets"]:
+        line = target["line"]
+        if line:
+            parts = (target["name"], line["carrier"], line["circuit"], line["hotline"])
+            facts.append(("cli.line", " · ".join(part for part in parts if part)))
+    facts.append(("cli.path", _path(site["targets"])))
+    _say_pairs((_output.text(key), value) for key, value in facts if value)
+    say(f"\n{_output.text('cli.devices')}:")
+    _say_rows([_target_row(one, now) for one in sorted(site["targets"], key=_worst_first)], "  ")
+    if site["transitions"]:
+        say(f"\n{_output.text('cli.events')}:")
+        for one in site["transitions"][:MOST_EVENTS]:
+            say(f"  {_clock(one['wall'], now)}  {one['text']}")
+
+
+def print_check(found: Found, shape: str) -> None:
+    if shape == "nagios":
+        measured = perfdata(found)
+        say(plugin_line(found) + (f" | {measured}" if measured else ""))
+        return
+    if shape == "json":
+        subject = found.subject
+        _output.print_json(
+            {
+                "schema": "netwatch/v1/check",
+                "name": found.name,
+                "state": subject["state"],
+                "exit_code": exit_code(subject["state"]),
+                "since": subject["since"],
+                "text": subject["text"],
+                "subject": subject,
+            }
+        )
+        return
+    say(f"{_icon(found.subject['state'])} {plugin_line(found)}")
+    checks = [found.check] if found.check else found.target["checks"] if found.target else []
+    for check in checks:
+        _say_pairs((sample["title"], sample["text"]) for sample in check["samples"])
+    if found.target is None:
+        _say_rows([_target_row(one, found.site["wall"]) for one in sorted(found.site["targets"], key=_worst_first)], "  ")
+
+
+def measure_now(daemon: Daemon, found: Found, path: str) -> Found:
+    """Asks for a fresh run of the checks in question and waits for their results."""
+    if found.check:
+        wanted = [found.check["path"]]
+    else:
+        targets = [found.target] if found.target else [one for one in found.site["targets"] if one["kind"] == "line"]
+        wanted = [check["id"] for target in targets for check in target["checks"]]
+    asked_at = seconds_of(found.site["wall"])
+    waiting = {check for check in wanted if daemon.run_check(check)}
+    ends = time.monotonic() + NOW_SECONDS
+    while waiting and time.monotonic() < ends:
+        time.sleep(NOW_LOOK_SECONDS)
+        found = find(daemon, path)
+        for target in found.site["targets"]:
+            waiting -= {check["id"] for check in target["checks"] if check["last"] and seconds_of(check["last"]) >= asked_at}
+    for check in sorted(waiting):
+        print(_output.text("cli.no_answer_yet", check=check, seconds=int(NOW_SECONDS)), file=sys.stderr)
+    return found
+
+
+def _incident_row(one: Document, now: str) -> Sequence[str]:
+    state = "crit" if one["severity"] == "critical" else "warn"
+    owner = one["acknowledgement"]
+    extra = [_output.text("page.hidden", count=one["hidden"])] if one["hidden"] else []
+    extra += [_output.text("page.owner", owner=owner["who"])] if owner else []
+    return (f"{_icon(state)} {one['title']}", _since(one["opened"], now), " · ".join(extra))
+
+
+def _row(state: str, name: str, text: str, since: str | None, now: str) -> Sequence[str]:
+    return (f"{_icon(state)} {name}: {text or _output.text(f'state.{state}')}", _since(since, now), "")
+
+
+def _target_row(one: Document, now: str) -> Sequence[str]:
+    said = one["text"] or _output.text(f"state.{one['state']}")
+    key_values = [f"{sample['title']} {sample['text']}" for check in one["checks"] for sample in check["samples"]]
+    facts = " · ".join(key_values[:2]) if one["state"] in {"ok", "warn"} else _since(one["since"], now)
+    return (f"{_icon(one['state'])} {one['name']}", one["address"], said, facts)
+
+
+def _path(targets: Iterable[Document]) -> str:
+    """From netwatch: lines, router, switch; each with its state."""
+    hops = ["netwatch"]
+    for wanted in ("line", "router", "switch"):
+        hops += [f"{one['name']} {_icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}]
+    return " → ".join(hops)
+
+
+def _state_text(site: Document) -> str:
+    state = _output.text(f"state.{site['state']}")
+    return f"{state}: {site['text']}" if site["text"] and site["text"] != state else state
+
+
+def _say_own_troubles(own: Document) -> None:
+    if not own["inventory_ok"]:
+        say(_output.text("cli.inventory_bad", error=(own["inventory_errors"] or [""])[0]))
+    if not own["database_ok"]:
+        say(_output.text("cli.database_bad"))
+
+
+def _urgent_first(incident: Document) -> tuple[bool, int, float]:
+    severity = ("critical", "warning", "info").index(incident["severity"])
+    return (incident["acknowledgement"] is not None, severity, -seconds_of(incident["opened"]))
+
+
+def _worst_first(one: Document) -> tuple[int, str]:
+    return (WORST_FIRST.index(one["state"]), one["id"])
+
+
+def _clock(text: str, now: str) -> str:
+    """By the daemon's own zone, which its times carry."""
+    return writing.clock(seconds_of(text), seconds_of(now), _output.words(), moment_of(now).tzinfo or writing.VIETNAM)
+
+
+def _stamp(text: str) -> str:
+    return writing.stamp(seconds_of(text), _output.words(), moment_of(text).tzinfo or writing.VIETNAM)
+
+
+def _since(since: str | None, now: str) -> str:
+    if not since:
+        return ""
+    return _output.text("cli.since", since=_clock(since, now), lasted=writing.age(seconds_of(now) - seconds_of(since), _output.words()))
+
+
+def _icon(state: str) -> str:
+    icon = (ICONS if _output.unicode_ok() else ASCII_ICONS).get(state, "?")
+    return f"\x1b[{COLORS[state]}m{icon}\x1b[0m" if _output.wants_color() and state in COLORS else icon
+
+
+def _say_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    listed = list(pairs)
+    widest = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        say(f"  {name:>{widest}}: {value}")
+
+
+def _say_rows(rows: Sequence[Sequence[str]], indent: str = "") -> None:
+    """Columns as wide as their widest cell; colour codes take no room."""
+    widths = [max((_width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        say((indent + "  ".join(cells)).rstrip())
+
+
+def _width(cell: str) -> int:
+    if "\x1b" not in cell:
+        return len(cell)
+    return sum(len(part.partition("m")[2]) for part in ("m" + cell).split("\x1b["))
