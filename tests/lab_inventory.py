@@ -13,8 +13,8 @@ DEVICES = {
 }
 
 
-def site(number, name, ring="north", *, backup=False, kind="commune"):
-    net = f"10.45.{number}"
+def site(number, name, ring="north", *, backup=False, net="10.45"):
+    net = f"{net}.{number}"
     lines = {"main": Line(id="main", address=f"{net}.254", carrier="vnpt", contract_down_bits_per_second=100e6)}
     if backup:
         lines["backup"] = Line(id="backup", address=f"{net}.253", carrier="viettel", role="backup", contract_down_bits_per_second=30e6)
@@ -22,11 +22,12 @@ def site(number, name, ring="north", *, backup=False, kind="commune"):
     for device, (role, octet) in DEVICES.items():
         parents = {"router": (tuple(lines),), "switch": (("router",),)}.get(device, (("switch",),))
         devices[device] = Device(id=device, address=f"{net}.{octet}", profile=role, role=role, parents=parents)
-    return Site(id=name, kind=kind, name=name.title(), tags={"ring": ring, "feeder": "f1"}, district=ring, lines=lines, devices=devices)
+    return Site(id=name, name=name.title(), tags={"ring": ring, "feeder": "f1"}, district=ring, lines=lines, devices=devices)
 
 
-def inventory():
-    sites = {made.id: made for made in (site(1, "alpha"), site(2, "beta", backup=True), site(3, "gamma", ring="south"))}
+def inventory(net="10.45"):
+    made_sites = site(1, "alpha", net=net), site(2, "beta", backup=True, net=net), site(3, "gamma", ring="south", net=net)
+    sites = {made.id: made for made in made_sites}
     checks = {}
     for made in sites.values():
         check = Check(

@@ -76,9 +76,9 @@ def layouts() -> Mapping[str, Layout[LabDevice]]:
     makers: Mapping[str, tuple[str, Oid, Objects]] = {
         "router": ("RouterOS RB4011iGS+", (1, 3, 6, 1, 4, 1, 14988, 1), _host_objects()),
         "switch": ("Huawei S5720-12TP-LI-AC", (1, 3, 6, 1, 4, 1, 2011, 2, 23, 400), _host_objects()),
-        "wifi-ap": ("UAP-AC-Pro-Gen2", (1, 3, 6, 1, 4, 1, 41112), _host_objects() | _wifi_objects()),
+        "wifi-ap": ("UAP-AC-Pro-Gen2", (1, 3, 6, 1, 4, 1, 41112, 1, 6, 3), _host_objects() | _wifi_objects()),
         "printer": ("HP LaserJet Pro M404dn", (1, 3, 6, 1, 4, 1, 11, 2, 3, 9, 1), _printer_objects()),
-        "ups": ("MGE UPS SYSTEMS - Network Management Card", (1, 3, 6, 1, 4, 1, 705, 1), _ups_objects()),
+        "ups": ("Eaton Ellipse PRO, Network-M2", (1, 3, 6, 1, 4, 1, 534, 1), _ups_objects()),
         "": ("Linux embedded", (1, 3, 6, 1, 4, 1, 8072, 3, 2, 10), {}),
     }
     return MappingProxyType(

@@ -5,41 +5,51 @@ The format is in scenario.schema.json and docs/scenarios.md; the lab and `netwat
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
+from netwatch._complaint import Complaint, Place, closest, dotted
+from netwatch._yaml import Keys
 from netwatch.lab.faults import ALL_SITES, Expect, ExpectedPage, Fault, FaultKind, Scenario, Value, Where
-from netwatch.lab.values import Reader, name, number, number_or_text, oid, one_of, rate, ratio, seconds
+from netwatch.lab.values import NAME, NUMBER, NUMBER_OR_TEXT, OID, RATE, RATIO, SECONDS, Reader, one_of
 from netwatch.lab.world import lines_of, tags_of
+from netwatch.lang import catalog
 from netwatch.model import Cause, Inventory
 
-__all__ = ["Complaint", "ScenarioRefused", "read_fault", "read_scenario"]
+__all__ = ["LabComplaint", "ScenarioRefused", "read_fault", "read_scenario"]
 
-Path: TypeAlias = tuple[str | int, ...]
 CAUSE_TYPES: tuple[str, ...] = get_args(get_type_hints(Cause)["type"])
 MAX_FLAPS = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """What is wrong and where: `path` leads to the value from the top of the file, `key` is a text of the area `lab`."""
+Locate: TypeAlias = Callable[[Keys, bool], Place]
 
-    path: Path
-    key: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+
+class LabComplaint(Complaint):
+    """A complaint in the words of the area `lab`."""
+
+    def line(self, language: str) -> str:
+        words = catalog(language)
+        message = words.text(f"lab.{self.key}", **self.fields)
+        if self.hint:
+            message += "; " + words.text("lab.did_you_mean", word=self.hint)
+        return ": ".join(part for part in (str(self.place), self.path, message) if part)
 
     def as_json(self) -> dict[str, Any]:
-        return {"path": list(self.path), "key": self.key, "fields": dict(self.fields)}
+        return {"path": self.path, "key": self.key, "fields": dict(self.fields), "hint": self.hint}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> LabComplaint:
+        return cls(place=Place(""), path=said["path"], key=said["key"], fields=said["fields"], hint=said["hint"])
 
 
-class ScenarioRefused(ValueError):
-    """All that is wrong with a scenario, at once."""
+class ScenarioRefused(Exception):
+    """All that is wrong with a scenario or a fault, at once."""
 
     def __init__(self, complaints: Iterable[Complaint]) -> None:
         self.complaints = tuple(complaints)
-        super().__init__("; ".join(f"{'.'.join(map(str, each.path))}: {each.key}" for each in self.complaints))
+        super().__init__("\n".join(complaint.line("en") for complaint in self.complaints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +67,20 @@ UP_DOWN = one_of("up", "down")
 KINDS: Mapping[str, Kind] = {
     "cut": Kind("lines"),
     "restore": Kind("any"),
-    "loss": Kind("lines", {"ratio": ratio, "direction": one_of("down", "up", "both")}, ("ratio",)),
-    "delay": Kind("lines", {"round_trip": seconds, "jitter": seconds}, ("round_trip",)),
-    "rate": Kind("lines", {"down": rate, "up": rate}),
-    "flap": Kind("lines", {"every": seconds, "down": seconds, "times": number}, ("every", "down", "times")),
+    "loss": Kind("lines", {"ratio": RATIO, "direction": one_of("down", "up", "both")}, ("ratio",)),
+    "delay": Kind("lines", {"round_trip": SECONDS, "jitter": SECONDS}, ("round_trip",)),
+    "rate": Kind("lines", {"down": RATE, "up": RATE}),
+    "flap": Kind("lines", {"every": SECONDS, "down": SECONDS, "times": NUMBER}, ("every", "down", "times")),
     "uplink": Kind("none", {"state": UP_DOWN}, ("state",)),
     "power": Kind("devices", {"state": ON_OFF}, ("state",)),
-    "reboot": Kind("devices", {"takes": seconds}, device_required=True),
-    "ups": Kind("devices", {"state": one_of("battery", "mains"), "lasts": seconds, "charge": ratio}, ("state",)),
+    "reboot": Kind("devices", {"takes": SECONDS}, device_required=True),
+    "ups": Kind("devices", {"state": one_of("battery", "mains"), "lasts": SECONDS, "charge": RATIO}, ("state",)),
     "paper": Kind("devices", {"state": one_of("out", "ok")}, ("state",)),
-    "toner": Kind("devices", {"ratio": ratio}, ("ratio",)),
-    "errors": Kind("devices", {"port": name, "per_second": number}, ("port", "per_second"), device_required=True),
-    "port": Kind("devices", {"port": name, "state": UP_DOWN}, ("port", "state"), device_required=True),
-    "snmp": Kind("devices", {"oid": oid, "metric": name, "instance": name, "value": number_or_text}, ("value",), device_required=True),
-    "reload": Kind("none", {"file": name}),
+    "toner": Kind("devices", {"ratio": RATIO}, ("ratio",)),
+    "errors": Kind("devices", {"port": NAME, "per_second": NUMBER}, ("port", "per_second"), device_required=True),
+    "port": Kind("devices", {"port": NAME, "state": UP_DOWN}, ("port", "state"), device_required=True),
+    "snmp": Kind("devices", {"oid": OID, "metric": NAME, "instance": NAME, "value": NUMBER_OR_TEXT}, ("value",), device_required=True),
+    "reload": Kind("none", {"file": NAME}),
     "kill": Kind("none"),
 }
 
@@ -78,54 +88,51 @@ KINDS: Mapping[str, Kind] = {
 class _Reading:
     """Collects complaints while a document is read."""
 
-    def __init__(self, inventory: Inventory | None) -> None:
+    def __init__(self, inventory: Inventory | None, locate: Locate) -> None:
         self.inventory = inventory
-        self.complaints: list[Complaint] = []
+        self.locate = locate
+        self.complaints: list[LabComplaint] = []
 
-    def complain(self, path: Path, key: str, **fields: str) -> None:
-        self.complaints.append(Complaint(path=path, key=key, fields=fields))
+    def complain(self, path: Keys, key: str, *, hint: str = "", at_key: bool = False, **fields: str) -> None:
+        self.complaints.append(LabComplaint(place=self.locate(path, at_key), path=dotted(path), key=key, fields=fields, hint=hint))
 
-    def mapping(self, path: Path, value: Any, known: Iterable[str]) -> dict[str, Any]:
+    def mapping(self, path: Keys, value: Any, known: Iterable[str]) -> dict[str, Any]:
         """The mapping's known keys; complains of anything else."""
         if not isinstance(value, dict):
-            self.complain(path, "want_mapping", keys=", ".join(known))
+            self.complain(path, "want_mapping", choices=", ".join(known))
             return {}
         allowed = tuple(known)
         for unknown in [key for key in value if key not in allowed]:
-            near = difflib.get_close_matches(str(unknown), allowed, 1)
-            key, hint = ("unknown_key_near", near[0]) if near else ("unknown_key", ", ".join(allowed))
-            self.complain((*path, unknown), key, name=str(unknown), hint=hint)
+            self.complain((*path, unknown), "unknown_key", hint=closest(str(unknown), allowed), at_key=True, choices=", ".join(allowed))
         return {key: value[key] for key in allowed if key in value}
 
-    def sequence(self, path: Path, value: Any) -> list[Any]:
+    def sequence(self, path: Keys, value: Any) -> list[Any]:
         if isinstance(value, list):
             return value
         self.complain(path, "want_list")
         return []
 
-    def value(self, path: Path, value: Any, reader: Reader) -> Any:
-        read = reader(value)
+    def value(self, path: Keys, value: Any, reader: Reader) -> Any:
+        read = reader.read(value)
         if read is None:
-            choices = " | ".join(reader.__doc__.split(" | ")) if reader.__name__ == "read" and reader.__doc__ else ""
-            self.complain(path, "want_one_of" if choices else f"want_{reader.__name__}", found=str(value)[:40], choices=choices)
+            self.complain(path, f"want_{reader.kind}", found=str(value)[:40], choices=reader.choices)
         return read
 
-    def known(self, path: Path, what: str, found: str, there_are: Iterable[str]) -> None:
+    def known(self, path: Keys, what: str, found: str, there_are: Iterable[str]) -> None:
         choices = tuple(there_are)
         if found not in choices:
-            near = difflib.get_close_matches(found, choices, 1)
-            self.complain(path, f"unknown_{what}" + ("_near" if near else ""), name=found, hint=near[0] if near else "")
+            self.complain(path, f"unknown_{what}", hint=closest(found, choices), name=found)
 
     # --- faults
 
-    def faults(self, path: Path, value: Any) -> tuple[Fault, ...]:
+    def faults(self, path: Keys, value: Any) -> tuple[Fault, ...]:
         """One entry of `faults:`; a flap becomes its cuts and restores."""
         entry = self.mapping(path, value, ("at", *KINDS))
         kinds = [kind for kind in entry if kind != "at"]
         if len(kinds) != 1:
-            self.complain(path, "want_one_fault", kinds=", ".join(KINDS))
+            self.complain(path, "want_one_fault", choices=", ".join(KINDS))
             return ()
-        at = self.value((*path, "at"), entry.get("at", 0), seconds) or 0.0
+        at = self.value((*path, "at"), entry.get("at", 0), SECONDS) or 0.0
         kind = kinds[0]
         where, values = self.fault_body((*path, kind), kind, entry[kind])
         if kind == "flap":
@@ -133,7 +140,7 @@ class _Reading:
         fault: FaultKind = kind  # type: ignore[assignment]  # KINDS has the names of FaultKind, and flap
         return (Fault(at_seconds=at, kind=fault, where=where, values=values),)
 
-    def fault_body(self, path: Path, kind_name: str, body: Any) -> tuple[Where, dict[str, Value]]:
+    def fault_body(self, path: Keys, kind_name: str, body: Any) -> tuple[Where, dict[str, Value]]:
         kind = KINDS[kind_name]
         if kind.place == "none" and isinstance(body, str) and kind.keys:
             body = {next(iter(kind.keys)): body}  # uplink: down
@@ -153,8 +160,8 @@ class _Reading:
         where = Where() if kind.place == "none" else self.where(path, entry)
         return where, {key: value for key, value in values.items() if value is not None}
 
-    def where(self, path: Path, entry: dict[str, Any]) -> Where:
-        texts = {key: str(self.value((*path, key), entry[key], name) or "") for key in ("site", "line", "device") if key in entry}
+    def where(self, path: Keys, entry: dict[str, Any]) -> Where:
+        texts = {key: str(self.value((*path, key), entry[key], NAME) or "") for key in ("site", "line", "device") if key in entry}
         tag = None
         if "tag" in entry:
             given = entry["tag"]
@@ -169,7 +176,7 @@ class _Reading:
             self.place(path, where, self.inventory)
         return where
 
-    def place(self, path: Path, where: Where, inventory: Inventory) -> None:
+    def place(self, path: Keys, where: Where, inventory: Inventory) -> None:
         """Is there such a place in the inventory?"""
         if where.tag is not None and where.tag not in tags_of(inventory.sites):
             self.known((*path, "tag"), "tag", "=".join(where.tag), ["=".join(tag) for tag in tags_of(inventory.sites)])
@@ -184,7 +191,7 @@ class _Reading:
             if where.device:
                 self.known((*path, "device"), "device", where.device, site.devices)
 
-    def flaps(self, path: Path, at: float, where: Where, values: Mapping[str, Value]) -> tuple[Fault, ...]:
+    def flaps(self, path: Keys, at: float, where: Where, values: Mapping[str, Value]) -> tuple[Fault, ...]:
         every, down, times = (float(values.get(key, 0)) for key in ("every", "down", "times"))
         if not 0 < down < every or not 1 <= times <= MAX_FLAPS or times != int(times):
             self.complain(path, "bad_flap")
@@ -203,8 +210,8 @@ class _Reading:
         entry = self.mapping((), document, keys)
         for missing in [key for key in ("name", "duration") if key not in entry]:
             self.complain((), "missing", name=missing)
-        seed = self.value(("seed",), entry.get("seed", 1), number)
-        sites = [self.value(("sites", index), site, name) for index, site in enumerate(self.sequence(("sites",), entry.get("sites", [])))]
+        seed = self.value(("seed",), entry.get("seed", 1), NUMBER)
+        sites = [self.value(("sites", index), site, NAME) for index, site in enumerate(self.sequence(("sites",), entry.get("sites", [])))]
         if self.inventory is not None:
             for index, site in enumerate(sites):
                 self.known(("sites", index), "site", str(site), self.inventory.sites)
@@ -214,16 +221,16 @@ class _Reading:
             for fault in self.faults(("faults", index), each)
         ]
         return Scenario(
-            name=str(self.value(("name",), entry.get("name", "-"), name)),
+            name=str(self.value(("name",), entry.get("name", "-"), NAME)),
             description=str(entry.get("description", "")),
             seed=int(seed or 0),
-            duration_seconds=self.value(("duration",), entry.get("duration", 0), seconds) or 0.0,
+            duration_seconds=self.value(("duration",), entry.get("duration", 0), SECONDS) or 0.0,
             sites=tuple(str(site) for site in sites),
             faults=tuple(sorted(faults, key=lambda fault: fault.at_seconds)),
             expect=self.expect(("expect",), entry.get("expect", {})),
         )
 
-    def expect(self, path: Path, value: Any) -> Expect:
+    def expect(self, path: Keys, value: Any) -> Expect:
         entry = self.mapping(path, value, ("pages", "none_else"))
         none_else = entry.get("none_else", True)
         if not isinstance(none_else, bool):
@@ -233,28 +240,32 @@ class _Reading:
         ]
         return Expect(pages=tuple(pages), none_else=none_else is True)
 
-    def page(self, path: Path, value: Any) -> ExpectedPage:
+    def page(self, path: Keys, value: Any) -> ExpectedPage:
         entry = self.mapping(path, value, ("open_before", "recover_before", "cause", "sites"))
         for missing in [key for key in ("open_before", "cause", "sites") if key not in entry]:
             self.complain(path, "missing", name=missing)
         cause = self.mapping((*path, "cause"), entry.get("cause", {"type": "site", "name": "-"}), ("type", "name"))
         kind = self.value((*path, "cause", "type"), cause.get("type"), one_of(*CAUSE_TYPES))
         sites = [
-            self.value((*path, "sites", index), each, name)
+            self.value((*path, "sites", index), each, NAME)
             for index, each in enumerate(self.sequence((*path, "sites"), entry.get("sites", [])))
         ]
-        recover = self.value((*path, "recover_before"), entry["recover_before"], seconds) if "recover_before" in entry else None
+        recover = self.value((*path, "recover_before"), entry["recover_before"], SECONDS) if "recover_before" in entry else None
         return ExpectedPage(
-            open_before_seconds=self.value((*path, "open_before"), entry.get("open_before", 0), seconds) or 0.0,
+            open_before_seconds=self.value((*path, "open_before"), entry.get("open_before", 0), SECONDS) or 0.0,
             recover_before_seconds=recover,
-            cause=Cause(kind, str(self.value((*path, "cause", "name"), cause.get("name"), name))),
+            cause=Cause(kind, str(self.value((*path, "cause", "name"), cause.get("name"), NAME))),
             sites=tuple(str(site) for site in sites),
         )
 
 
-def read_scenario(document: Any, inventory: Inventory | None = None) -> Scenario:
+def _nowhere(_path: Keys, _at_key: bool) -> Place:
+    return Place("")
+
+
+def read_scenario(document: Any, inventory: Inventory | None = None, locate: Locate = _nowhere) -> Scenario:
     """A scenario from plain YAML data. With an inventory, its sites, lines, devices and tags must exist. Raises ScenarioRefused."""
-    reading = _Reading(inventory)
+    reading = _Reading(inventory, locate)
     scenario = reading.scenario(document)
     if reading.complaints:
         raise ScenarioRefused(reading.complaints)
@@ -263,10 +274,10 @@ def read_scenario(document: Any, inventory: Inventory | None = None) -> Scenario
 
 def read_fault(document: Any, inventory: Inventory | None = None) -> Fault:
     """One fault, such as `{"cut": {"site": "na-tau"}}`. Raises ScenarioRefused."""
-    reading = _Reading(inventory)
+    reading = _Reading(inventory, _nowhere)
     faults = reading.faults((), document)
     if not reading.complaints and len(faults) != 1:
-        reading.complain((), "want_one_fault", kinds=", ".join(kind for kind in KINDS if kind != "flap"))
+        reading.complain((), "want_one_fault", choices=", ".join(kind for kind in KINDS if kind != "flap"))
     if reading.complaints:
         raise ScenarioRefused(reading.complaints)
     return replace(faults[0], at_seconds=0.0)

@@ -18,7 +18,7 @@ from netwatch.lab.devices import LabDevice, layouts, view
 from netwatch.lab.faults import Fault, LineState
 from netwatch.lab.links import LinkSettings, as_change
 from netwatch.lab.responders import Responders, Service
-from netwatch.lab.scenario import ScenarioRefused, read_fault
+from netwatch.lab.scenario import LabComplaint, ScenarioRefused, read_fault
 from netwatch.lab.world import WorldModel, lines_of
 from netwatch.model import Inventory
 
@@ -43,6 +43,8 @@ class LabServer:
     counters: dict[str, int] = field(default_factory=dict)
     _sent_lines: dict[str, LineState] = field(default_factory=dict)
     _sent_addresses: dict[str, str | None] = field(default_factory=dict)
+    _agent: Agent = field(init=False)
+    _responders: Responders = field(init=False)
     _layouts: dict[str, Layout[LabDevice]] = field(default_factory=dict)
     _devices: dict[bytes, LabDevice] = field(default_factory=dict)
     _started: float = 0.0
@@ -59,7 +61,7 @@ class LabServer:
                     state = _state_of(self.world, site.id, device.id)
                     self._devices[key] = LabDevice(site.id, device.id, device.role, state, self.world.seed)
         self._started = asyncio.get_running_loop().time()
-        agent, responders = await self._open_ports()
+        self._agent, self._responders = await self._open_ports()
         try:
             await self._tell_emulator()
             server = await asyncio.start_unix_server(self._converse, self.control_path, limit=MESSAGE_LIMIT_BYTES)
@@ -67,11 +69,11 @@ class LabServer:
             async with server:
                 while True:
                     await self._until_next_change()
-                    self.counters["answered"] = agent.answered
-                    await self._follow(responders)
+                    self.world.advance(self.now())
+                    await self._follow()
         finally:
-            agent.close()
-            responders.close()
+            self._agent.close()
+            self._responders.close()
 
     def now(self) -> float:
         return asyncio.get_running_loop().time() - self._started
@@ -117,36 +119,36 @@ class LabServer:
                 await self._changed.wait()
         self._changed.clear()
 
-    async def _follow(self, responders: Responders) -> None:
-        self.world.advance(self.now())
-        await self._tell_emulator()
-        await responders.refresh()
-
     async def apply(self, fault: Fault) -> None:
         """Makes a fault true; when it returns, packets already feel it."""
         self.world.advance(self.now())
         self.world.apply(fault)
-        await self._tell_emulator()
+        await self._follow()
         self._changed.set()
+
+    async def _follow(self) -> None:
+        """Brings lines and ports to what the world says."""
+        async with self._applying:
+            await self._tell_emulator()
+            await self._responders.refresh()
 
     async def _tell_emulator(self) -> None:
         if self.emulator is None:
             return
-        async with self._applying:
-            lines, addresses = dict(_lines(self.world)), dict(_ways(self.world))
-            changed = {name: _settings(state) for name, state in lines.items() if self._sent_lines.get(name) != state}
-            moved = {address: line for address, line in addresses.items() if self._sent_addresses.get(address, "?") != line}
-            self._sent_lines, self._sent_addresses = lines, addresses
-            message = json.dumps({**({"lines": as_change(changed)} if changed else {}), "addresses": moved}).encode() + b"\n"
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(self.emulator, message)
-            answer = b""
-            while not answer.endswith(b"\n"):
-                received = await loop.sock_recv(self.emulator, 65536)
-                if not received:
-                    raise OSError(errno.EPIPE, "the link emulator has ended")
-                answer += received
-            self.counters |= json.loads(answer)
+        lines, addresses = dict(_lines(self.world)), dict(_ways(self.world))
+        changed = {name: _settings(state) for name, state in lines.items() if self._sent_lines.get(name) != state}
+        moved = {address: line for address, line in addresses.items() if self._sent_addresses.get(address, "?") != line}
+        self._sent_lines, self._sent_addresses = lines, addresses
+        message = json.dumps({**({"lines": as_change(changed)} if changed else {}), "addresses": moved}).encode() + b"\n"
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self.emulator, message)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            received = await loop.sock_recv(self.emulator, 65536)
+            if not received:
+                raise OSError(errno.EPIPE, "the link emulator has ended")
+            answer += received
+        self.counters |= json.loads(answer)
 
     # --- conversation
 
@@ -158,22 +160,33 @@ class LabServer:
         writer.close()
 
     async def _reply(self, line: bytes) -> dict[str, Any]:
+        """What is so now; or `ok: false` with a code that is a text of the area `lab`, and why."""
         try:
             asked = json.loads(line)
-            given = asked.get("fault")
-            if given is not None:
-                fault = read_fault(given, self.world.inventory)
-                if self.emulator is None and fault.kind in LINE_FAULTS and not fault.where.device:
-                    return {"ok": False, "code": "loopback", "detail": self.why_not}
+            if "fault" in asked:
+                fault = read_fault(asked["fault"], self.world.inventory)
+                if refusal := self._cannot(fault):
+                    return {"ok": False, "code": refusal, "why": self.why_not}
                 await self.apply(fault)
-        except ScenarioRefused as refusal:
-            return {"ok": False, "code": "refused", "complaints": [complaint.as_json() for complaint in refusal.complaints]}
-        except (ValueError, AttributeError) as error:
-            return {"ok": False, "code": "unreadable", "detail": str(error)}
-        await self._tell_emulator()
+        except ScenarioRefused as refused:
+            return {
+                "ok": False,
+                "code": "refused",
+                "complaints": [each.as_json() for each in refused.complaints if isinstance(each, LabComplaint)],
+            }
+        except (ValueError, TypeError) as error:
+            return {"ok": False, "code": "not_understood", "why": str(error)}
+        await self._follow()
+        self.counters["answered"] = self._agent.answered
         mode = "loopback" if self.emulator is None else "namespaces"
         state = {"now": self.now(), "mode": mode, "why_not": self.why_not, "port_offset": self.port_offset}
         return {"ok": True, **state, "troubles": list(self.world.troubles()), "counters": self.counters}
+
+    def _cannot(self, fault: Fault) -> str:
+        """Why a fault cannot be shown here; empty when it can."""
+        if self.emulator is None and fault.kind in LINE_FAULTS and not fault.where.device:
+            return "no_line_here"
+        return "no_metric_here" if fault.kind == "snmp" and "oid" not in fault.values else ""
 
 
 def _state_of(world: WorldModel, site: str, device: str) -> Callable[[], Any]:

@@ -1,0 +1,219 @@
+"""The world at time t: faults become true on time, and answer for lines, devices and whole sites."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch.lab.faults import Fault, Scenario, Where
+from netwatch.lab.world import WorldModel
+from tests.lab_inventory import inventory
+
+
+def world(*faults, seed=1):
+    return WorldModel(Scenario(name="t", seed=seed, duration_seconds=60, faults=tuple(faults)), inventory())
+
+
+def fault(kind, at=0.0, site="", tag=None, line="", device="", **values):
+    return Fault(at_seconds=at, kind=kind, where=Where(site=site, tag=tag, line=line, device=device), values=values)
+
+
+def up(made, site, target):
+    return made.reachable(site, target).up
+
+
+def test_a_cut_holds_from_its_time_to_its_restore():
+    made = world(fault("cut", 10, "alpha"), fault("restore", 20, "alpha"))
+    seen = []
+    for now in (9.9, 10, 19.9, 20):
+        made.advance(now)
+        seen.append((up(made, "alpha", "main"), up(made, "alpha", "printer1"), up(made, "gamma", "main")))
+    assert seen == [(True, True, True), (False, False, True), (False, False, True), (True, True, True)]
+
+
+def test_advance_tells_what_came_true_in_order():
+    kill, cut = fault("kill", 5), fault("cut", 3, "alpha")
+    made = world(kill, cut)
+    assert made.next_change() == 3
+    assert made.advance(4) == (cut,)
+    assert made.advance(9) == (kill,)
+    assert made.next_change() is None
+
+
+def test_a_site_with_a_backup_stays_reachable_over_it():
+    made = world(fault("cut", 0, "beta", line="main"))
+    before = made.reachable("beta", "router").delay_seconds
+    made.advance(0)
+    assert not up(made, "beta", "main")
+    assert up(made, "beta", "backup")
+    assert made.carrier("beta", "router") == "backup"
+    assert made.reachable("beta", "router").delay_seconds > before + 0.02
+
+
+def test_a_line_may_be_named_by_its_role():
+    made = world(fault("cut", 0, "beta", line="primary"))
+    made.advance(0)
+    assert (up(made, "beta", "main"), up(made, "beta", "backup")) == (False, True)
+
+
+def test_cutting_a_whole_site_cuts_all_its_lines():
+    made = world(fault("cut", 0, "beta"))
+    made.advance(0)
+    assert not any(up(made, "beta", target) for target in ("main", "backup", "router"))
+
+
+def test_cutting_a_ring_spares_backups_and_other_rings():
+    made = world(fault("cut", 0, tag=("ring", "north")))
+    made.advance(0)
+    assert [up(made, site, "main") for site in ("alpha", "beta", "gamma")] == [False, False, True]
+    assert up(made, "beta", "backup")
+
+
+def test_cutting_a_carrier_cuts_just_its_lines():
+    made = world(fault("cut", 0, tag=("carrier", "viettel")))
+    made.advance(0)
+    assert [up(made, "beta", line) for line in ("main", "backup")] == [True, False]
+    assert up(made, "alpha", "main")
+
+
+def test_a_district_is_a_tag():
+    made = world(fault("cut", 0, tag=("district", "south")))
+    made.advance(0)
+    assert (up(made, "gamma", "main"), up(made, "alpha", "main")) == (False, True)
+
+
+def test_all_sites_is_a_star():
+    made = world(fault("loss", 0, "*", ratio=0.05))
+    made.advance(0)
+    assert {round(made.reachable(site, "main").loss_ratio, 9) for site in ("alpha", "beta", "gamma")} == {0.05}
+
+
+def test_loss_of_both_directions_adds_up():
+    made = world(fault("loss", 0, "alpha", ratio=0.5, direction="both"))
+    made.advance(0)
+    assert made.reachable("alpha", "main").loss_ratio == pytest.approx(0.75)
+
+
+def test_a_dead_switch_hides_what_hangs_on_it_and_not_the_router():
+    made = world(fault("power", 0, "alpha", device="switch", state="off"))
+    made.advance(0)
+    assert [up(made, "alpha", target) for target in ("main", "router", "switch", "ap1")] == [True, True, False, False]
+    assert made.device("alpha", "ap1").powered
+
+
+def test_a_dark_site_is_silent_and_boots_when_power_returns():
+    made = world(fault("power", 5, "alpha", state="off"), fault("power", 50, "alpha", state="on"))
+    made.advance(5)
+    assert made.dark("alpha")
+    assert not up(made, "alpha", "main")
+    assert not made.alive("alpha", "router")
+    made.advance(50)
+    assert up(made, "alpha", "ups")
+    assert made.device("alpha", "router").booted_at == 50
+
+
+def test_a_reboot_takes_its_time_and_resets_uptime():
+    made = world(fault("reboot", 10, "alpha", device="router", takes=30))
+    made.advance(39)
+    assert not up(made, "alpha", "router")
+    made.advance(40)
+    assert up(made, "alpha", "router")
+    assert made.device("alpha", "router").booted_at == 40
+
+
+def test_an_empty_battery_darkens_the_site_until_mains_return():
+    made = world(fault("ups", 10, "alpha", state="battery", lasts=20), fault("ups", 60, "alpha", state="mains"))
+    made.advance(29)
+    assert made.device("alpha", "ups").on_battery
+    assert made.device("alpha", "ups").charge_ratio(20) == 0.5
+    assert up(made, "alpha", "main")
+    made.advance(30)
+    assert made.dark("alpha")
+    made.advance(60)
+    assert up(made, "alpha", "main")
+    assert not made.device("alpha", "ups").on_battery
+
+
+def test_mains_that_return_in_time_leave_the_site_alight():
+    made = world(fault("ups", 10, "alpha", state="battery", lasts=20), fault("ups", 20, "alpha", state="mains"))
+    made.advance(99)
+    assert up(made, "alpha", "main")
+
+
+def test_a_second_outage_starts_a_new_countdown():
+    made = world(
+        fault("ups", 10, "alpha", state="battery", lasts=20),
+        fault("ups", 20, "alpha", state="mains"),
+        fault("ups", 25, "alpha", state="battery", lasts=20),
+    )
+    made.advance(44)
+    assert up(made, "alpha", "main")
+    made.advance(45)
+    assert made.dark("alpha")
+
+
+def test_without_the_own_uplink_nothing_answers_and_nothing_is_broken():
+    made = world(fault("uplink", 0, state="down"), fault("uplink", 9, state="up"))
+    made.advance(0)
+    assert not any(up(made, site, "main") for site in ("alpha", "beta", "gamma"))
+    made.advance(9)
+    assert up(made, "alpha", "main")
+
+
+def test_paper_runs_out_in_printers_only():
+    made = world(fault("paper", 0, "alpha", state="out"))
+    made.advance(0)
+    assert not made.device("alpha", "printer1").paper
+    assert made.device("alpha", "router").paper
+    assert made.device("beta", "printer1").paper
+
+
+def test_restoring_a_device_heals_it_and_keeps_its_uptime():
+    made = world(fault("paper", 0, "alpha", state="out"), fault("restore", 1, "alpha", device="printer1"))
+    booted = made.device("alpha", "printer1").booted_at
+    made.advance(0)
+    assert made.troubles() == ("alpha/printer1: paper out",)
+    made.advance(1)
+    assert made.troubles() == ()
+    assert made.device("alpha", "printer1").booted_at == booted
+
+
+def test_troubles_name_what_is_wrong():
+    made = world(fault("cut", 0, "alpha"), fault("loss", 0, "gamma", ratio=0.3), fault("uplink", 0, state="down"))
+    made.advance(0)
+    assert made.troubles() == ("uplink: down", "alpha/main: cut", "gamma/main: loss_down_ratio=0.3")
+
+
+KINDS = st.sampled_from(
+    [
+        ("cut", {}),
+        ("restore", {}),
+        ("loss", {"ratio": 0.2}),
+        ("power", {"state": "off"}),
+        ("power", {"state": "on"}),
+        ("ups", {"state": "battery", "lasts": 5.0}),
+        ("ups", {"state": "mains"}),
+        ("uplink", {"state": "down"}),
+        ("uplink", {"state": "up"}),
+    ]
+)
+FAULTS = st.lists(
+    st.builds(lambda at, site, kind: fault(kind[0], at, site, **kind[1]), st.floats(0, 60), st.sampled_from(["alpha", "beta", "*"]), KINDS),
+    max_size=12,
+)
+
+
+@given(FAULTS, st.lists(st.floats(0, 80), max_size=8))
+def test_the_way_time_is_cut_up_changes_nothing(faults, steps):
+    small, large = world(*faults), world(*faults)
+    for step in sorted(steps):
+        small.advance(step)
+    small.advance(90)
+    large.advance(90)
+    assert small.troubles() == large.troubles()
+    targets = [(site.id, target) for site in inventory().sites.values() for target in (*site.lines, *site.devices)]
+    assert [small.reachable(*target) for target in targets] == [large.reachable(*target) for target in targets]
+
+
+def test_another_seed_gives_another_world_and_the_same_seed_the_same():
+    delays = [world(seed=seed).reachable("alpha", "main").delay_seconds for seed in (1, 1, 2)]
+    assert delays[0] == delays[1] != delays[2]
