@@ -2,10 +2,14 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import os
 import re
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +21,7 @@ from yarl import URL
 
 import probes
 from probes import ProbeFailed, Shared, Target
-from probes._http_exchange import clean, unpacked
+from probes._http_exchange import Notes, clean, unpacked
 from probes.http import Http, next_url, status_codes
 from tests.certificates import Authority
 
@@ -338,6 +342,7 @@ def test_with_no_redirects_the_redirect_is_the_answer():
         "http://127.0.0.1@evil.example/",
         "http://2130706433/",
         "http://127.0.0.2/",
+        "http://127.0.0.1:0/",
     ],
 )
 def test_a_redirect_to_anywhere_else_is_refused(location):
@@ -389,6 +394,26 @@ def test_each_way_to_be_wrong_has_its_own_code(authority):
     assert over_tls(authority, tls=authority.server(names="DNS:other.example")).code == "tls_name"
     assert over_tls(authority, host="other.example").code == "tls_name"
     assert over_tls(authority, ca=False).code == "tls_untrusted"
+    self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    self_signed.load_cert_chain(authority.file, authority.folder / "ca.key")
+    assert over_tls(authority, tls=self_signed, ca=False).code == "tls_untrusted"
+
+
+def test_a_ca_file_that_was_replaced_is_read_again(authority, tmp_path):
+    ca_file = tmp_path / "ca.pem"
+
+    async def scenario():
+        async with serving(answer(), authority.server()) as server:
+            probe, shared = Http(scheme="https", port=server.port, ca_file=str(ca_file)), Shared()
+            with pytest.raises(ProbeFailed, match="certificate"):
+                await probe.run(Target("127.0.0.1", 0.0), shared)
+            shutil.copy(authority.file, ca_file)
+            os.utime(ca_file, ns=(1, 1))
+            await probe.run(Target("127.0.0.1", 0.0), shared)
+
+    (tmp_path / "other").mkdir()
+    shutil.copy(Authority(tmp_path / "other").file, ca_file)
+    asyncio.run(scenario())
 
 
 def test_a_failed_handshake_keeps_the_connect_time(authority):
@@ -484,6 +509,28 @@ def test_a_handshake_that_hangs_ends_with_the_deadline_and_leaves_nothing_open()
     assert asyncio.run(scenario()) == 0
 
 
+def test_a_peer_that_does_not_say_goodbye_keeps_no_descriptor_of_ours(authority):
+    certificate, key = authority.certificate()
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate, "-key", key]
+
+    async def scenario(server):
+        port = next(int(line.rpartition(":")[2]) for line in server.stdout if line.startswith("ACCEPT"))
+        before = open_descriptors()
+        async with asyncio.TaskGroup() as group:
+            run = group.create_task(fetch(port, scheme="https", verify=False))
+            await asyncio.to_thread(lambda: next(line for line in server.stdout if line.startswith("GET")))
+            server.send_signal(signal.SIGSTOP)
+            run.cancel()
+        await asyncio.sleep(0)
+        return open_descriptors() - before
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert asyncio.run(scenario(server)) == 0
+        finally:
+            server.kill()
+
+
 def test_a_ca_file_that_is_not_there_is_our_own_fault():
     with pytest.raises(FileNotFoundError):
         visit(answer(), scheme="https", ca_file="/nonexistent/ca.pem")
@@ -533,6 +580,27 @@ def test_classes_and_codes_of_status_mean_what_they_say():
 def test_unpacking_anything_gives_at_most_the_limit_or_fails_with_a_code(body, limit):
     with contextlib.suppress(ProbeFailed):
         assert len(unpacked(body, limit)) <= limit
+
+
+def test_unpacking_a_bomb_takes_no_more_memory_than_the_limit():
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProbeFailed):
+            unpacked(bomb, 100_000)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_time_of_a_phase_adds_up_over_redirects():
+    async def scenario():
+        notes = Notes(phases={"connect": 5.0})
+        with notes.phase("connect"):
+            pass
+        return notes.phases["connect"]
+
+    assert asyncio.run(scenario()) >= 5.0
 
 
 @given(st.binary(max_size=400))

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db, status, doctor
+from netwatch.cli import _output, db, doctor, lab, status
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,7 @@ def options(
 
 
 app.add_typer(db.app, name="db")
+app.add_typer(lab.app, name="lab")
 app.command("status")(status.status)
 app.command("check")(status.check)
 app.command("reload")(status.reload)
