@@ -40,16 +40,20 @@ class TlsContexts:
         key = (verify, ca_file, changed)
         context = self._contexts.get(key)
         if context is None:
-            context = ssl.create_default_context(cafile=ca_file or None)
+            context = ssl.create_default_context(cafile=ca_file or None) if verify else unverified()
             context.set_alpn_protocols(["http/1.1"])
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
             self._contexts[key] = context
         return context
 
     async def aclose(self) -> None:
         self._contexts.clear()
+
+
+def unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def fault(error: ssl.SSLError) -> ProbeFailed:
