@@ -27,7 +27,6 @@ class Train:
     """
 
     __slots__ = (
-        "_settled",
         "address",
         "duplicates",
         "lags",
@@ -37,6 +36,7 @@ class Train:
         "over",
         "padding",
         "reason",
+        "refused",
         "rtts",
         "sending",
         "tokens",
@@ -57,7 +57,7 @@ class Train:
         self.walls: list[int] = []
         self.lags: list[int] = []  # wall minus monotonic clock when it was sent
         self.rtts: list[int | None] = []
-        self._settled: set[int] = set()
+        self.refused: frozenset[int] = frozenset()
         self.waiting = 0
         self.sending = True
         self.over = False
@@ -83,22 +83,26 @@ class Train:
 
     def refuse(self, index: int, reason: str, offender: str) -> None:
         """A router that saw the whole echo says it ends there. A good reply still counts if it comes."""
-        if self.rtts[index] is None:
-            self.reason, self.offender = reason, offender
-            self._settle(index)
+        if self.rtts[index] is not None:
+            return
+        self.reason, self.offender = reason, offender
+        if index not in self.refused:
+            self.refused |= {index}
+            self._settle_one()
 
     def answer(self, index: int, rtt: int) -> bool:
         """Takes the first reply to an echo. False when it comes too late to be credited."""
         in_time = not self.over and rtt <= self.wait_ns
-        self.rtts[index] = rtt if in_time else LATE_NS
-        self.late += not in_time
-        self._settle(index)
+        if in_time:
+            self.rtts[index] = rtt
+        else:
+            self.rtts[index] = LATE_NS
+            self.late += 1
+        if index not in self.refused:
+            self._settle_one()
         return in_time
 
-    def _settle(self, index: int) -> None:
-        if index in self._settled:
-            return
-        self._settled.add(index)
+    def _settle_one(self) -> None:
         self.waiting -= 1
         if not self.waiting and not self.sending and not self.over:
             self.on_settled()

@@ -25,7 +25,7 @@ READS_AT_ONCE = 256
 ERROR_CONTROL_BYTES = 512
 # An ICMP error that is pending makes one sendto fail, whomever it is for; our own errors come back each time.
 SEND_TRIES = 4
-NONCES_BYTES = 1024 * wire.NONCE_BYTES
+TOKENS_AT_ONCE = 256
 SEQUENCE = struct.Struct("!H")
 
 
@@ -39,8 +39,7 @@ class EchoSocket:
         self._version = version
         self.book = Book(version.reply_type)
         self._sequence = 0
-        self._nonces = b""
-        self._nonces_used = 0
+        self._tokens: list[bytes] = []
         self._socket = socket.socket(version.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, version.protocol)
         try:
             self._configure(source)
@@ -74,8 +73,7 @@ class EchoSocket:
 
         Raises OSError for what is wrong on this host: no route, no permission, no buffers.
         """
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        token = SEQUENCE.pack(self._sequence) + self._nonce()
+        token = (self._tokens or self._more_tokens()).pop()
         packet = self._version.request + token + train.padding
         for tries in range(1, SEND_TRIES + 1):
             monotonic = time.monotonic_ns()
@@ -93,13 +91,15 @@ class EchoSocket:
                 break
         return True
 
-    def _nonce(self) -> bytes:
-        start = self._nonces_used
-        if start == len(self._nonces):
-            self._nonces = os.urandom(NONCES_BYTES)
-            start = 0
-        self._nonces_used = start + wire.NONCE_BYTES
-        return self._nonces[start : self._nonces_used]
+    def _more_tokens(self) -> list[bytes]:
+        """Sequence numbers, counting up from the end of the list, each with its nonce; made in lots because that is cheaper."""
+        nonces = os.urandom(TOKENS_AT_ONCE * wire.NONCE_BYTES)
+        self._sequence += TOKENS_AT_ONCE
+        self._tokens = [
+            SEQUENCE.pack(self._sequence - number & 0xFFFF) + nonces[number * wire.NONCE_BYTES : (number + 1) * wire.NONCE_BYTES]
+            for number in range(TOKENS_AT_ONCE)
+        ]
+        return self._tokens
 
     def read(self, limit: int = READS_AT_ONCE) -> None:
         """Takes up to `limit` datagrams that have come; the loop calls again while there is more."""
