@@ -1,26 +1,14 @@
 """History when the disk refuses, callers are cancelled and samples come too fast."""
 
 import asyncio
-import functools
-import itertools
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import aiosqlite
 import pytest
 
 from netwatch.history import History, HistoryFailed, HistoryRefused, _task, findings
-from netwatch.history._schema import prepare
-from netwatch.history._writer import Writer
 from netwatch.model import Effects, Sample
 from tests.history_cases import effects, incident, transition, with_history
-
-CHILD = [sys.executable, "-m", "tests.history_child"]
-ROOT = Path(__file__).parent.parent
 
 
 class Faults:
@@ -133,6 +121,56 @@ def test_a_failed_commit_gives_no_rows_stores_no_page_and_keeps_the_rest_for_lat
     with_history(tmp_path, body, connect=faults.connect)
 
 
+def test_one_failed_call_is_retried_and_the_caller_never_knows(tmp_path):
+    faults = Faults()
+
+    async def body(history):
+        faults.failing = range(faults.calls + 3, faults.calls + 4)
+        assert len(await history.commit(effects(1), {}, 1_000.0)) == 1
+        assert len(await history.transitions()) == 1
+
+    with_history(tmp_path, body, connect=faults.connect)
+
+
+def test_commits_and_what_they_left_behind_wait_for_the_disk_and_samples_do_not(tmp_path):
+    faults = Faults()
+
+    async def synchronous(history):
+        return (await (await history._writer.open()).execute_fetchall("PRAGMA synchronous"))[0][0]
+
+    async def body(history):
+        await history.commit(effects(1), {}, 1_000.0)
+        assert await synchronous(history) == 2
+        history.add_result("a/b/c", 1_001.0, "ok", 0.1, [])
+        await history.flush()
+        assert await synchronous(history) == 1
+        faults.failing = range(faults.calls + 1, 10**9)
+        assert await tried(history.commit(effects(2), {}, 1_002.0)) is None
+        faults.failing = range(0)
+        await history.flush()
+        assert await synchronous(history) == 2
+        assert len(await history.transitions()) == 2
+
+    with_history(tmp_path, body, connect=faults.connect)
+
+
+def test_what_a_long_failure_leaves_behind_is_bounded_and_the_newest_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(_task, "BACKLOG_ROWS", 10)
+    faults = Faults()
+
+    async def body(history):
+        faults.failing = range(faults.calls + 1, 10**9)
+        for number in range(1, 50):
+            assert await tried(history.commit(Effects(transitions=(transition(number),)), {}, 1_000.0)) is None
+        faults.failing = range(0)
+        await history.flush()
+        kept = [int(change.detail) for change in await history.transitions()]
+        assert kept == list(range(49, 49 - len(kept), -1))
+        assert 3 <= len(kept) <= 10
+
+    with_history(tmp_path, body, connect=faults.connect)
+
+
 def test_a_cancelled_caller_harms_neither_the_writer_nor_the_commit(tmp_path):
     async def body(history):
         for number in range(1, 40):
@@ -220,66 +258,3 @@ def test_readers_see_whole_commits_while_the_writer_writes(tmp_path):
         assert history.database_bytes > 0
 
     with_history(tmp_path, body)
-
-
-def test_the_log_is_moved_into_the_file_while_running_and_a_reader_may_stay(tmp_path):
-    async def body(history):
-        log = history.path.with_name("netwatch.db-wal")
-        with sqlite3.connect(f"{history.path.as_uri()}?mode=ro", uri=True) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT count(*) FROM transition").fetchone()
-            for _ in range(60):
-                await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
-            await history.flush()
-        reader.close()
-        grown = log.stat().st_size
-        for _ in range(20):
-            await history.flush()
-            await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
-        assert grown > 4 * 1024 * 1024
-        assert log.stat().st_size == grown
-
-    with_history(tmp_path, body)
-
-
-def test_free_space_goes_back_bit_by_bit_beyond_the_reserve(tmp_path):
-    path = tmp_path / "netwatch.db"
-    prepare(path)
-
-    async def scenario():
-        writer = Writer(path)
-        await writer.transaction([("INSERT INTO memory VALUES (?, ?)", [(str(n), "x" * 4_000) for n in range(1_000)])], durable=False)
-        await writer.transaction([("DELETE FROM memory WHERE check_id <> ?", [("0",)])], durable=False)
-        connection = await writer.open()
-        pages = [(await connection.execute_fetchall("PRAGMA page_count"))[0][0]]
-        for keep in (10_000, 100, 100):
-            await writer.vacuum(keep)
-            pages.append((await connection.execute_fetchall("PRAGMA page_count"))[0][0])
-        await writer.close()
-        assert pages[1] == pages[0]
-        for before, after in itertools.pairwise(pages[1:]):
-            assert 256 <= before - after <= 258  # now and then a pointer-map page goes with them
-
-    asyncio.run(scenario())
-
-
-def run_child(*arguments, prefix=()):
-    return subprocess.run([*prefix, *CHILD, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-
-
-def test_a_file_size_limit_is_an_error_each_time_and_over_without_a_restart(tmp_path):
-    ended = run_child("limited", str(tmp_path))
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.split() == ["failed", "recovered"]
-    assert findings(tmp_path / "netwatch.db") == []
-
-
-def test_a_full_disk_is_an_error_each_time_and_over_without_a_restart(tmp_path):
-    mount = functools.partial(subprocess.run, capture_output=True, check=False)
-    alone = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
-    if shutil.which("unshare") is None or mount([*alone, "mount", "-t", "tmpfs", "-o", "size=1m", "netwatch", str(tmp_path)]).returncode:
-        pytest.skip("no tmpfs may be mounted here")
-    script = 'mount -t tmpfs -o size=2m netwatch "$0" && exec "$@"'
-    ended = run_child("full", str(tmp_path), prefix=(*alone, "sh", "-c", script, str(tmp_path)))
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.split() == ["failed", "recovered", "sound"]

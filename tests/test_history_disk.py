@@ -1,0 +1,85 @@
+"""History and its disk: the log, free space, limits, and a disk that is full."""
+
+import asyncio
+import functools
+import itertools
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netwatch.history import findings
+from netwatch.history._schema import prepare
+from netwatch.history._writer import Writer
+from netwatch.model import Effects
+from tests.history_cases import with_history
+
+CHILD = [sys.executable, "-m", "tests.history_child"]
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_log_is_moved_into_the_file_while_running_and_a_reader_may_stay(tmp_path):
+    async def body(history):
+        log = history.path.with_name("netwatch.db-wal")
+        with sqlite3.connect(f"{history.path.as_uri()}?mode=ro", uri=True) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM transition").fetchone()
+            for _ in range(60):
+                await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
+            await history.flush()
+        reader.close()
+        grown = log.stat().st_size
+        for _ in range(20):
+            await history.flush()
+            await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
+        assert grown > 4 * 1024 * 1024
+        assert log.stat().st_size == grown
+
+    with_history(tmp_path, body)
+
+
+def test_free_space_goes_back_bit_by_bit_beyond_the_reserve(tmp_path):
+    path = tmp_path / "netwatch.db"
+    prepare(path)
+
+    async def scenario():
+        writer = Writer(path)
+        await writer.transaction([("INSERT INTO memory VALUES (?, ?)", [(str(n), "x" * 4_000) for n in range(1_000)])], durable=False)
+        await writer.transaction([("DELETE FROM memory WHERE check_id <> ?", [("0",)])], durable=False)
+        connection = await writer.open()
+        pages = [(await connection.execute_fetchall("PRAGMA page_count"))[0][0]]
+        for keep in (10_000, 100, 100):
+            await writer.vacuum(keep)
+            pages.append((await connection.execute_fetchall("PRAGMA page_count"))[0][0])
+        await writer.close()
+        assert pages[1] == pages[0]
+        for before, after in itertools.pairwise(pages[1:]):
+            assert 256 <= before - after <= 258  # now and then a pointer-map page goes with them
+
+    asyncio.run(scenario())
+
+
+def run_child(*arguments, prefix=()):
+    return subprocess.run([*prefix, *CHILD, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_file_size_limit_is_an_error_each_time_and_over_without_a_restart(tmp_path):
+    ended = run_child("limited", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["failed", "recovered"]
+    assert findings(tmp_path / "netwatch.db") == []
+
+
+def test_a_full_disk_is_an_error_each_time_and_over_without_a_restart(tmp_path):
+    mount = functools.partial(subprocess.run, capture_output=True, check=False)
+    alone = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
+    if shutil.which("unshare") is None or mount([*alone, "mount", "-t", "tmpfs", "-o", "size=1m", "netwatch", str(tmp_path)]).returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    script = 'mount -t tmpfs -o size=2m netwatch "$0" && exec "$@"'
+    ended = run_child("full", str(tmp_path), prefix=(*alone, "sh", "-c", script, str(tmp_path)))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["failed", "recovered", "sound"]
