@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from netwatch.history import findings
+from netwatch.history import HistoryFailed, _writer, findings
 from netwatch.history._schema import prepare
 from netwatch.history._writer import Writer
 from netwatch.model import Effects
-from tests.history_cases import with_history
+from tests.history_cases import effects, with_history
 
 CHILD = [sys.executable, "-m", "tests.history_child"]
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,27 @@ def test_the_log_is_moved_into_the_file_while_running_and_a_reader_may_stay(tmp_
             await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
         assert grown > 4 * 1024 * 1024
         assert log.stat().st_size == grown
+
+    with_history(tmp_path, body)
+
+
+def test_a_lock_held_by_another_program_is_an_error_after_a_bounded_wait_and_over_when_it_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(_writer, "BUSY_MILLISECONDS", 20)
+
+    async def body(history):
+        other = sqlite3.connect(history.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        before = history.progress_at
+        with pytest.raises(HistoryFailed, match="locked"):
+            await history.commit(effects(1), {}, 1_000.0)
+        with pytest.raises(HistoryFailed, match="locked"):
+            await history.flush()
+        assert history.progress_at > before
+        other.execute("ROLLBACK")
+        other.close()
+        await history.commit(effects(2), {}, 1_000.0)
+        assert [change.detail for change in await history.transitions()] == ["2", "1"]
+        assert [row.page.incident.id for row in (await history.load()).outbox] == [2]
 
     with_history(tmp_path, body)
 

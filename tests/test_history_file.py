@@ -160,7 +160,7 @@ def test_a_document_this_program_cannot_read_is_said_at_load_and_by_the_check(tm
     connection.close()
 
     async def read(history):
-        with pytest.raises(HistoryFailed, match="page without"):
+        with pytest.raises(HistoryRefused, match="page without"):
             await history.load()
 
     with_history(tmp_path, read)

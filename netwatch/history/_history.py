@@ -175,7 +175,7 @@ class History:
         await self._task.submit(Job(whole_pass=True))
 
     async def load(self) -> Stored:
-        """What a start goes on from. Raises HistoryFailed."""
+        """What a start goes on from. Raises HistoryFailed, and HistoryRefused for a record this program cannot read."""
         return await self._reader.stored()
 
     async def transitions(

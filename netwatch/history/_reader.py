@@ -12,7 +12,7 @@ import aiosqlite
 
 from netwatch.history._codec import Malformed, incident_from, page_from, unpack
 from netwatch.history._samples import SeriesName
-from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, open_uri
+from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
 from netwatch.model import Belief, Incident, Page, Subject, Transition
 
 __all__ = ["CLOSED_KEPT_SECONDS", "Counters", "OutboxRow", "Reader", "Stored"]
@@ -85,7 +85,7 @@ class Reader:
         )
 
     async def stored(self) -> Stored:
-        """Raises HistoryFailed, also for a document this program cannot read."""
+        """Raises HistoryFailed, and HistoryRefused for a document this program cannot read."""
         alive = await self._rows("SELECT value FROM meta WHERE key = 'last_wall'")
         last_wall = float(alive[0][0]) if alive else None
         since = (last_wall or 0.0) - CLOSED_KEPT_SECONDS
@@ -112,7 +112,7 @@ class Reader:
                 last_wall=last_wall,
             )
         except Malformed as error:
-            raise HistoryFailed(f"{self._path}: {error}") from error
+            raise corrupt(self._path, str(error)) from error
 
     async def transitions(self, *, site: str | None, check: str | None, since_wall: float, limit: int) -> list[Transition]:
         wanted, values = _where(("site", site), ("check_id", check))

@@ -54,7 +54,7 @@ class Writer:
 
     async def checkpoint(self) -> None:
         """Moves the log into the file once it has grown, without waiting for readers. Raises sqlite3.Error, OSError."""
-        if self._log.stat().st_size >= CHECKPOINT_BYTES:
+        if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_BYTES:
             connection = await self.open()
             await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
