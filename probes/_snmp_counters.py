@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-__all__ = ["Clock", "Counter", "Passed", "passed", "rate"]
+__all__ = ["Clock", "Passed", "passed", "rate"]
 
 TICKS = 2**32  # TimeTicks are hundredths of a second modulo 2^32: 497.1 days (RFC 2578 section 7.1.8)
 WRAP_TOLERANCE_SECONDS = 30.0
 SLOW_CLOCK_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """What the agent says of its own time. `at` is the local monotonic clock, seconds."""
 
     at: float
@@ -22,23 +20,12 @@ class Clock:
     boots: int | None = None  # snmpEngineBoots
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """The time between two readings, and whether the agent (its counters) or the whole device began anew in it."""
 
     seconds: float
     restarted: bool = False
     rebooted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """One reading. `index` is the row it was read from; `ceiling` the most it can grow in a second (0: not known)."""
-
-    value: int
-    index: str = ""
-    discontinuity: int | None = None  # ifCounterDiscontinuityTime
-    ceiling: float = 0.0
 
 
 def passed(before: Clock, now: Clock) -> Passed:
@@ -80,30 +67,24 @@ def _rebooted(before: Clock, now: Clock, elapsed: float) -> bool:
     return now.host_ticks < before.host_ticks and not _wrapped(before.host_ticks, now.host_ticks, elapsed)
 
 
-def rate(before: Counter | None, now: Counter, gap: Passed, bits: Literal[32, 64]) -> float | None:
-    """Growth a second; None where the two readings cannot be compared or the answer is absurd.
+def rate(before: int, now: int, seconds: float, bits: Literal[32, 64], ceiling: float = 0.0) -> float | None:
+    """Growth a second of a counter that did not begin anew; `ceiling` is the most it can grow in a second, 0 for not known.
 
-    Dropped: a first reading, a restart, another row, another discontinuity time, a 64-bit counter that fell (it would
-    wrap in 46 years at 100 Gbit/s), a 32-bit one that may have wrapped more than once or may have been reset, and
-    more than 1.1 times what the interface can carry.
+    None for a 64-bit counter that fell (it would wrap in 46 years at 100 Gbit/s), a 32-bit one that may have wrapped
+    more than once or may have been reset, and more than 1.1 times the ceiling.
     """
-    if before is None or gap.restarted or gap.seconds <= 0 or not (_fits(before, bits) and _fits(now, bits)):
+    size = TICKS if bits == 32 else TICKS * TICKS
+    if seconds <= 0 or not (0 <= now < size and 0 <= before < size):
         return None
-    if before.index != now.index or before.discontinuity != now.discontinuity:
-        return None
-    ceiling = max(before.ceiling, now.ceiling)
-    grown = now.value - before.value
+    grown = now - before
+    most = ceiling * seconds
     if bits == 32:
-        if ceiling * gap.seconds > TICKS:
+        if most > TICKS:
             return None
         if grown < 0:
-            if not ceiling and not (before.value >= 3 * 2**30 and now.value < 2**30):
+            if not most and not (before >= 3 * 2**30 and now < 2**30):
                 return None
             grown += TICKS
-    if grown < 0 or (ceiling and grown > 1.1 * ceiling * gap.seconds):
+    if grown < 0 or (most and grown > 1.1 * most):
         return None
-    return grown / gap.seconds
-
-
-def _fits(counter: Counter, bits: int) -> bool:
-    return 0 <= counter.value < 1 << bits
+    return grown / seconds

@@ -6,12 +6,13 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from probes._snmp_ports import IF_ALIAS, IF_DESCR, IF_NAME, IF_TYPE, Port
 from probes._snmp_profile import Fact, Interfaces, Profile, Quantity, Source
 from probes._snmp_session import Session, Value
 from probes._snmp_text import clean
 from probes._snmp_values import Row, measure
 
-__all__ = ["Plan", "Port", "Reader", "learn"]
+__all__ = ["Plan", "Reader", "learn"]
 
 MOST_ROWS = 1000
 
@@ -27,38 +28,6 @@ SYSTEM = {
     "sysName": "1.3.6.1.2.1.1.5.0",
     "sysLocation": "1.3.6.1.2.1.1.6.0",
 }
-
-# IF-MIB (RFC 2863): columns of ifTable and ifXTable
-IF_DESCR, IF_TYPE, IF_NAME, IF_ALIAS = "1.3.6.1.2.1.2.2.1.2", "1.3.6.1.2.1.2.2.1.3", "1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.31.1.1.1.18"
-PORT_COLUMNS = {
-    "admin": "1.3.6.1.2.1.2.2.1.7",
-    "oper": "1.3.6.1.2.1.2.2.1.8",
-    "receive": "1.3.6.1.2.1.31.1.1.1.6",
-    "transmit": "1.3.6.1.2.1.31.1.1.1.10",
-    "receive_errors": "1.3.6.1.2.1.2.2.1.14",
-    "transmit_errors": "1.3.6.1.2.1.2.2.1.20",
-    "receive_discards": "1.3.6.1.2.1.2.2.1.13",
-    "transmit_discards": "1.3.6.1.2.1.2.2.1.19",
-    "speed": "1.3.6.1.2.1.31.1.1.1.15",
-    "discontinuity": "1.3.6.1.2.1.31.1.1.1.19",
-    "receive_32": "1.3.6.1.2.1.2.2.1.10",
-    "transmit_32": "1.3.6.1.2.1.2.2.1.16",
-    "speed_32": "1.3.6.1.2.1.2.2.1.5",
-}
-OLDER_FORMS = {"receive": "receive_32", "transmit": "transmit_32", "speed": "speed_32"}
-
-
-@dataclass(slots=True)
-class Port:
-    """One row of IF-MIB. `oids` has only what the device answered; `spoken` is its name as the agent says it."""
-
-    name: str
-    alias: str
-    index: str
-    uplink: bool
-    name_oid: str
-    spoken: Value
-    oids: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -82,20 +51,22 @@ class Plan:
     flaws: tuple[str, ...] = ()
     last_change: Value = None
     oids: tuple[str, ...] = ()
-    confirmed: bool = False  # `oids` is down to what the device answers
 
     def confirm(self, values: Mapping[str, Value]) -> None:
         """Takes out what a first GET did not answer."""
-        self.confirmed = True
         for port in self.ports:
-            port.oids = {name: oid for name, oid in port.oids.items() if oid in values}
-            for form, older in OLDER_FORMS.items():
-                if form in port.oids:
-                    port.oids.pop(older, None)
+            port.confirm(values)
         for reader in self.readers:
             reader.rows = [row for row in reader.rows if row.value in values]
         self.live = {name: [oid for oid in oids if oid in values] for name, oids in self.live.items()}
         self.collect()
+
+    def same_instances(self, other: Plan) -> bool:
+        """Whether every OID still means what it meant there: then readings of the two can be compared."""
+        return self is other or (self.oids == other.oids and self._names() == other._names())
+
+    def _names(self) -> list[tuple[str, str]]:
+        return [(port.name, port.index) for port in self.ports] + [(row.instance, row.index) for one in self.readers for row in one.rows]
 
     def collect(self) -> None:
         oids: dict[str, None] = dict.fromkeys(self.clock)
@@ -179,9 +150,8 @@ async def _ports(walker: _Walker, wanted: Interfaces) -> list[Port]:
             name = f"{name} #{index}"
         alias = clean(aliases.get(index))
         name_oid = f"{IF_NAME if named is names else IF_DESCR}.{index}"
-        oids = {form: f"{column}.{index}" for form, column in PORT_COLUMNS.items()}
         spoken = names[index] if named is names else description
-        ports[name] = Port(name, alias, index, _fits(wanted.uplinks, name, alias), name_oid, spoken, oids)
+        ports[name] = Port(name, alias, index, _fits(wanted.uplinks, name, alias), name_oid, spoken)
     return list(ports.values())
 
 

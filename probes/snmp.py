@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from probes import Metric, Probe, ProbeFailed, Reading, Shared, Target
 from probes._snmp_auto import AUTO, identify
+from probes._snmp_counters import Clock
 from probes._snmp_plan import CLOCK, SYSTEM, Plan, learn
 from probes._snmp_profile import load, names
-from probes._snmp_reading import Memory, clock_of, clock_samples, gap_between, live_facts, outdated, samples_of
+from probes._snmp_reading import Memory, clock_of, clock_samples, facts_of, gap_between, outdated, samples_of
 from probes._snmp_session import Session, Sizes, Value
 
 __all__ = ["Snmp"]
@@ -85,11 +86,10 @@ class _State:
                 return self._only_clock(await session.get(CLOCK), loop.time())
             return await self._learn_and_read(session, profile)
         values = await session.get(self.plan.oids)
-        at = loop.time()
         if not values:
             return await self._learn_and_read(session, profile)
-        gap = gap_between(self.memory, clock_of(values, at))
-        why = outdated(self.plan, values, self.memory, gap, RELEARN_SECONDS, at) if gap is not None else ""
+        clock = clock_of(values, loop.time())
+        why = outdated(self.plan, values, self.memory, clock, RELEARN_SECONDS)
         if why == "changed" or (why == "aged" and not recheck):
             try:
                 return await self._learn_and_read(session, profile)
@@ -97,8 +97,8 @@ class _State:
                 # It did answer: what is still sure is told, and the next run learns.
                 if why == "changed":
                     self.plan = None
-                    return self._only_clock(values, at)
-        return self._read(self.plan, values, at)
+                    return self._only_clock(values, clock.at)
+        return self._read(self.plan, values, clock)
 
     async def _learn_and_read(self, session: Session, profile: str) -> Reading:
         loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class _State:
         values = await session.get(plan.oids)
         plan.confirm(values)
         self.plan = plan
-        reading = self._read(plan, values, loop.time())
+        reading = self._read(plan, values, clock_of(values, loop.time()))
         useful = any(sample.name not in {"uptime_seconds", "device_reboots"} for sample in reading.samples)
         if not useful and plan.flaws:
             raise ProbeFailed(plan.flaws[0].partition(" ")[0], reading=reading)
@@ -117,10 +117,9 @@ class _State:
             raise ProbeFailed("empty", reading=reading)
         return reading
 
-    def _read(self, plan: Plan, values: Mapping[str, Value], at: float) -> Reading:
-        gap = gap_between(self.memory, clock_of(values, at))
-        samples, self.memory = samples_of(plan, values, self.memory, gap, at)
-        return Reading(tuple(samples), {**plan.facts, **live_facts(plan, values)}, "; ".join(plan.flaws[:FLAWS_SHOWN]))
+    def _read(self, plan: Plan, values: Mapping[str, Value], clock: Clock) -> Reading:
+        samples, self.memory = samples_of(plan, values, self.memory, clock)
+        return Reading(tuple(samples), facts_of(plan, values), "; ".join(plan.flaws[:FLAWS_SHOWN]))
 
     def _only_clock(self, values: Mapping[str, Value], at: float) -> Reading:
         clock = clock_of(values, at)
