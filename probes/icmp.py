@@ -155,7 +155,15 @@ class Pace:
 
 
 async def ping_many(
-    pinger: Pinger, addresses: Sequence[str], *, count: int, rate: float, wait: float, spacing: float = 0.2, size: int = 56
+    pinger: Pinger,
+    addresses: Sequence[str],
+    *,
+    count: int,
+    rate: float,
+    wait: float,
+    spacing: float = 0.2,
+    size: int = 56,
+    source: str | None = None,
 ) -> list[Train]:
     """Sends `count` echoes to each address, round by round, `rate` a second in all and `spacing` seconds apart for each.
 
@@ -172,7 +180,7 @@ async def ping_many(
     lanes = []
     for address in addresses:
         where = host_address(address)
-        lanes.append((pinger.echo_socket(where), Train(where, padding(size), round(wait * 1e9), one_settled)))
+        lanes.append((pinger.echo_socket(where, source), Train(where, padding(size), round(wait * 1e9), one_settled)))
     for echo, train in lanes:
         echo.book.open(train)
     try:
@@ -234,6 +242,10 @@ class Icmp(Probe):
 
     def metrics(self) -> Mapping[str, Metric]:
         return METRICS
+
+    async def prepare(self, shared: Shared) -> None:
+        """Raises OSError EACCES where this process may not send echo requests: `net.ipv4.ping_group_range`."""
+        shared.get(Pinger).echo_socket(("", 0))
 
     async def run(self, target: Target, shared: Shared) -> Reading:
         where = await _resolve(target.address)

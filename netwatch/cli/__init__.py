@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db, doctor, lab, status
+from netwatch.cli import _output, db, demo, doctor, lab, probe, status
 
 __all__ = ["app", "main"]
 
@@ -36,6 +36,8 @@ def options(
 
 app.add_typer(db.app, name="db")
 app.add_typer(lab.app, name="lab")
+app.add_typer(probe.app, name="probe")
+app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("check")(status.check)
 app.command("reload")(status.reload)

@@ -1,0 +1,177 @@
+"""`netwatch probe TYPE ADDRESS`: one measurement, now, without the daemon. Every probe type is a command by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from netwatch.cli import _output, probe_icmp, probe_snmp
+from netwatch.cli._output import Exit, text
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+    from netwatch.model import Check, Result
+    from probes import Probe
+
+__all__ = ["app", "document", "run_once"]
+
+AddressArgument = Annotated[str, typer.Argument(help="Address or host name to measure.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=300, help="Seconds for the whole measurement.")]
+SourceOption = Annotated[str, typer.Option("--source", help="Local address to measure from.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+class ProbeTypes(TyperGroup):
+    """Makes a probe type's command when it is asked for, so that no other type is imported."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        import probes
+
+        return sorted({*super().list_commands(ctx), *probes.names()})
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        import probes
+
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in probes.names():
+            return own
+        return probe_command(cmd_name, probes.get(cmd_name))
+
+
+app = typer.Typer(cls=ProbeTypes, no_args_is_help=True, help="Measures once, without the daemon: netwatch probe tcp 10.45.7.1 --port 443")
+app.command("icmp")(probe_icmp.icmp)
+app.command("snmp")(probe_snmp.snmp)
+
+
+def probe_command(name: str, kind: type[Probe]) -> Command:
+    """A command whose options are the probe's fields; pydantic judges what is given, as it does for inventory.yaml."""
+
+    def measure(**given: Any) -> None:
+        address, seconds, source, as_json = (given.pop(option) for option in ("address", "timeout", "source", "as_json"))
+        run_once(
+            name,
+            build(kind, {field: value for field, value in given.items() if value not in {None, ()}}),
+            address,
+            seconds,
+            source,
+            as_json,
+        )
+
+    summary = (inspect.getdoc(kind) or name).splitlines()[0]
+    measure.__doc__ = f"{summary}\n\nExit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
+    measure.__signature__ = inspect.Signature(list(_parameters(kind)))  # type: ignore[attr-defined]  # typer reads it
+    measure.__annotations__ = {}
+    maker = typer.Typer(add_completion=False)
+    maker.command(name)(measure)
+    return get_command(maker)
+
+
+def _parameters(kind: type[Probe]) -> Iterator[inspect.Parameter]:
+    yield _parameter("address", AddressArgument)
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if not field.init:
+            continue
+        option = f"--{field.name.replace('_', '-')}"
+        if typing.get_origin(hints[field.name]) is list:
+            yield _parameter(field.name, Annotated[list[str] | None, typer.Option(option)], None)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            yield _parameter(field.name, Annotated[str, typer.Option(option)])
+        else:
+            shown = "" if field.default is dataclasses.MISSING else f"{field.default}"
+            yield _parameter(field.name, Annotated[str | None, typer.Option(option, help=f"default: {shown}" if shown else "")], None)
+    yield _parameter("timeout", TimeoutOption, 10.0)
+    yield _parameter("source", SourceOption, "")
+    yield _parameter("as_json", JsonOption, False)
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def build(kind: type[Probe], given: Mapping[str, Any]) -> Probe:
+    """The probe that the texts describe; a wrong one ends the command with what is wrong."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_strings(dict(given), strict=False)
+    except ValidationError as invalid:
+        wrong = [
+            f"--{str(problem['loc'][0] if problem['loc'] else '').replace('_', '-')}: {problem['msg']}" for problem in invalid.errors()
+        ]
+        _output.fail(Exit.USAGE, "; ".join(wrong))
+
+
+def run_once(kind: str, probe: Probe, address: str, timeout_seconds: float, source: str, as_json: bool) -> None:
+    """Runs a probe as the daemon would and prints what it got."""
+    import asyncio
+
+    from netwatch.model import Check, Outcome
+
+    check = Check(
+        id=f"probe/{kind}/{address}",
+        site="",
+        target="",
+        name=kind,
+        kind=kind,
+        probe=probe,
+        address=address,
+        source=source or None,
+        interval_seconds=timeout_seconds,
+        timeout_seconds=timeout_seconds,
+        retry_seconds=timeout_seconds,
+    )
+    result = asyncio.run(_run(check))
+    if as_json:
+        _output.print_json(document(kind, address, result))
+    else:
+        _print(probe, result)
+    if result.outcome is not Outcome.OK:
+        code = Exit.NO_PERMISSION if result.outcome is Outcome.ERROR and result.code in {"eacces", "eperm"} else Exit.FAILED
+        _output.fail(code, text("probe.failed", address=address, code=result.code, detail=result.detail))
+
+
+async def _run(check: Check) -> Result:
+    import time
+
+    from netwatch.runner import Runner
+
+    runner = Runner(time.time)
+    try:
+        return await runner.run(check)
+    finally:
+        await runner.aclose()
+
+
+def document(kind: str, address: str, result: Result) -> dict[str, Any]:
+    """One run for machines: base units, English words."""
+    return {
+        "schema": "netwatch/v1/probe",
+        "probe": kind,
+        "target": address,
+        "outcome": str(result.outcome),
+        "code": result.code,
+        "detail": result.detail,
+        "duration_seconds": result.duration_seconds,
+        "facts": dict(result.facts),
+        "samples": [{"name": one.name, "instance": one.instance, "values": list(one.values)} for one in result.samples],
+    }
+
+
+def _print(probe: Probe, result: Result) -> None:
+    metrics = probe.metrics()
+    rows = []
+    for sample in result.samples:
+        unit = metrics[sample.name].unit if sample.name in metrics else ""
+        rows.append((sample.name, sample.instance, " ".join(f"{value:.6g}" for value in sample.values), unit))
+    rows.extend((name, "", value, "") for name, value in result.facts.items())
+    if rows:
+        _output.print_table([text(f"probe.column_{name}") for name in ("name", "instance", "value", "unit")], rows)
