@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 from netwatch._complaint import Complaint, Place, closest, dotted
 from netwatch._yaml import Keys
 from netwatch.lab.faults import ALL_SITES, Expect, ExpectedPage, Fault, FaultKind, Scenario, Value, Where
-from netwatch.lab.values import NAME, NUMBER, NUMBER_OR_TEXT, OID, RATE, RATIO, SECONDS, Reader, one_of
+from netwatch.lab.values import NAME, NUMBER, NUMBER_OR_TEXT, OID, RATE, RATIO, SECONDS, UNIT_BITS, Reader, one_of
 from netwatch.lab.world import lines_of, tags_of
 from netwatch.lang import catalog
 from netwatch.model import Cause, Inventory
 
-__all__ = ["LabComplaint", "ScenarioRefused", "read_fault", "read_scenario"]
+__all__ = ["LabComplaint", "ScenarioRefused", "as_document", "read_fault", "read_scenario"]
 
 CAUSE_TYPES: tuple[str, ...] = get_args(get_type_hints(Cause)["type"])
 MAX_FLAPS = 1000
@@ -50,6 +50,10 @@ class ScenarioRefused(Exception):
     def __init__(self, complaints: Iterable[Complaint]) -> None:
         self.complaints = tuple(complaints)
         super().__init__("\n".join(complaint.line("en") for complaint in self.complaints))
+
+    def lines(self, language: str) -> tuple[str, ...]:
+        """Each complaint with the source it is about."""
+        return tuple(complaint.block(language) for complaint in self.complaints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,3 +285,15 @@ def read_fault(document: Any, inventory: Inventory | None = None) -> Fault:
     if reading.complaints:
         raise ScenarioRefused(reading.complaints)
     return replace(faults[0], at_seconds=0.0)
+
+
+def as_document(fault: Fault) -> dict[str, Any]:
+    """The fault as a file would say it, less its time: what `read_fault` reads back to the same."""
+    where = fault.where
+    body: dict[str, Any] = {key: word for key, word in (("site", where.site), ("line", where.line), ("device", where.device)) if word}
+    if where.tag is not None:
+        body["tag"] = dict([where.tag])
+    readers = KINDS[fault.kind].keys
+    for key, value in fault.values.items():
+        body[key] = f"{float(value) / UNIT_BITS['kbps']:.6f} kbps" if readers[key] is RATE else value
+    return {fault.kind: body}

@@ -19,14 +19,18 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
 
 
-def find(name_or_path: str) -> Path:
-    """The file of a shipped scenario, or the path as it is."""
-    return FOLDER / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
+def find(name_or_path: str) -> Path | None:
+    """The file of a shipped scenario, or one at that path; None when there is neither."""
+    path = FOLDER / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
+    return path if path.exists() else None
 
 
 def load(path: Path, inventory: Inventory | None = None) -> Scenario:
-    """Reads a scenario file. Raises ScenarioRefused with every complaint at its line, or _yaml.YamlRefused for what is no YAML."""
-    document = _yaml.read(path)
+    """Reads a scenario file. Raises ScenarioRefused with every complaint at its line."""
+    try:
+        document = _yaml.read(path)
+    except _yaml.YamlRefused as refused:
+        raise ScenarioRefused(refused.complaints) from refused
     if document.complaints:
         raise ScenarioRefused(document.complaints)
     return read_scenario(document.value, inventory, lambda keys, at_key: document.place(keys, key=at_key))

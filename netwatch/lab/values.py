@@ -10,7 +10,7 @@ from typing import Any
 from netwatch.lab.ber import parse_oid
 from netwatch.lab.faults import Value
 
-__all__ = ["NAME", "NUMBER", "NUMBER_OR_TEXT", "OID", "RATE", "RATIO", "SECONDS", "Reader", "one_of"]
+__all__ = ["NAME", "NUMBER", "NUMBER_OR_TEXT", "OID", "RATE", "RATIO", "SECONDS", "UNIT_BITS", "Reader", "one_of"]
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 UNIT_BITS = {"kbps": 1e3, "Mbps": 1e6, "Gbps": 1e9}
@@ -44,7 +44,7 @@ def _ratio(value: Any) -> float | None:
 
 
 def _rate(value: Any) -> float | None:
-    found = re.fullmatch(r"(\d{1,6}(\.\d{1,6})?) ?(kbps|Mbps|Gbps)", value, re.ASCII) if isinstance(value, str) else None
+    found = re.fullmatch(r"(\d{1,9}(\.\d{1,6})?) ?(kbps|Mbps|Gbps)", value, re.ASCII) if isinstance(value, str) else None
     return float(found[1]) * UNIT_BITS[found[3]] or None if found else None
 
 
