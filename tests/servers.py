@@ -48,8 +48,8 @@ class HttpReceiver:
 @contextlib.asynccontextmanager
 async def http_server(handler: Any, port: int = 0) -> AsyncIterator[str]:
     """A plain aiohttp handler behind every path; gives its address."""
-    server = web.Server(handler)
-    runner = web.ServerRunner(server, shutdown_timeout=0, access_log=None)
+    server = web.Server(handler, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=0.01)  # 0 would mean for ever
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     try:

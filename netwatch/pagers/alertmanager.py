@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 240.0  # Prometheus: four times the resend interval, so that two lost resends do no harm
 LARGEST_BATCH = 256
+BAD_ALERT = frozenset({400, 422})  # 400: a label it does not like, the rest is stored; 422: a field it cannot read, nothing is
 LONGEST_ANNOTATION = 4_096
 NAMES = {
     "site": "NetwatchSiteDown",
@@ -76,7 +77,7 @@ class Alertmanager(StatePager):
             status = answer.status
         if 200 <= status < 300:
             return
-        if status != 400:  # everything but "this alert is bad": 5xx, a proxy's 4xx, a redirect
+        if status not in BAD_ALERT:  # 5xx, a proxy's 4xx, a redirect
             raise Busy(f"HTTP {status}")
         if len(batch) == 1:
             log.error("Alertmanager refuses an alert", extra={"alert": batch[0]["labels"]})
