@@ -44,7 +44,8 @@ async def main() -> None:
     if given.url:
         await photograph(given.url.rstrip("/"), given.out, paths)
         return
-    from tests.page_server import FakeDaemon, province, serve  # noqa: PLC0415  # found once sys.path knows the root
+    from tests.page_server import FakeDaemon, serve  # noqa: PLC0415  # found once sys.path knows the root
+    from tests.province import province  # noqa: PLC0415  # the same
 
     runner, url = await serve(FakeDaemon(province()))
     try:

@@ -15,6 +15,7 @@ from typing import Any
 from netwatch import paths
 from netwatch.cli import _output
 from netwatch.cli._output import Exit
+from netwatch.lang import writing
 
 __all__ = ["Daemon", "Document", "daemon"]
 
@@ -92,7 +93,7 @@ class Daemon:
         return _output.text("cli.unreachable", socket=self.path, why=why)
 
     def _fail_by_answer(self, why: str) -> None:
-        _output.fail(self.unreachable, _output.text("cli.bad_answer", socket=self.path, why=why))
+        _output.fail(self.unreachable, _output.text("cli.bad_answer", socket=self.path, why=writing.clean(why, 80)))
 
 
 def daemon(given: Path | None, unreachable: int) -> Daemon:

@@ -49,6 +49,9 @@ def print_province(summary: Document, shape: str) -> None:
 def print_site(found: Found, shape: str) -> None:
     """Like `systemctl status`: state, since, path, devices, last events."""
     site, now = found.site, found.site["wall"]
+    if shape == "json" and found.target is None:
+        _output.print_json(site)
+        return
     if shape != "table" or found.target is not None:
         print_check(found, shape)
         return

@@ -12,7 +12,7 @@ __all__ = ["VIETNAM", "age", "bits_per_second", "clean", "clock", "clock_or_day"
 
 VIETNAM = dt.timezone(dt.timedelta(hours=7), "Asia/Ho_Chi_Minh")  # no daylight saving since 1975
 LONGEST = 256
-SPLIT_ALPHABETS = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+HARMFUL = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 
 def clean(text: str, limit: int = LONGEST) -> str:
@@ -21,7 +21,7 @@ def clean(text: str, limit: int = LONGEST) -> str:
     Escaping is still the business of whatever shows it.
     """
     spaced = "".join(" " if letter in "\n\r\t\v\f\u2028\u2029" else letter for letter in text[: limit * 4])
-    kept = "".join(letter for letter in spaced if unicodedata.category(letter) not in SPLIT_ALPHABETS)
+    kept = "".join(letter for letter in spaced if unicodedata.category(letter) not in HARMFUL)
     line = " ".join(unicodedata.normalize("NFC", kept).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
@@ -44,8 +44,10 @@ def _short(value: float, words: Catalog) -> str:
 
 
 def percent(ratio: float, words: Catalog) -> str:
+    """One decimal where it tells something: below ten, and between 99 and 100, where a line is judged."""
     value = ratio * 100
-    return f"{number(value, 0 if value >= 9.95 or value == round(value) else 1, words)}%"
+    telling = -9.95 < value < 9.95 or 99 < value < 100
+    return f"{number(value, 1 if telling and not float(f'{value:.1f}').is_integer() else 0, words)}%"
 
 
 def seconds(value: float, words: Catalog) -> str:
@@ -58,7 +60,8 @@ def seconds(value: float, words: Catalog) -> str:
 def bits_per_second(value: float, words: Catalog) -> str:
     for size, unit in ((1e9, "Gbps"), (1e6, "Mbps"), (1e3, "kbps")):
         if abs(value) >= size:
-            return f"{_short(value / size, words)} {unit}"
+            decimals = 0 if float(f"{value / size:.1f}").is_integer() else 1  # 99,6 Mbps is not 100
+            return f"{number(value / size, decimals, words)} {unit}"
     return f"{number(value, 0, words)} bps"
 
 

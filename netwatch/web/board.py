@@ -132,7 +132,7 @@ def _of_incident(incident: Incident, sites: Mapping[str, SiteView], now: float, 
         notes.append(", ".join(sites[slug].site.name if slug in sites else slug for slug in incident.sites[:12]))
     if incident.hidden:
         notes.append(words.text("page.hidden", count=incident.hidden))
-    office = writing.clean(incident.facts.get("office", ""), 120)
+    office = say.office_text(incident.facts.get("office", ""))
     if office and len(incident.sites) == 1:
         notes.append(words.text("page.office", office=office))
     owner = incident.acknowledgement

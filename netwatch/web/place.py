@@ -125,7 +125,7 @@ def _about(view: SiteView, words: Catalog) -> tuple[tuple[str, str], ...]:
     site = view.site
     place = f"{site.latitude:.4f}, {site.longitude:.4f}" if site.latitude is not None and site.longitude is not None else ""
     listed = (
-        ("office_label", site.office),
+        ("office_label", say.office_text(site.office)),
         ("code", site.code),
         ("district", site.district),
         ("coordinates", place),

@@ -15,6 +15,7 @@ __all__ = [
     "cause_text",
     "check_text",
     "incident_text",
+    "office_text",
     "quantity",
     "reason_text",
     "rule_text",
@@ -36,6 +37,11 @@ LONG_TIMES = ("uptime", "runtime", "remaining", "age", "validity", "expiry", "li
 
 def worst_first(state: State) -> int:
     return WORST_FIRST.index(state)
+
+
+def office_text(office: str) -> str:
+    """Where the office is, without a heading of its own: the page has one."""
+    return writing.clean(office, 120).removeprefix("Trụ sở:").strip()
 
 
 def state_text(state: State, words: Catalog) -> str:
@@ -86,7 +92,7 @@ def quantity(metric: str, value: float, words: Catalog) -> str:
     for ending, unit in (("_celsius", "°C"), ("_volts", "V"), ("_watts", "W"), ("_amperes", "A"), ("_dbm", "dBm"), ("_joules", "J")):
         if name.endswith(ending):
             return f"{writing.number(value, 1, words)} {unit}"
-    return writing.number(value, 0 if value == round(value) else 2, words)
+    return writing.number(value, 0 if float(value).is_integer() else 2, words)
 
 
 def rule_text(rule: RuleView, samples: Iterable[Sample], words: Catalog) -> str:
