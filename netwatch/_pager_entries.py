@@ -1,0 +1,86 @@
+"""`pagers:` of inventory.yaml: each entry is tried on the pager it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netwatch._collect import Collector, Where
+from netwatch._complaint import closest
+from netwatch._schema import PagerEntry
+from netwatch._yaml_document import Document, Keys
+from netwatch.model import PagerSettings, Secret
+
+__all__ = ["pager_settings"]
+
+_SECRET_KEYS = ("secret", "token", "password", "routing_key", "api_key")
+
+
+def pager_settings(
+    entries: Mapping[str, PagerEntry], document: Document, language: str, references: frozenset[Keys], collector: Collector
+) -> dict[str, PagerSettings]:
+    """What came from `${…}` or stands under the name of a secret becomes a Secret."""
+    made = {}
+    for name, entry in entries.items():
+        path: Keys = ("pagers", name)
+        options = {key: _sealed(value, (*path, key), references) for key, value in (entry.model_extra or {}).items()}
+        settings = PagerSettings(name=name, kind=entry.pager, options=options, language=entry.language or language)
+        if _accepted(settings, (document, path), collector):
+            made[name] = settings
+    for name, settings in made.items():
+        fallback = settings.options.get("fallback")
+        if isinstance(fallback, str) and fallback and (fallback == name or fallback not in entries):
+            collector.unknown((document, ("pagers", name, "fallback")), "unknown_pager_name", fallback, entries.keys() - {name})
+    return made
+
+
+def _sealed(value: Any, path: Keys, references: frozenset[Keys]) -> Any:
+    if isinstance(value, list):
+        return [_sealed(inner, (*path, index), references) for index, inner in enumerate(value)]
+    named = any(str(part) == word or str(part).endswith(f"_{word}") for part in path[2:] for word in _SECRET_KEYS)
+    return Secret(value) if isinstance(value, str) and (named or path in references) else value
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_opened(inner) for inner in value]
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _accepted(settings: PagerSettings, where: Where, collector: Collector) -> bool:
+    from netwatch import pagers  # noqa: PLC0415  # brings aiohttp along: only for those who page
+
+    document, path = where
+    if settings.kind not in pagers.names():
+        collector.unknown((document, (*path, "pager")), "unknown_pager", settings.kind, pagers.names())
+        return False
+    try:
+        try:
+            pagers.build(settings)
+        except pagers.PagerMisconfigured:
+            # A plain text option (a label, say) may come from the environment too.
+            plain = PagerSettings(name=settings.name, kind=settings.kind, options=_opened_all(settings.options), language=settings.language)
+            pagers.build(plain)
+    except pagers.PagerMisconfigured as wrong:
+        first = wrong.key.split(".")[0]
+        known = sorted(vars(pagers.get(settings.kind)).get("__dataclass_fields__", ()))
+        unknown = first in settings.options and first not in known
+        collector.error(
+            (document, (*path, first) if first in settings.options else path),
+            "unknown_key" if unknown else "pager_option",
+            at_key=unknown,
+            hint=closest(first, known) if unknown else "",
+            name="" if first in settings.options else first,
+            reason=wrong.message,
+            word=first,
+            known=", ".join(key for key in known if not key.startswith("_")),
+        )
+        return False
+    except (ImportError, TypeError) as error:
+        collector.error((document, (*path, "pager")), "pager_option", reason=str(error))
+        return False
+    return True
+
+
+def _opened_all(options: Mapping[str, object]) -> dict[str, object]:
+    return {key: _opened(value) for key, value in options.items()}

@@ -1,0 +1,233 @@
+"""The shape of inventory.yaml as pydantic models: which keys there are and what each may hold.
+
+Nothing here looks at two keys at once; what only makes sense together is judged in `_build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from netwatch import _units
+
+__all__ = [
+    "CheckEntry",
+    "ContactEntry",
+    "DeviceEntry",
+    "File",
+    "HubEntry",
+    "LineEntry",
+    "PagerEntry",
+    "ProfileEntry",
+    "RoleEntry",
+    "RuleEntry",
+    "SiteEntry",
+]
+
+SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+NAME = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
+
+
+def _unit(parse: Callable[[object], float]) -> BeforeValidator:
+    def validate(value: object) -> float:
+        try:
+            return parse(value)
+        except _units.WrongUnit as wrong:
+            raise PydanticCustomError("unit", "{key}", {"key": wrong.key, **wrong.fields}) from wrong
+
+    return BeforeValidator(validate)
+
+
+Duration = Annotated[float, _unit(_units.duration)]
+Rate = Annotated[float, _unit(_units.rate)]
+Threshold = Annotated[float, _unit(_units.threshold)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\n\t]*$")]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+Slug = Annotated[str, StringConstraints(max_length=63, pattern=SLUG)]
+Name = Annotated[str, StringConstraints(max_length=63, pattern=NAME)]
+Audience = Literal["page", "digest", "none"]
+Language = Literal["vi", "en"]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _contract(value: object) -> object:
+    return value if isinstance(value, dict) else {"down": value, "up": value}
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise PydanticCustomError("timezone", "unknown time zone")
+    return value
+
+
+def _listen(value: object) -> object:
+    if isinstance(value, str) and not 0 < int(value.rpartition(":")[2] if value.rpartition(":")[2].isdecimal() else 0) < 65_536:
+        raise PydanticCustomError("listen", "not address:port")
+    return value
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Contract(Strict):
+    down: Rate
+    up: Rate
+
+
+class Thresholds(Strict):
+    warn: Threshold | None = None
+    crit: Threshold | None = None
+    clear: Threshold | None = None
+
+
+class CheckEntry(Strict):
+    """The keys every check has; all others are the probe's own."""
+
+    probe: Name
+    interval: Duration | None = None
+    timeout: Duration | None = None
+    retry: Duration | None = None
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    hard_after: Duration | None = None
+    audience: Audience | None = None
+
+
+class RuleEntry(Strict):
+    check: Name
+    metric: Name
+    above: Thresholds | None = None
+    below: Thresholds | None = None
+    hold: Duration | None = None
+    instance: Text = "*"
+    audience: Audience | None = None
+
+
+Loose = dict[Name, dict[str, Any] | None]  # checks and rules are laid over each other before they are judged
+
+
+class LineEntry(Strict):
+    profile: Name | None = None
+    label: Text | None = None
+    carrier: Text | None = None
+    circuit: Text | None = None
+    hotline: Text | None = None
+    contract: Annotated[Contract | None, BeforeValidator(_contract)] = None
+    role: Literal["primary", "backup"] | None = None
+    interface: Text | None = None
+    metered: bool | None = None
+    address: Text | None = None
+    host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    checks: Loose = Field(default_factory=dict)
+    rules: Loose = Field(default_factory=dict)
+
+
+class DeviceEntry(Strict):
+    profile: Name | None = None
+    role: Name | None = None
+    label: Text | None = None
+    parent: Annotated[list[Slug] | None, BeforeValidator(_one_or_many)] = None
+    address: Text | None = None
+    host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    snmp: dict[str, Any] = Field(default_factory=dict)
+    checks: Loose = Field(default_factory=dict)
+    rules: Loose = Field(default_factory=dict)
+
+
+class RoleEntry(Strict):
+    lines: dict[Slug, LineEntry] = Field(default_factory=dict)
+    devices: dict[Slug, DeviceEntry] = Field(default_factory=dict)
+
+
+class _Place(Strict):
+    n: Annotated[int, Field(ge=1, le=65_535)]
+    net: Text | None = None
+    tags: dict[Name, Text] = Field(default_factory=dict)
+    line: LineEntry = LineEntry()
+    lines: dict[Slug, LineEntry | None] = Field(default_factory=dict)
+    devices: dict[Slug, DeviceEntry | None] = Field(default_factory=dict)
+    snmp: dict[str, Any] = Field(default_factory=dict)
+    office: Text | None = None
+    note: Note | None = None
+    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    contact: Slug | None = None
+    renamed_from: Slug | None = None
+
+
+class SiteEntry(_Place):
+    """One of the 45 communes; names and coordinates come with the code."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[0-9]{5}$")]
+    role: Slug = "commune"
+    name: Text | None = None
+
+
+class HubEntry(_Place):
+    """A place that is watched but is no commune."""
+
+    name: Text
+    full_name: Text | None = None
+    role: Slug | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class ProfileEntry(Strict):
+    """A profile in inventory.yaml: new, or laid over the one it is based on (of the same name, if there is one)."""
+
+    base: Name | None = None
+    role: Name | None = None
+    label: Text | None = None
+    audience: Audience | None = None
+    checks: Loose = Field(default_factory=dict)
+    rules: Loose = Field(default_factory=dict)
+
+
+class ContactEntry(Strict):
+    name: Text
+    phone: Annotated[str, StringConstraints(min_length=3, max_length=40)] = ""
+
+
+class PagerEntry(BaseModel):
+    """The keys every pager has; all others are the pager's own."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
+    pager: Name
+    language: Language | None = None
+
+
+class Defaults(Strict):
+    line: LineEntry = LineEntry()
+    snmp: dict[str, Any] = Field(default_factory=dict)
+    intervals: dict[Name, Duration] = Field(default_factory=dict)
+    contact: Slug | None = None
+
+
+class Plan(Strict):
+    site_net: Text
+    hosts: dict[Slug, Annotated[int, Field(ge=1, le=65_534)]] = Field(default_factory=dict)
+
+
+class File(Strict):
+    version: Literal[1]
+    language: Language = "vi"
+    timezone: Annotated[Text, BeforeValidator(lambda value: _timezone(value) if isinstance(value, str) else value)] = "Asia/Ho_Chi_Minh"
+    listen: Annotated[str, BeforeValidator(_listen), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")] = (
+        "127.0.0.1:9780"
+    )
+    page_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^https?://[^\s/?#@]+$")] | None = None
+    defaults: Defaults = Defaults()
+    plan: Plan
+    contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
+    pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
+    profiles: dict[Name, ProfileEntry] = Field(default_factory=dict)
+    roles: dict[Slug, RoleEntry] = Field(default_factory=dict)
+    sites: dict[Slug, SiteEntry] = Field(default_factory=dict)
+    hubs: dict[Slug, HubEntry] = Field(default_factory=dict)

@@ -1,0 +1,207 @@
+"""Sites and their checks: what inventory.yaml means, once every key in it is known to be sound."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from netwatch._addresses import Network, WrongAddress, network, site_network
+from netwatch._collect import Collector, Where
+from netwatch._communes import Commune, communes
+from netwatch._communes import slug as slug_of
+from netwatch._profiles import Draft, Profiles
+from netwatch._recipes import Recipe, Recipes, SnmpSettings
+from netwatch._schema import File, HubEntry, SiteEntry
+from netwatch._targets import Place, Target, Targets
+from netwatch._yaml_document import Document, Keys
+from netwatch.model import Check, Contact, Device, Line, Site
+
+__all__ = ["Builder"]
+
+
+class Builder:
+    """Builds every site of one file; what is wrong goes to the collector."""
+
+    def __init__(self, file: File, document: Document, site_net: str, collector: Collector) -> None:
+        self.file = file
+        self.document = document
+        self.collector = collector
+        self.site_net = site_net
+        raw: Any = document.value
+        self._named = {
+            part: frozenset(raw[part]) if isinstance(raw.get(part), dict) else frozenset() for part in ("contacts", "profiles", "roles")
+        }
+        self.profiles = Profiles(file.profiles, document, collector, self._named["profiles"])
+        self._recipes = Recipes(file.defaults.intervals, collector)
+        self._targets = Targets(file, document, self.profiles, collector)
+        self._numbers: dict[int, Keys] = {}
+        self._codes: dict[str, Keys] = {}
+        self._nets: list[Network] = []
+        self.sites: dict[str, Site] = {}
+        self.checks: dict[str, Check] = {}
+        self.primary: dict[tuple[str, str], str] = {}
+
+    def build(self) -> None:
+        places: list[tuple[Keys, str, Place]] = [(("sites", name), name, entry) for name, entry in self.file.sites.items()]
+        places += [(("hubs", name), name, hub) for name, hub in self.file.hubs.items()]
+        snmp = SnmpSettings(Draft({}, {}, self._at("defaults", "snmp")), None).under(
+            self.file.defaults.snmp, self._at("defaults", "snmp"), self.collector
+        )
+        for path, name, place in places:
+            if path[0] == "hubs" and name in self.file.sites:
+                line = str(self.document.place(("sites", name), key=True).line)
+                self.collector.error((self.document, path), "duplicate_id", at_key=True, word=name, line=line)
+            settings = snmp.under(place.snmp, (self.document, (*path, "snmp")), self.collector)
+            net = self._network(path, place)
+            targets = self._targets.of(path, place, net, settings)
+            self._renamed(path, name, place)
+            self._site(path, name, place, targets)
+            self._checks(name, targets)
+        self._unused()
+        self._outside()
+
+    def _at(self, *path: str) -> Where:
+        return self.document, path
+
+    def _network(self, path: Keys, place: Place) -> Network | None:
+        here: Where = (self.document, (*path, "n"))
+        earlier = self._numbers.setdefault(place.n, path)
+        if earlier != path:
+            line = str(self.document.place((*earlier, "n")).line)
+            self.collector.error(here, "duplicate_number", value=str(place.n), other=str(earlier[-1]), line=line)
+            return None
+        where = self._at("plan", "site_net") if place.net is None else (self.document, (*path, "net"))
+        try:
+            net = site_network(self.site_net, place.n) if place.net is None else network(place.net)
+        except WrongAddress as wrong:
+            self.collector.error(where, wrong.key, at_key=False, hint="", name="", **wrong.fields)
+            return None
+        self._nets.append(net)
+        return net
+
+    def _contact(self, path: Keys, place: Place) -> Contact | None:
+        name, where = (
+            (place.contact, (self.document, (*path, "contact")))
+            if place.contact
+            else (self.file.defaults.contact, self._at("defaults", "contact"))
+        )
+        if name is None:
+            self.collector.warn((self.document, path), "no_contact", at_key=True)
+            return None
+        entry = self.file.contacts.get(name)
+        if entry is None:
+            if name not in self._named["contacts"]:
+                self.collector.unknown(where, "unknown_contact", name, self.file.contacts)
+            return None
+        return Contact(id=name, name=entry.name, phone=entry.phone)
+
+    def _commune(self, path: Keys, name: str, entry: SiteEntry) -> Commune | None:
+        where: Where = (self.document, (*path, "code"))
+        commune = communes().get(entry.code)
+        if commune is None:
+            meant = next((one.code for one in communes().values() if one.slug == name), "")
+            self.collector.error(where, "unknown_code", word=entry.code, hint=meant)
+            return None
+        earlier = self._codes.setdefault(entry.code, path)
+        if earlier != path:
+            line = str(self.document.place((*earlier, "code")).line)
+            self.collector.error(where, "duplicate_code", word=entry.code, other=str(earlier[-1]), line=line)
+        if self.document.unquoted(where[1]):
+            self.collector.warn(where, "code_unquoted", word=entry.code)
+        if entry.name is not None and entry.name not in {commune.name, commune.full_name}:
+            self.collector.warn((self.document, (*path, "name")), "name_not_of_code", word=entry.name, name_of_code=commune.full_name)
+        if name != commune.slug:
+            fields = {"word": name, "code": entry.code, "name_of_code": commune.full_name}
+            self.collector.warn((self.document, path), "id_not_of_code", at_key=True, hint=commune.slug, name="", **fields)
+        return commune
+
+    def _role(self, path: Keys, place: Place) -> None:
+        if place.role is not None and place.role not in self.file.roles and place.role not in self._named["roles"]:
+            self.collector.unknown((self.document, (*path, "role")), "unknown_role", place.role, self.file.roles)
+
+    def _site(self, path: Keys, name: str, place: Place, targets: dict[str, Target]) -> None:
+        self._role(path, place)
+        commune = self._commune(path, name, place) if isinstance(place, SiteEntry) else None
+        hub = place if isinstance(place, HubEntry) else None
+        lines = {target.id: target.thing for target in targets.values() if isinstance(target.thing, Line)}
+        devices = {target.id: target.thing for target in targets.values() if isinstance(target.thing, Device)}
+        carrier = next((line.carrier for line in lines.values() if line.role == "primary" and line.carrier), "")
+        tags = ({"carrier": slug_of(carrier)} if carrier else {}) | dict(place.tags)
+        self.sites[name] = Site(
+            id=name,
+            kind="hub" if hub else "commune",
+            name=place.name or (commune.name if commune else name),
+            full_name=commune.full_name if commune else (hub.full_name or hub.name if hub else ""),
+            code=commune.code if commune else "",
+            district=commune.district if commune else "",
+            office=place.office or (commune.office if commune else ""),
+            latitude=commune.latitude if commune else (hub.latitude if hub else None),
+            longitude=commune.longitude if commune else (hub.longitude if hub else None),
+            tile=commune.tile if commune else None,
+            tags=tags,
+            priority=place.priority,
+            note=place.note or "",
+            contact=self._contact(path, place),
+            lines=lines,
+            devices=devices,
+            renamed_from=place.renamed_from or "",
+        )
+
+    def _renamed(self, path: Keys, name: str, place: Place) -> None:
+        old = place.renamed_from
+        if old is not None and (old == name or old in self.file.sites or old in self.file.hubs):
+            self.collector.error((self.document, (*path, "renamed_from")), "renamed_from_alive", word=old)
+
+    def _checks(self, site: str, targets: dict[str, Target]) -> None:
+        made = {target.id: self._recipes.of(target.profile, target.snmp) for target in targets.values()}
+        primary = {name: f"{site}/{name}/{recipes[0].name}" for name, recipes in made.items() if recipes}
+        for target in targets.values():
+            above = target.thing.parents if isinstance(target.thing, Device) else ()
+            groups = tuple(tuple(primary[parent] for parent in group if parent in primary) for group in above)
+            for index, recipe in enumerate(made[target.id]):
+                parents = ((primary[target.id],),) if index else tuple(group for group in groups if group)
+                check = _check(site, target, recipe, parents)
+                self.checks[check.id] = check
+        self.primary.update({(site, name): check_id for name, check_id in primary.items()})
+
+    def _unused(self) -> None:
+        used = {site.role for site in self.file.sites.values()} | {hub.role for hub in self.file.hubs.values()}
+        for name in self.file.roles:
+            if name not in used:
+                self.collector.warn(self._at("roles", name), "unused_role", at_key=True, word=name)
+        for name in self.profiles.unused():
+            self.collector.warn(self._at("profiles", name), "unused_profile", at_key=True, word=name)
+
+    def _outside(self) -> None:
+        """Private addresses that no site's network holds: usually a slip of the pen."""
+        for at, where in self._targets.outside:
+            if at.is_private and not any(at.version == net.version and at in net for net in self._nets):
+                self.collector.warn(where, "address_outside_plan", address=str(at))
+
+
+def _check(site: str, target: Target, recipe: Recipe, parents: tuple[tuple[str, ...], ...]) -> Check:
+    return Check(
+        id=f"{site}/{target.id}/{recipe.name}",
+        site=site,
+        target=target.id,
+        name=recipe.name,
+        kind=recipe.kind,
+        probe=recipe.probe(),
+        address=target.address,
+        secrets=recipe.secrets,
+        interval_seconds=recipe.interval_seconds,
+        timeout_seconds=recipe.timeout_seconds,
+        retry_seconds=recipe.retry_seconds,
+        attempts=recipe.attempts,
+        hard_after_seconds=recipe.hard_after_seconds,
+        rules=recipe.rules,
+        parents=parents,
+        audience=recipe.audience,
+        fingerprint=_fingerprint((recipe.measures, target.address, repr(parents))),
+    )
+
+
+def _fingerprint(parts: Iterable[str]) -> str:
+    """Short, and the same in every process: `hash()` would not be."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -1,0 +1,204 @@
+"""inventory.yaml to Checks: every default filled in, every complaint at its line, all of them at once."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from netwatch import _yaml
+from netwatch._collect import Collector
+from netwatch._complaint import Complaint
+from netwatch._expand import expand
+from netwatch._pager_entries import pager_settings
+from netwatch._schema import File
+from netwatch._sites import Builder
+from netwatch._yaml_document import Document, Keys, YamlRefused
+from netwatch.lang import catalog
+from netwatch.model import Inventory, PagerSettings, Settings
+
+__all__ = ["DEMO_SITE_NET", "Complaint", "Difference", "InventoryRefused", "difference", "examine", "load"]
+
+DEMO_SITE_NET = "127.45.{n}.0/24"
+_ROUNDS = 12  # of leaving out what is wrong, to find what else is wrong
+
+
+class InventoryRefused(Exception):
+    """Nothing was loaded. `errors` and `warnings` are all there are; `unreadable`: the file could not even be read."""
+
+    def __init__(self, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...] = (), *, unreadable: bool = False) -> None:
+        self.errors = errors
+        self.warnings = warnings
+        self.unreadable = unreadable
+        super().__init__("\n".join(self.lines("en")))
+
+    def lines(self, language: str = "vi") -> tuple[str, ...]:
+        """`file:line:col: key.path: what, and what to write instead`, one for each error."""
+        return tuple(error.line(language) for error in self.errors)
+
+
+def load(
+    path: str | Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    site_net: str | None = None,
+    pagers: Mapping[str, PagerSettings] | None = None,
+) -> Inventory:
+    """Reads inventory.yaml. Raises InventoryRefused, and nothing else, when it is not sound.
+
+    `environment` is where `${…}` is looked up, the process's own if not given. `site_net` takes the place of the plan's,
+    and `pagers` of the file's: so the lab runs the shipped file on its own addresses.
+    """
+    return examine(path, environment=environment, site_net=site_net, pagers=pagers)[0]
+
+
+def examine(
+    path: str | Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    site_net: str | None = None,
+    pagers: Mapping[str, PagerSettings] | None = None,
+) -> tuple[Inventory, tuple[Complaint, ...]]:
+    """As `load`, with the warnings still in no language."""
+    collector = Collector()
+    try:
+        document = _yaml.read(Path(path))
+    except YamlRefused as refused:
+        raise InventoryRefused(refused.complaints, unreadable=refused.unreadable) from refused
+    blamed = [complaint.path for complaint in document.complaints]
+    references = expand(document, os.environ if environment is None else environment, collector)
+    if not document.ends_with_newline:
+        collector.warnings.append(Complaint(place=document.spot(len(document.lines) - 1, 0), key="no_newline"))
+    file = _validated(document, collector)
+    built = _build(file, document, references, site_net, collector) if file is not None else None
+    errors, warnings = collector.settled()
+    errors = (*document.complaints, *(error for error in errors if not _follows(error.path, blamed)))
+    if errors or built is None or file is None:
+        raise InventoryRefused(tuple(sorted(errors, key=lambda one: (one.place.line, one.place.column))), warnings)
+    builder, written_pagers = built
+    inventory = Inventory(
+        sites=builder.sites,
+        checks=builder.checks,
+        pagers=written_pagers if pagers is None else pagers,
+        settings=_settings(file),
+        demo_plan=builder.site_net == DEMO_SITE_NET,
+        warnings=tuple(warning.line(file.language) for warning in warnings),
+        primary_checks=builder.primary,
+    )
+    return inventory, warnings
+
+
+def _follows(path: str, blamed: list[str]) -> bool:
+    """Whether a complaint only follows from one already made about the same spot or what is around it."""
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in blamed if one)
+
+
+def _validated(document: Document, collector: Collector) -> File | None:
+    """The file as models. What is wrong is told, then left out, so that what else is wrong is found in the same run."""
+    value = document.value
+    told = False
+    for _round in range(_ROUNDS):
+        try:
+            return File.model_validate(value)
+        except pydantic.ValidationError as error:
+            if not told:
+                collector.validation(error, (document, ()), File)
+                value = copy.deepcopy(value)
+                told = True
+            items = error.errors(include_url=False)
+            if not all(_leave_out(value, tuple(item["loc"]), missing=item["type"] == "missing") for item in items):
+                return None
+    return None
+
+
+def _leave_out(value: Any, loc: Keys, *, missing: bool) -> bool:
+    """Takes what an error points at out of a value; what lacks a key goes whole. False when nothing would be left."""
+    loc = loc[:-1] if missing or (loc and loc[-1] == "[key]") else loc
+    holder: Any = None
+    last: Any = None
+    inner = value
+    for part in loc:
+        if isinstance(inner, dict) and part in inner:
+            holder, last, inner = inner, part, inner[part]
+        elif isinstance(inner, list) and isinstance(part, int) and part < len(inner):
+            holder, last, inner = inner, part, inner[part]
+        else:
+            break
+    if holder is None:
+        return bool(loc) and not missing  # gone already, with something around it
+    if isinstance(holder, dict):
+        del holder[last]
+    else:
+        holder.clear()
+    return True
+
+
+def _build(
+    file: File, document: Document, references: frozenset[Keys], site_net: str | None, collector: Collector
+) -> tuple[Builder, dict[str, PagerSettings]]:
+    builder = Builder(file, document, file.plan.site_net if site_net is None else site_net, collector)
+    builder.build()
+    if not file.sites and not file.hubs:
+        collector.error((document, ()), "no_sites", name="sites")
+    for path in document.marks:
+        if (path and path[-1] == "community" and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}) or (
+            len(path) == 3
+            and path[0] == "pagers"
+            and str(path[-1]).endswith(("secret", "token", "password", "_key"))
+            and path not in references
+        ):
+            collector.warn((document, path), "secret_in_clear")
+    return builder, pager_settings(file.pagers, document, file.language, references, collector)
+
+
+def _settings(file: File) -> Settings:
+    listen, _, port = file.listen.rpartition(":")
+    return Settings(
+        listen=listen.strip("[]"),
+        port=int(port),
+        language=file.language,
+        timezone=file.timezone,
+        page_url=file.page_url or f"http://{file.listen}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a reload does, as check ids."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def lines(self, language: str = "vi") -> tuple[str, ...]:
+        """The count first, then one line for each line or device: `+` new, `-` gone, `~` measured otherwise than before."""
+        words = catalog(language)
+        first = words.text("inventory.difference", added=len(self.added), removed=len(self.removed), changed=len(self.changed))
+        rows = [
+            (*_target(check), sign) for sign, checks in (("+", self.added), ("-", self.removed), ("~", self.changed)) for check in checks
+        ]
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for target, name, sign in sorted(rows):
+            grouped.setdefault((target, sign), []).append(name)
+        return (first, *(f"{sign} {target}: {', '.join(names)}" for (target, sign), names in grouped.items()))
+
+
+def _target(check: str) -> tuple[str, str]:
+    target, _, name = check.rpartition("/")
+    return target, name
+
+
+def difference(old: Inventory, new: Inventory) -> Difference:
+    """What changes from one inventory to the next. Checks that are not named keep belief and timers."""
+    return Difference(
+        added=tuple(check for check in new.checks if check not in old.checks),
+        removed=tuple(check for check in old.checks if check not in new.checks),
+        changed=tuple(
+            check.id for check in new.checks.values() if check.id in old.checks and old.checks[check.id].fingerprint != check.fingerprint
+        ),
+    )
