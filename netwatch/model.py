@@ -190,6 +190,7 @@ class Site:
     contact: Contact | None = None
     lines: Mapping[str, Line] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
+    renamed_from: str = ""  # the id it had before: whoever keeps history carries it over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ class Probe(ABC):
     A probe measures. It does not judge, schedule, log, or catch Exception. OSError and TimeoutError propagate.
     """
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True, "arbitrary_types_allowed": True}
 
     def metrics(self) -> Mapping[str, Metric]:
         """Every sample name this probe can give. A profile may add its own."""
