@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netwatch.history import HistoryFailed, _writer, findings
+from netwatch.history import HistoryFailed, _task, _writer, findings
 from netwatch.history._schema import prepare
 from netwatch.history._writer import Writer
 from netwatch.model import Effects
@@ -82,6 +82,26 @@ def test_free_space_goes_back_bit_by_bit_beyond_the_reserve(tmp_path):
             assert 256 <= before - after <= 258  # now and then a pointer-map page goes with them
 
     asyncio.run(scenario())
+
+
+def test_the_writer_gives_free_space_back_once_a_minute(tmp_path, monkeypatch):
+    monkeypatch.setattr(_task, "FREE_PAGES_KEPT", 10)
+
+    async def pages(history):
+        return (await (await history._writer.open()).execute_fetchall("PRAGMA page_count"))[0][0]
+
+    async def body(history):
+        await history.commit(Effects(), {str(number): "x" * 4_000 for number in range(1_000)}, 1_000.0)
+        await history.commit(Effects(), {str(number): "" for number in range(1_000)}, 1_000.0)
+        full = await pages(history)
+        await history.heartbeat(1_201.0)
+        await history.flush()
+        assert await pages(history) == full
+        await history.heartbeat(1_260.0)
+        await history.flush()
+        assert await pages(history) < full
+
+    with_history(tmp_path, body)
 
 
 def run_child(*arguments, prefix=()):
