@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from netwatch.lang import catalog
@@ -14,7 +14,8 @@ __all__ = ["Complaint", "Place", "closest", "dotted"]
 
 # A line is quoted back to whoever reads the report: never with the secret that may stand on it.
 _SECRET = re.compile(
-    r"((?:community|secrets?|token|password|passphrase|routing_key)[\"']?\s*:\s*)(?!\s*[\"']?\$\{)([^#,}]+)", re.IGNORECASE
+    r"""((?:community|secrets?|token|password|passphrase|routing_key)["']?\s*:\s*)(?!\s*["']?\$\{)("[^"]*"|'[^']*'|\[[^\]]*\]|[^#,}]+)""",
+    re.IGNORECASE,
 )
 
 
@@ -52,14 +53,14 @@ class Complaint:
 
     def block(self, language: str) -> str:
         """The line, then the source with carets under what is meant."""
-        rows = [self.line(language)]
-        for number, source in self.place.source:
-            shown = _SECRET.sub(r"\1…", source)
-            rows.append(f"{number:>5} | {shown}".rstrip())
-        if self.place.source and self.place.source[-1][1] and not _SECRET.search(self.place.source[-1][1]):
-            carets = " " * (8 + self.place.column - 1) + "^" * max(self.place.width, 1)
-            rows.append(carets + (" " + catalog(language).text("inventory.did_you_mean", word=self.hint) if self.hint else ""))
-        return "\n".join(rows)
+        quoted = () if self.path.startswith("pagers") else self.place.source  # a pager's keys are mostly secrets
+        source = [(number, _SECRET.sub(r"\1…", text)) for number, text in quoted]
+        if not source or source[-1][1] != self.place.source[-1][1] or not source[-1][1]:
+            return "\n".join((self.line(language), *(f"{number:>5} | {text}".rstrip() for number, text in source)))
+        carets = " " * (7 + self.place.column) + "^" * self.place.width
+        if self.hint:
+            carets += " " + catalog(language).text("inventory.did_you_mean", word=self.hint)
+        return "\n".join((replace(self, hint="").line(language), *(f"{number:>5} | {text}".rstrip() for number, text in source), carets))
 
 
 def closest(word: str, known: Iterable[str]) -> str:

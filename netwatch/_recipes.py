@@ -105,25 +105,23 @@ class Recipes:
         return self._made[key][2]
 
     def _recipe(self, profile: Profile, name: str, draft: Draft, snmp: SnmpSettings) -> Recipe | None:
-        try:
-            entry = CheckEntry.model_validate({key: value for key, value in draft.values.items() if key in _COMMON})
-        except pydantic.ValidationError as error:
-            self._refuse(error, draft, _COMMON)
-            return None
-        adapter = self._adapter(entry.probe, draft)
-        if adapter is None:
+        entry, sound = self._entry(draft)
+        adapter = self._adapter(entry.probe, draft) if entry is not None else None
+        if entry is None or adapter is None:
             return None
         options, draft = self._options(entry.probe, draft, snmp, profile)
         probe = self._try(adapter, options, draft, entry.probe)
         if probe is None:
             return None
         timing = self._timing(entry, draft, profile)
-        self._fits(probe, timing, draft)
         audience: Audience = entry.audience or profile.audience  # type: ignore[assignment]  # the schema let only these pass
         rules = self._rules(profile, name, probe, audience)
         secrets = {"community": snmp.community} if entry.probe == "snmp" and snmp.community else {}
         if entry.probe == "snmp" and snmp.community is None:
             self._collector.error(snmp.draft.where, "community_missing", name="community")
+        if not sound:
+            return None
+        self._fits(probe, timing, draft)
         measures = repr((entry.probe, sorted(options.items()), dataclasses.astuple(timing), entry.attempts, rules))
         measures += repr(sorted((key, secret.reveal()) for key, secret in secrets.items()))
         return Recipe(
@@ -141,6 +139,18 @@ class Recipes:
             secrets=secrets,
             measures=measures,
         )
+
+    def _entry(self, draft: Draft) -> tuple[CheckEntry | None, bool]:
+        """The common keys, and whether they are sound; if not, what is left of them serves to find what else is wrong."""
+        common = {key: value for key, value in draft.values.items() if key in _COMMON}
+        try:
+            return CheckEntry.model_validate(common), True
+        except pydantic.ValidationError as error:
+            self._refuse(error, draft, _COMMON)
+        try:
+            return CheckEntry(probe=common.get("probe", "")), False
+        except pydantic.ValidationError:
+            return None, False
 
     def _adapter(self, kind: str, draft: Draft) -> pydantic.TypeAdapter[Probe] | None:
         if kind not in probes.names():

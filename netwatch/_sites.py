@@ -71,6 +71,9 @@ class Builder:
             line = str(self.document.place((*earlier, "n")).line)
             self.collector.error(here, "duplicate_number", value=str(place.n), other=str(earlier[-1]), line=line)
             return None
+        if place.net is None and place.n > 255 and "{n}" in self.site_net and ":" not in self.site_net:
+            self.collector.error(here, "number_over_255", value=str(place.n))
+            return None
         where = self._at("plan", "site_net") if place.net is None else (self.document, (*path, "net"))
         try:
             net = site_network(self.site_net, place.n) if place.net is None else network(place.net)

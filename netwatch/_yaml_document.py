@@ -62,7 +62,7 @@ class Document:
 
     def spot(self, line: int, column: int, width: int = 1) -> Place:
         """A place by its line and column, counted from 0, with the source around it."""
-        first = max(line - 1, 0)
+        first = line - 1 if line > 0 and ":" in self.lines[min(line, len(self.lines)) - 1] else line
         source = tuple((number + 1, self.lines[number]) for number in range(first, min(line + 1, len(self.lines))))
         return Place(self.file, line + 1, column + 1, width, source)
 

@@ -25,6 +25,7 @@ from netwatch.model import Inventory, PagerSettings, Settings
 __all__ = ["DEMO_SITE_NET", "Complaint", "Difference", "InventoryRefused", "difference", "examine", "load"]
 
 DEMO_SITE_NET = "127.45.{n}.0/24"
+_VALUE_LOST = frozenset({"alias", "empty_value", "not_finite", "unprintable"})  # complaints that leave a null behind
 _ROUNDS = 12  # of leaving out what is wrong, to find what else is wrong
 
 
@@ -70,7 +71,7 @@ def examine(
         document = _yaml.read(Path(path))
     except YamlRefused as refused:
         raise InventoryRefused(refused.complaints, unreadable=refused.unreadable) from refused
-    blamed = [complaint.path for complaint in document.complaints]
+    blamed = [complaint.path for complaint in document.complaints if complaint.key in _VALUE_LOST]
     references = expand(document, os.environ if environment is None else environment, collector)
     if not document.ends_with_newline:
         collector.warnings.append(Complaint(place=document.spot(len(document.lines) - 1, 0), key="no_newline"))
@@ -116,6 +117,12 @@ def _validated(document: Document, collector: Collector) -> File | None:
     return None
 
 
+def _within(holder: Any, part: str | int) -> bool:
+    if isinstance(holder, list):
+        return isinstance(part, int) and part < len(holder)
+    return isinstance(holder, dict) and part in holder
+
+
 def _leave_out(value: Any, loc: Keys, *, missing: bool) -> bool:
     """Takes what an error points at out of a value; what lacks a key goes whole. False when nothing would be left."""
     loc = loc[:-1] if missing or (loc and loc[-1] == "[key]") else loc
@@ -123,9 +130,7 @@ def _leave_out(value: Any, loc: Keys, *, missing: bool) -> bool:
     last: Any = None
     inner = value
     for part in loc:
-        if isinstance(inner, dict) and part in inner:
-            holder, last, inner = inner, part, inner[part]
-        elif isinstance(inner, list) and isinstance(part, int) and part < len(inner):
+        if _within(inner, part):
             holder, last, inner = inner, part, inner[part]
         else:
             break

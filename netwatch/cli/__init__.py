@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db, demo, doctor, lab, probe, status
+from netwatch.cli import _output, db, demo, doctor, inventory, lab, probe, status
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,7 @@ def options(
 
 
 app.add_typer(db.app, name="db")
+app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
 app.add_typer(probe.app, name="probe")
 app.command("demo")(demo.demo)

@@ -1,0 +1,104 @@
+"""`netwatch inventory check`: is the file sound, before anything is loaded?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._output import Exit
+
+if TYPE_CHECKING:  # both bring pydantic along
+    from netwatch.inventory import Complaint
+    from netwatch.model import Inventory
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="The inventory file.")
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `check` a command of its own while it is the only one."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(envvar="NETWATCH_INVENTORY", help="The inventory file.")] = Path("inventory.yaml"),
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+) -> None:
+    """Reads an inventory and says all that is wrong with it, at which line and what to write instead.
+
+    Examples: netwatch inventory check · netwatch inventory check /etc/netwatch/inventory.yaml -o json
+
+    Exit codes: 0 sound (there may be warnings) · 66 the file cannot be read · 78 it is not sound
+    """
+    from netwatch import inventory
+
+    if output not in {"table", "json"}:
+        _output.fail(Exit.USAGE, f"--output: {output!r}; table, json")
+    try:
+        found, warnings = inventory.examine(file, environment=os.environ)
+    except inventory.InventoryRefused as refused:
+        code = Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG
+        if output == "json":
+            _output.print_json(_document(file, None, refused.errors, refused.warnings))
+        else:
+            _report(refused.errors, refused.warnings)
+            print(_output.text("inventory.refused", errors=len(refused.errors), warnings=len(refused.warnings)), file=sys.stderr)
+        raise typer.Exit(code) from refused
+    if output == "json":
+        _output.print_json(_document(file, found, (), warnings))
+        return
+    _report((), warnings)
+    print(_output.text("inventory.accepted", **_counts(found), warnings=len(warnings)))
+    if found.demo_plan:
+        print(_output.text("inventory.demo_plan"))
+
+
+def _report(errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...]) -> None:
+    for error in errors:
+        print(error.block(_output.language()), file=sys.stderr)
+    for warning in warnings:
+        print(_output.text("inventory.warning", text=warning.block(_output.language())), file=sys.stderr)
+
+
+def _counts(found: Inventory) -> dict[str, int]:
+    sites = found.sites.values()
+    return {
+        "communes": sum(site.kind == "commune" for site in sites),
+        "hubs": sum(site.kind == "hub" for site in sites),
+        "lines": sum(len(site.lines) for site in sites),
+        "devices": sum(len(site.devices) for site in sites),
+        "checks": len(found.checks),
+        "pagers": len(found.pagers),
+    }
+
+
+def _document(file: Path, found: Inventory | None, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...]) -> dict[str, Any]:
+    return {
+        "schema": "netwatch/v1/inventory-check",
+        "file": str(file),
+        "ok": found is not None,
+        "demo_plan": found is not None and found.demo_plan,
+        "counts": _counts(found) if found is not None else {},
+        "errors": [_entry(error) for error in errors],
+        "warnings": [_entry(warning) for warning in warnings],
+    }
+
+
+def _entry(complaint: Complaint) -> dict[str, Any]:
+    place = complaint.place
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "path": complaint.path,
+        "code": complaint.key,
+        "message": complaint.line("en"),
+        "hint": complaint.hint,
+    }
