@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import random
 import zoneinfo
 from collections import Counter, deque
@@ -133,8 +134,10 @@ class Channel:
 
 def explain(error: BaseException) -> str:
     """What went wrong with a connection, without the address: it may hold a token."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "cannot resolve the name"
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError) and error.os_error.errno:
+        return f"cannot connect: {os.strerror(error.os_error.errno)}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return type(error).__name__
