@@ -103,6 +103,8 @@ def _with_sibling_lines(
         return said, ask
     mine = memories[check.id]
     siblings = [memories.get(other, _NEVER) for other in _line_checks(inventory, site) if other != check.id]
+    if any(_came_back(sibling, mine, now) for sibling in siblings):
+        return Verdict.WAIT, ask
     if now - mine.answers.changed_at >= PARENT_WAIT_SECONDS or all(_failed(s) or _spoke_well(s, mine) for s in siblings):
         return said, ask
     stale = [o for o in _line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
@@ -214,6 +216,12 @@ def _suspect(memory: Memory) -> bool:
     """Failing, but not yet hard: it is being asked again already."""
     answers = memory.subjects.get(ANSWERS)
     return answers is not None and not answers.hard
+
+
+def _came_back(sibling: Memory, mine: Memory, now: float) -> bool:
+    """A sibling line that failed with this one has just come back: this one may be about to."""
+    answers = sibling.answers
+    return answers.belief is Belief.OK and answers.changed_at > mine.answers.changed_at and now - answers.changed_at < PARENT_WAIT_SECONDS
 
 
 def _spoke_well(parent: Memory, child: Memory) -> bool:

@@ -132,6 +132,22 @@ def test_both_lines_down_together_are_one_dark_site():
     assert [(page.incident.cause.type, page.incident.cause.name) for page in told.pages] == [("site", "na-tau")]
 
 
+def test_lines_that_come_back_one_after_the_other_are_one_recovery():
+    told = story(lines=("line", "backup"))
+    told.all_ok()
+    cut(told, checks=(LINE, "na-tau/backup/icmp", ROUTER))
+    for _ in range(2):
+        told.say("na-tau/backup/icmp", after=0.5)
+    for _ in range(8):
+        told.say(LINE, FAILED, after=1.0)
+        told.say("na-tau/backup/icmp")
+    assert [page.kind for page in told.pages] == ["open", "recover"]
+    for _ in range(10):
+        told.say(LINE, FAILED, after=1.0)
+        told.say("na-tau/backup/icmp")
+    assert [(page.kind, page.incident.cause.type) for page in told.pages[2:]] == [("open", "line")]
+
+
 def test_a_printer_out_of_paper_wakes_nobody_but_is_an_incident():
     told = story(rules=[PAPER])
     told.all_ok()

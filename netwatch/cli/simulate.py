@@ -1,0 +1,106 @@
+"""`netwatch simulate`: scenarios on a virtual clock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._output import Exit
+
+if TYPE_CHECKING:
+    from netwatch.lab.simulation import Report
+    from netwatch.model import Page
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of shipped ones.", metavar="SCENARIO…")],
+    inventory: Annotated[Path, typer.Option("--inventory", "-i", envvar="NETWATCH_INVENTORY")] = Path("inventory.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a scenario.")] = False,
+) -> None:
+    """Runs scenarios through the real scheduler's rules and decisions, on a virtual clock: a day in seconds.
+
+    Examples: netwatch simulate demo · netwatch simulate my-outage.yaml --json
+
+    Exit codes: 0 as expected · 1 a page is missing or not expected · 66 no such file · 78 bad scenario or inventory
+    """
+    from netwatch import inventory as inventories
+    from netwatch.lab import scenario_file
+    from netwatch.lab.scenario import ScenarioRefused
+    from netwatch.lab.simulation import Simulation, narrow
+    from netwatch.lab.stage import DEMO_ENVIRONMENT
+
+    try:
+        watched = inventories.load(inventory, environment=DEMO_ENVIRONMENT, pagers={})
+    except inventories.InventoryRefused as refused:
+        _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+    as_expected = True
+    for name in scenarios:
+        path = scenario_file.find(name)
+        if not path.is_file():
+            _output.fail(Exit.NO_INPUT, _output.text("run.no_scenario", name=name, known=", ".join(scenario_file.shipped())))
+        try:
+            scenario = scenario_file.load(path, watched)
+        except ScenarioRefused as refused:
+            _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+        report = Simulation(scenario, narrow(watched, scenario.sites)).run()
+        as_expected = as_expected and report.as_expected
+        if as_json:
+            print(json.dumps(_document(report), ensure_ascii=False))
+        else:
+            _print(report)
+    if not as_expected:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _title(page: Page) -> str:
+    from netwatch import wording
+
+    return wording.describe(page.incident, page.kind, _output.language(), wall=page.wall).title
+
+
+def _page(at: float, page: Page) -> dict[str, Any]:
+    incident = page.incident
+    return {
+        "at": round(at, 3),
+        "kind": page.kind,
+        "key": incident.key,
+        "cause": {"type": incident.cause.type, "name": incident.cause.name},
+        "sites": list(incident.sites),
+        "pager": page.pager,
+        "title": _title(page),
+    }
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "pages": [_page(at, page) for at, page in report.pages],
+        "transitions": report.transitions,
+        "runs": report.runs,
+        "as_expected": report.as_expected,
+        "missing": [
+            {
+                "open_before": page.open_before_seconds,
+                "cause": {"type": page.cause.type, "name": page.cause.name},
+                "sites": list(page.sites),
+            }
+            for page in report.missing
+        ],
+        "unexpected": [_page(at, page) for at, page in report.unexpected],
+    }
+
+
+def _print(report: Report) -> None:
+    rows = [(f"{at:8.1f} s", _output.text(f"run.page_{page.kind}"), _title(page), page.incident.key) for at, page in report.pages]
+    print(_output.text("run.simulated", name=report.name, pages=len(report.pages), transitions=report.transitions, runs=report.runs))
+    _output.print_table([_output.text(f"run.column_{name}") for name in ("at", "kind", "title", "key")], rows)
+    for expected in report.missing:
+        print(_output.text("run.missing", cause=expected.cause.name, before=f"{expected.open_before_seconds:g}"))
+    for at, page in report.unexpected:
+        print(_output.text("run.unexpected", at=f"{at:.1f}", title=_title(page)))

@@ -1,0 +1,338 @@
+"""The composition root and the pipeline: everything that happens passes through `Daemon._take`, in the order it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from netwatch import __version__, core, inventory, lease, memory, metrics, snapshot
+from netwatch.delivery import Delivery
+from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
+from netwatch.model import Check, Effects, Event, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
+from netwatch.runner import Runner
+from netwatch.scheduler import Schedule, Scheduler
+from netwatch.snapshot import SelfView, Snapshot
+from netwatch.watchdog import Notifier, Watchdog
+from netwatch.web.serving import serve
+
+__all__ = ["Daemon", "DaemonRefused"]
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing has changed
+RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
+STOP_SECONDS = 20.0
+SAMPLES_NOT_KEPT = "none"
+
+
+class DaemonRefused(Exception):
+    """It cannot start. `code` is the exit code; the message says what to do."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class Daemon:
+    """Watches one inventory. `load` reads it afresh; `listener` is an open socket for the page, made by the caller."""
+
+    def __init__(
+        self,
+        *,
+        inventory_path: Path,
+        state_directory: Path,
+        load: Callable[[], Inventory],
+        listener: socket.socket | None = None,
+        control_path: Path | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._state_directory = state_directory
+        self._load = load
+        self._listener = listener
+        self._control_path = control_path
+        self._wall = wall
+        self._stopping = asyncio.Event()
+        self._reload_wanted = asyncio.Event()
+        self._commits: asyncio.Queue[Effects | None] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self._revision = 1
+        self._taken: Snapshot | None = None
+        self._reloading = asyncio.Lock()
+        self._self_view = SelfView(version=__version__, started_wall=wall(), inventory_path=str(inventory_path))
+        self._loop_lag_seconds = 0.0
+        self._runner = Runner(wall)
+        self._metrics = metrics.Metrics()
+        self._notifier = Notifier.from_environment(os.environ)
+        self._scheduler = Scheduler(Schedule(), self._handle, _admit)
+        self._world: core.World
+        self._history: History
+        self._delivery: Delivery
+
+    async def run(self, *, signals: bool = False) -> None:
+        """Watches until `stop`. Raises DaemonRefused when it cannot start; then nothing has been changed."""
+        loop = asyncio.get_running_loop()
+        first = await loop.run_in_executor(None, self._first_load)
+        await self._prepare(first)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._runner.aclose)
+            self._history = await self._open_history()
+            stack.push_async_callback(self._history.close)
+            await self._restore(first)
+            await serve(stack, self, first.settings, listener=self._listener, control_path=self._control_path)
+            if signals:
+                self._take_signals(stack)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._history.run())
+                group.create_task(self._delivery.run())
+                writing = group.create_task(self._write())
+                watching = [group.create_task(work()) for work in (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)]
+                self._notifier.ready()
+                await self._stopping.wait()
+                self._notifier.stopping()
+                self._scheduler.stop()
+                for task in watching:
+                    task.cancel()
+                self._commits.put_nowait(None)
+                await asyncio.wait([writing], timeout=STOP_SECONDS)
+                self._delivery.stop()
+                await self._history.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def snapshot(self) -> Snapshot:
+        wall = self._wall()
+        taken = self._taken
+        if taken is None or taken.revision != self._revision or not 0 <= wall - taken.wall < TICK_SECONDS:
+            taken = self._taken = snapshot.take(self._world, wall, self._revision, self._look_at_self())
+        return taken
+
+    async def changed(self, revision: int) -> int:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._revision > revision)
+        return self._revision
+
+    async def metrics(self) -> bytes:
+        return await self._metrics.render(self.snapshot(), notifications=self._delivery.outcomes)
+
+    def check_now(self, check_id: str, who: str) -> bool:
+        if check_id not in self._world.inventory.checks:
+            return False
+        log.info("check asked for", extra={"check": check_id, "who": who})
+        self._take(Human(at=self._now(), wall=self._wall(), action="check_now", who=who, check=check_id))
+        return True
+
+    async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
+        return await self._history.transitions(site=site, since_wall=since_wall, limit=limit)
+
+    async def reload(self) -> tuple[bool, tuple[str, ...]]:
+        """Reads the inventory again; a bad one changes nothing but is told of. One at a time."""
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                new = await asyncio.get_running_loop().run_in_executor(None, self._load)
+            except inventory.InventoryRefused as refused:
+                errors = refused.lines()
+                self._self_view = replace(self._self_view, inventory_ok=False, inventory_errors=errors)
+                log.error("inventory refused; the old one stays in force", extra={"errors": len(errors)})
+                self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation, new=None, errors=errors))
+                return False, errors
+            finally:
+                self._notifier.ready()
+            told = inventory.difference(self._world.inventory, new).lines()
+            self._adopt(new)
+            log.info("inventory reloaded", extra={"checks": len(new.checks)})
+            return True, told
+
+    async def _handle(self, check: Check, reason: RunReason) -> None:
+        """The whole pipeline, in the order it happens."""
+        result = await self._runner.run(check, reason, self._world.generation)
+        if result.generation == self._world.generation:
+            self._metrics.observe(check, result)
+            self._keep(check, result)
+        self._take(result)
+
+    def _keep(self, check: Check, result: Result) -> None:
+        kinds = check.probe.metrics()
+        kept = [sample for sample in result.samples if sample.name in kinds and kinds[sample.name].keep != SAMPLES_NOT_KEPT]
+        self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, kept)
+
+    def _take(self, event: Event) -> None:
+        """One event, one decision; what follows is queued for the disk in the same order."""
+        effects = core.step(self._world, event)
+        for request in effects.requests:
+            self._scheduler.request(request)
+        if effects:
+            for transition in effects.transitions:
+                log.info(
+                    "belief changed",
+                    extra={
+                        "check": transition.subject.check,
+                        "rule": transition.subject.rule,
+                        "new": transition.new,
+                        "hard": transition.hard,
+                    },
+                )
+            self._commits.put_nowait(effects)
+            self._revision += 1
+
+    async def _write(self) -> None:
+        """Puts effects on the disk, in order, before anything is sent; if the disk refuses, pages go from memory."""
+        while (effects := await self._commits.get()) is not None:
+            await self._tell_browsers()
+            touched = {transition.subject.check for transition in effects.transitions}
+            memories = {check: self._dump(check) for check in touched}
+            try:
+                rows = await self._history.commit(effects, memories, self._wall())
+            except HistoryFailed as failure:
+                log.error("history cannot be written; pages go from memory", extra={"error": str(failure)})
+                rows = tuple(OutboxRow(id=None, page=page, attempts=0, next_attempt_wall=0.0, error="") for page in effects.pages)
+            self._delivery.accept(rows)
+            if effects.incidents:
+                self._sync_pagers()
+
+    def _dump(self, check: str) -> str:
+        known = self._world.memories.get(check)
+        return memory.dump(known, self._now(), self._wall()) if known else ""
+
+    def _sync_pagers(self) -> None:
+        """State pagers are told of what may wake somebody; the digest is not theirs."""
+        recent = self._wall() - RESOLVED_SECONDS
+        open_incidents = [incident for incident in self._world.incidents.values() if incident.audience == "page"]
+        closed = [i for i in self._world.closed if i.audience == "page" and (i.closed or 0.0) >= recent]
+        self._delivery.sync(open_incidents, closed)
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as runs:
+            await self._scheduler.run(runs)
+
+    async def _tick(self) -> None:
+        """Once a second: time has passed. How late it comes is how late everything is."""
+        loop = asyncio.get_running_loop()
+        due, fresh_at = loop.time(), 0.0
+        while True:
+            due = max(due + TICK_SECONDS, loop.time())
+            await asyncio.sleep(due - loop.time())
+            self._loop_lag_seconds = loop.time() - due
+            self._take(Tick(at=loop.time(), wall=self._wall()))
+            if loop.time() - fresh_at >= FRESH_SECONDS:
+                fresh_at = loop.time()
+                self._revision += 1
+                self._sync_pagers()
+                await self._tell_browsers()
+
+    async def _tell_browsers(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _reload_when_wanted(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            await self.reload()
+
+    async def _feed_watchdog(self) -> None:
+        """Tells systemd that we live only while the scheduler, the writer and delivery all get on."""
+        watchdog = Watchdog.from_environment(self._notifier, os.environ)
+        if watchdog is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watchdog.run())
+            while True:
+                watchdog.progress("scheduler", self._scheduler.progress_at)
+                watchdog.progress("writer", self._history.progress_at)
+                watchdog.progress("delivery", self._delivery.progress_at)
+                await asyncio.sleep(TICK_SECONDS)
+
+    def _first_load(self) -> Inventory:
+        try:
+            return self._load()
+        except inventory.InventoryRefused as refused:
+            raise DaemonRefused(78, "\n".join(refused.lines())) from refused
+
+    async def _prepare(self, first: Inventory) -> None:
+        try:
+            await self._runner.prepare(first.checks.values())
+        except PermissionError as error:
+            await self._runner.aclose()
+            raise DaemonRefused(77, f"{error}; netwatch doctor says what mends it") from error
+
+    async def _open_history(self) -> History:
+        try:
+            return await History.open(self._state_directory)
+        except HistoryRefused as refused:
+            raise DaemonRefused(77 if refused.code == "unwritable" else 1, str(refused)) from refused
+
+    async def _restore(self, first: Inventory) -> None:
+        """Takes up where the last process left off: beliefs, open incidents, what is still to be sent."""
+        stored = await self._history.load()
+        self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings)
+        self._delivery.configure(first.pagers)
+        self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
+        now, wall = self._now(), self._wall()
+        remembered = {}
+        for check, text in stored.memories.items():
+            try:
+                remembered[check] = memory.load(text, now, wall)
+            except (ValueError, KeyError):
+                log.warning("a stored belief cannot be read; it is learned anew", extra={"check": check})
+        core.restore(self._world, remembered, stored.incidents, stored.next_incident_id)
+        self._delivery.restore(stored.outbox, stored.threads)
+        self._adopt(first)
+
+    def _adopt(self, new: Inventory) -> None:
+        """Puts an inventory in force."""
+        self._delivery.configure(new.pagers)
+        self._world.pagers = self._delivery.event_pagers()
+        gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
+        self._metrics.forget(gone)
+        self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new))
+        self._scheduler.update(new.checks.values())
+        self._self_view = replace(
+            self._self_view,
+            generation=self._world.generation,
+            inventory_ok=True,
+            inventory_errors=(),
+            reloaded_wall=self._wall(),
+        )
+        self._revision += 1
+
+    def _take_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        actions = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload_wanted.set}
+        for number, action in actions.items():
+            loop.add_signal_handler(number, action)
+            stack.callback(loop.remove_signal_handler, number)
+
+    def _look_at_self(self) -> SelfView:
+        schedule = self._scheduler.schedule
+        return replace(
+            self._self_view,
+            checks=len(schedule),
+            runs=self._scheduler.runs,
+            runs_in_flight=schedule.in_flight,
+            schedule_lag_seconds=schedule.lag_seconds,
+            loop_lag_seconds=self._loop_lag_seconds,
+            samples_dropped=self._history.samples_dropped,
+            database_bytes=self._history.database_bytes,
+            database_ok=self._history.database_ok,
+            outbox_pending=self._delivery.pending,
+        )
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _admit(check: Check, now: float) -> lease.Admission:
+    """Whether a check may run now; none of today's probes claims a share of a line."""
+    return lease.admit(check, (), now, lease.Situation(used={}, capacity={}))
