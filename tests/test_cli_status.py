@@ -69,10 +69,13 @@ def test_status_says_the_province_in_one_sentence_then_the_problems_with_owned_o
     lines = output.splitlines()
     assert code == 2
     assert lines[0].startswith("38/45 điểm bình thường · 2 sự cố · 2 cảnh báo")
-    problems = [line.split("  ")[0] for line in lines[2:6]]
+    problems = [line.split("  ")[0] for line in lines[2:5]]
     assert problems[0] == "✕ Nà Tấu: mất kết nối (cả điểm)"
     assert problems[-1] == "✕ Sín Thầu: mất kết nối (cả điểm)"
-    assert "Quàng Thị Mai đã tiếp nhận" in lines[5]
+    assert "Quàng Thị Mai đã tiếp nhận" in lines[4]
+    assert "và 1 việc chờ giờ hành chính: netwatch status --all" in lines
+    assert "hết giấy" not in output
+    assert "▲ Thanh An: Máy in: hết giấy Khay 1" in run(path, "status", "--all")[1]
     assert lines[-1].startswith("Đầu mối: ✓ Trung tâm tỉnh")
 
 

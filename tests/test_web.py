@@ -10,15 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch.lang import LANGUAGES, catalog, writing
+from netwatch.lang import LANGUAGES, catalog
 from netwatch.model import State
 from netwatch.web import guard
-from netwatch.web.board import Reader, board_of
 from netwatch.web.reader import _accepted
 from tests.page_server import HOSTS, ask, page
 from tests.province import HOSTILE, calm_province, province
-
-VI = Reader(words=catalog("vi"), zone=writing.VIETNAM)
 
 
 def with_site(snapshot, slug, **changes):
@@ -48,37 +45,6 @@ def test_a_tile_tells_since_when_and_a_reader_hears_it():
     assert 'aria-label="Nà Tấu, Sự cố, mất kết nối (cả điểm), từ 02:43"' in text
     assert '<span class="fact">từ 02:43</span>' in text
     assert '<span class="fact">mất 3,2%</span>' in text
-
-
-def test_unowned_problems_come_before_owned_ones_and_only_urgent_ones_are_counted():
-    board = board_of(province(), VI)
-    assert [one.key for one in board.problems] == ["i1842", "i1841", "s-pu-nhi", "i1830", "s-muong-luan", "i1838"]
-    assert (board.unhandled, board.icon) == (3, "crit")
-    assert board.problems[-1].owner == "Quàng Thị Mai"
-    assert "(3) netwatch" in ask("/")[2]
-
-
-def test_many_sites_unknown_alike_are_one_row_and_not_forty_five():
-    snapshot = calm_province()
-    unknown = tuple(dataclasses.replace(one, state=State.UNKNOWN, up=None, since=None) for one in snapshot.sites)
-    board = board_of(dataclasses.replace(snapshot, sites=unknown), VI)
-    assert [one.title for one in board.problems] == ["48 điểm không rõ tình trạng"]
-
-
-def test_a_site_without_a_cell_or_with_a_taken_or_foreign_one_is_shown_all_the_same():
-    snapshot = calm_province()
-    for tile in (None, (0, 0), (8, 0), (0, 10), (-1, 3)):
-        moved = dataclasses.replace(snapshot.sites[0].site, tile=tile)
-        sites = (*snapshot.sites[1:], dataclasses.replace(snapshot.sites[0], site=moved))
-        board = board_of(dataclasses.replace(snapshot, sites=sites), VI)
-        assert len(board.tiles) == 44
-        assert [one.slug for one in board.homeless] == [moved.id]
-
-
-def test_all_well_is_said_and_the_icon_is_calm():
-    board = board_of(calm_province(), VI)
-    assert (board.unhandled, board.icon) == (0, "ok")
-    assert "Không có sự cố nào." in ask("/", snapshot=calm_province())[2]
 
 
 def test_netwatchs_own_troubles_stand_as_banners():

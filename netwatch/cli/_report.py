@@ -23,7 +23,7 @@ NOW_LOOK_SECONDS = 0.25
 MOST_EVENTS = 10
 
 
-def print_province(summary: Document, shape: str) -> None:
+def print_province(summary: Document, shape: str, *, every: bool) -> None:
     if shape == "json":
         _output.print_json(summary)
         return
@@ -34,12 +34,15 @@ def print_province(summary: Document, shape: str) -> None:
     now = summary["wall"]
     say(f"{summary['text']}  ({_output.text('cli.moment', moment=_stamp(now))})")
     _say_own_troubles(summary["self"])
-    rows = [_incident_row(one, now) for one in sorted(summary["incidents"], key=_urgent_first)]
+    quiet = [] if every else [one for one in summary["incidents"] if one["severity"] == "info"]
+    rows = [_incident_row(one, now) for one in sorted(summary["incidents"], key=_urgent_first) if one not in quiet]
     spoken_of = {slug for one in summary["incidents"] for slug in one["sites"]}
     silent = [one for one in summary["sites"] if one["state"] not in {"ok", "maintenance"} and one["id"] not in spoken_of]
     rows += [_row(one["state"], one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
     say("")
     _say_rows(rows) if rows else say(_output.text("cli.no_problems"))
+    if quiet:
+        say(_output.text("cli.quiet", count=len(quiet)))
     hubs = [f"{_icon(one['state'])} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
     if hubs:
         say("")

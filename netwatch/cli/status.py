@@ -29,6 +29,7 @@ def status(
     site: Annotated[str, typer.Argument(help="A site's id or name, with or without diacritics; the whole province when left out.")] = "",
     output: Format = "table",
     as_json: AsJson = False,
+    every: Annotated[bool, typer.Option("--all", help="Also what waits for office hours, such as a low toner.")] = False,
     socket: Socket = None,
 ) -> None:
     """How the province, or one site, is doing now.
@@ -45,7 +46,7 @@ def status(
             _report.print_site(found, shape)
             raise typer.Exit(_plugin.exit_code(found.subject["state"]))
         summary = reached.summary()
-        _report.print_province(summary, shape)
+        _report.print_province(summary, shape, every=every)
         raise typer.Exit(_plugin.province_code(summary))
 
 

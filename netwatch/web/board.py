@@ -39,6 +39,7 @@ class Tile:
     place: str  # CSS classes of column and row; empty for a site without a cell
     acknowledged: bool
     fresh: bool
+    mild: bool  # nothing that wakes anybody: a printer, a toner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Problem:
     owner: str
     handled: bool  # somebody has it
     urgent: bool  # nobody has it, and it does not wait for the morning
+    quiet: bool = False  # a matter of the morning digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Board:
     unhandled: int
     icon: str  # which favicon: ok, warn, crit
     problems: tuple[Problem, ...]
+    quiet: tuple[Problem, ...]  # those of the morning digest, folded away
     left_out: int
     tiles: tuple[Tile, ...]
     homeless: tuple[Tile, ...]
@@ -79,6 +82,7 @@ class Board:
 def board_of(snapshot: Snapshot, reader: Reader) -> Board:
     words = reader.words
     problems = problems_of(snapshot, reader)
+    loud = tuple(one for one in problems if not one.quiet)
     unhandled = [one for one in problems if one.urgent]
     communes, homeless, hubs = _tiles(snapshot, reader)
     worst = min((say.worst_first(State(one.state)) for one in unhandled), default=len(say.WORST_FIRST))
@@ -91,8 +95,9 @@ def board_of(snapshot: Snapshot, reader: Reader) -> Board:
         started=snapshot.self_view.started_wall,
         unhandled=len(unhandled),
         icon="crit" if worst == 0 else "warn" if unhandled else "ok",
-        problems=problems[:MOST_PROBLEMS],
-        left_out=max(0, len(problems) - MOST_PROBLEMS),
+        problems=loud[:MOST_PROBLEMS],
+        quiet=tuple(one for one in problems if one.quiet),
+        left_out=max(0, len(loud) - MOST_PROBLEMS),
         tiles=communes,
         homeless=homeless,
         hubs=hubs,
@@ -133,7 +138,7 @@ def _of_incident(incident: Incident, sites: Mapping[str, SiteView], now: float, 
     if incident.hidden:
         notes.append(words.text("page.hidden", count=incident.hidden))
     office = say.office_text(incident.facts.get("office", ""))
-    if office and len(incident.sites) == 1:
+    if office and len(incident.sites) == 1 and incident.facts.get("site_name", "") not in office:
         notes.append(words.text("page.office", office=office))
     owner = incident.acknowledgement
     return Problem(
@@ -148,6 +153,7 @@ def _of_incident(incident: Incident, sites: Mapping[str, SiteView], now: float, 
         owner=writing.clean(owner.who, 60) if owner else "",
         handled=owner is not None,
         urgent=owner is None and incident.severity != "info",
+        quiet=incident.severity == "info",
     )
 
 
@@ -171,40 +177,54 @@ def _of_site(view: SiteView, now: float, reader: Reader) -> Problem:
 def _of_many(views: list[SiteView], state: State, reader: Reader) -> Problem:
     """At start, or when netwatch is blind, dozens of sites are alike: one row, not dozens."""
     named = ", ".join(view.site.name for view in views[:12]) + (" …" if len(views) > 12 else "")
+    waiting = state is State.UNKNOWN and all(view.since is None for view in views)
+    key = "state.count_waiting_sites" if waiting else f"state.count_{state.value}_sites"
     return Problem(
         key=f"all-{state.value}",
         state=state.value,
         state_text=say.state_text(state, reader.words),
-        title=reader.words.text(f"state.count_{state.value}_sites", count=len(views)),
+        title=reader.words.text(key, count=len(views)),
         slug="",
         since="",
         lasted="",
         notes=(named,),
         owner="",
         handled=False,
-        urgent=state is State.UNKNOWN,
+        urgent=state is State.UNKNOWN and not waiting,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Marks:
+    """What incidents say of sites."""
+
+    acknowledged: frozenset[str]
+    mild: frozenset[str]
 
 
 def _tiles(snapshot: Snapshot, reader: Reader) -> tuple[tuple[Tile, ...], tuple[Tile, ...], tuple[Tile, ...]]:
     """On the cartogram, without a cell of their own, and hubs."""
-    acknowledged = {slug for incident in snapshot.incidents if incident.acknowledgement for slug in incident.sites}
+    marks = _Marks(
+        acknowledged=frozenset(slug for one in snapshot.incidents if one.acknowledgement for slug in one.sites),
+        mild=frozenset(slug for one in snapshot.incidents if one.severity == "info" for slug in one.sites)
+        - frozenset(slug for one in snapshot.incidents if one.severity != "info" for slug in one.sites),
+    )
     placed, homeless, hubs = [], [], []
     taken: set[tuple[int, int]] = set()
     for view in sorted(snapshot.sites, key=lambda one: (one.site.tile or (0, 0))[::-1]):
         cell = view.site.tile
         free = cell is not None and 0 <= cell[0] < COLUMNS and 0 <= cell[1] < ROWS and cell not in taken
         if view.site.kind == "hub":
-            hubs.append(_tile(view, "", snapshot.wall, reader, acknowledged))
+            hubs.append(_tile(view, "", snapshot.wall, reader, marks))
         elif cell is not None and free:
             taken.add(cell)
-            placed.append(_tile(view, f"c{cell[0] + 1} r{cell[1] + 1}", snapshot.wall, reader, acknowledged))
+            placed.append(_tile(view, f"c{cell[0] + 1} r{cell[1] + 1}", snapshot.wall, reader, marks))
         else:
-            homeless.append(_tile(view, "", snapshot.wall, reader, acknowledged))
+            homeless.append(_tile(view, "", snapshot.wall, reader, marks))
     return tuple(placed), tuple(homeless), tuple(hubs)
 
 
-def _tile(view: SiteView, place: str, now: float, reader: Reader, acknowledged: set[str]) -> Tile:
+def _tile(view: SiteView, place: str, now: float, reader: Reader, marks: _Marks) -> Tile:
     words = reader.words
     since = writing.clock(view.since, now, words, reader.zone) if view.since else ""
     story = [view.site.name, say.state_text(view.state, words)]
@@ -213,7 +233,7 @@ def _tile(view: SiteView, place: str, now: float, reader: Reader, acknowledged: 
     else:
         story += [text for text in (say.site_text(view, words),) if text.casefold() != story[1].casefold()]
         story += [words.text("page.since", since=since)] if since else []
-    if view.site.id in acknowledged:
+    if view.site.id in marks.acknowledged:
         story.append(words.text("page.acknowledged"))
     return Tile(
         slug=view.site.id,
@@ -223,7 +243,8 @@ def _tile(view: SiteView, place: str, now: float, reader: Reader, acknowledged: 
         fact=_fact(view, writing.clock_or_day(view.since, now, words, reader.zone) if view.since else "", words),
         story=", ".join(story),
         place=place,
-        acknowledged=view.site.id in acknowledged,
+        acknowledged=view.site.id in marks.acknowledged,
+        mild=view.state is State.WARN and view.site.id in marks.mild,
         fresh=view.since is not None and view.state is not State.OK and now - view.since < FRESH_SECONDS,
     )
 
@@ -239,7 +260,7 @@ def _fact(view: SiteView, since: str, words: Catalog) -> str:
     if view.loss_ratio:
         return words.text("page.tile_loss", loss=writing.percent(view.loss_ratio, words))
     troubled = [one for one in view.targets if one.state not in {State.OK, State.MAINTENANCE}]
-    worst = min(troubled, key=lambda one: say.worst_first(one.state), default=None)
+    worst = min(troubled, key=say.weight, default=None)
     return say.target_name(worst, words) if worst else say.state_text(view.state, words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ class Place:
     contact_name: str
     phone: str
     phone_link: str
-    path: tuple[Hop, ...]
+    path: tuple[tuple[Hop, ...], ...]  # stages; hops of one stage are side by side
     problems: tuple[Problem, ...]
     targets: tuple[TargetRow, ...]
     events: tuple[Event, ...]
@@ -107,7 +108,7 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         about=_about(view, words),
         contact_name=writing.clean(view.site.contact.name, 80) if view.site.contact else "",
         phone=phone,
-        phone_link="".join(letter for letter in phone if letter in "+0123456789"),
+        phone_link=_dialable(phone),
         path=_path(view, words),
         problems=tuple(one for one in everything if one.key in here),
         targets=tuple(_row(one, now, reader) for one in sorted(view.targets, key=_order)),
@@ -119,6 +120,12 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         unhandled=sum(one.urgent for one in everything),
         icon={State.CRIT: "crit", State.OK: "ok", State.MAINTENANCE: "ok"}.get(view.state, "warn"),
     )
+
+
+def _dialable(phone: str) -> str:
+    """For a tel: link; empty when it is no number, such as a `0215 3 xxx xxx` still to be filled in."""
+    digits = phone.translate(str.maketrans("", "", " .-()"))
+    return digits if re.fullmatch(r"\+?[0-9]{3,15}", digits) else ""
 
 
 def _about(view: SiteView, words: Catalog) -> tuple[tuple[str, str], ...]:
@@ -138,21 +145,21 @@ def _about(view: SiteView, words: Catalog) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _order(target: TargetView) -> tuple[int, bool, bool, str]:
-    return (say.worst_first(target.state), target.kind != "line", target.role not in PATH_ROLES, target.id)
+def _order(target: TargetView) -> tuple[int, int, str]:
+    return (*say.weight(target), target.id)
 
 
-def _path(view: SiteView, words: Catalog) -> tuple[Hop, ...]:
-    """From netwatch: lines → router → switch → the rest, which stands as one hop with its worst state."""
-    hops = [Hop(name="netwatch", state=State.OK.value, state_text="")]
-    hops += [_hop(one, words) for one in view.targets if one.kind == "line"]
-    for role in PATH_ROLES:
-        hops += [_hop(one, words) for one in view.targets if one.kind == "device" and one.role == role]
+def _path(view: SiteView, words: Catalog) -> tuple[tuple[Hop, ...], ...]:
+    """From netwatch: lines side by side, router, switch, and the rest as one hop with its worst state."""
+    own = Hop(name="netwatch", state=State.OK.value, state_text="")
+    stages: list[tuple[Hop, ...]] = [(own,), tuple(_hop(one, words) for one in view.targets if one.kind == "line")]
+    stages += [tuple(_hop(one, words) for one in view.targets if one.kind == "device" and one.role == role) for role in PATH_ROLES]
     rest = [one for one in view.targets if one.kind == "device" and one.role not in PATH_ROLES]
     if rest:
         worst = min((one.state for one in rest), key=say.worst_first)
-        hops.append(Hop(name=words.text("page.devices", count=len(rest)), state=worst.value, state_text=say.state_text(worst, words)))
-    return tuple(hops)
+        state_text = say.state_text(worst, words)
+        stages.append((Hop(name=words.text("page.devices", count=len(rest)), state=worst.value, state_text=state_text),))
+    return tuple(stage for stage in stages if stage)
 
 
 def _hop(target: TargetView, words: Catalog) -> Hop:
@@ -163,6 +170,8 @@ def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
     words = reader.words
     troubled = [one for one in target.problems if one.belief is not Belief.OK]
     samples = {check.id: check.samples for check in target.checks}
+    shown = say.target_text(target, words)
+    problems = [(one.belief.value, say.rule_text(one, samples.get(one.subject.check, ()), words)) for one in troubled]
     return TargetRow(
         id=target.id,
         name=say.target_name(target, words),
@@ -170,12 +179,12 @@ def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
         address=writing.clean(target.address, 64),
         state=target.state.value,
         state_text=say.state_text(target.state, words),
-        text=say.target_text(target, words),
+        text=shown,
         since=writing.clock(target.since, now, words, reader.zone) if target.since else "",
         lasted=writing.age(now - target.since, words) if target.since else "",
         about=_line_about(target, words),
         values=_key_values(target, words),
-        problems=tuple((one.belief.value, say.rule_text(one, samples.get(one.subject.check, ()), words)) for one in troubled),
+        problems=tuple((state, text) for state, text in problems if text != shown),
         checks=tuple(_check(one, now, reader) for one in sorted(target.checks, key=lambda one: (say.worst_first(one.state), one.name))),
     )
 

@@ -27,6 +27,7 @@ __all__ = [
     "target_name",
     "target_text",
     "transition_text",
+    "weight",
     "worst_first",
 ]
 
@@ -37,6 +38,12 @@ LONG_TIMES = ("uptime", "runtime", "remaining", "age", "validity", "expiry", "li
 
 def worst_first(state: State) -> int:
     return WORST_FIRST.index(state)
+
+
+def weight(target: TargetView) -> tuple[int, int]:
+    """For sorting: the worse before the better, and of two as bad the one that more depends on."""
+    rank = {"line": 0, "router": 1, "switch": 2, "ups": 3, "conference": 4, "wifi-ap": 5}
+    return (worst_first(target.state), rank.get("line" if target.kind == "line" else target.role, len(rank)))
 
 
 def office_text(office: str) -> str:
@@ -151,7 +158,7 @@ def site_text(view: SiteView, words: Catalog) -> str:
     troubled = [one for one in view.targets if one.state not in {State.OK, State.MAINTENANCE}]
     if view.state is State.UNKNOWN or not troubled:
         return writing.clean(view.detail) or words.text("state.no_news")
-    worst = min(troubled, key=lambda one: worst_first(one.state))
+    worst = min(troubled, key=weight)
     more = f" (+{len(troubled) - 1})" if len(troubled) > 1 else ""
     return f"{target_name(worst, words)}: {target_text(worst, words)}{more}"
 
