@@ -44,6 +44,7 @@ def test_a_site_whose_only_trouble_waits_for_the_morning_is_not_as_loud_as_a_los
     tiles = {one.slug: one for one in board_of(province(), VI).tiles}
     assert (tiles["thanh-an"].state, tiles["thanh-an"].mild) == ("warn", True)
     assert (tiles["muong-nhe"].state, tiles["muong-nhe"].mild) == ("warn", False)
+    assert tiles["thanh-an"].fact == "máy in"
 
 
 def test_all_well_is_said_and_the_icon_is_calm():

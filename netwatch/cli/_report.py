@@ -21,6 +21,7 @@ COLORS = {"ok": "32", "warn": "33", "crit": "1;31", "unknown": "35", "unreachabl
 NOW_SECONDS = 15.0
 NOW_LOOK_SECONDS = 0.25
 MOST_EVENTS = 10
+PATH = ("line", "router", "switch")
 
 
 def print_province(summary: Document, shape: str, *, every: bool) -> None:
@@ -145,12 +146,10 @@ def _target_row(one: Document, now: str) -> Sequence[str]:
     return (f"{_icon(one['state'])} {one['name']}", one["address"], said, facts)
 
 
-def _path(targets: Iterable[Document]) -> str:
-    """From netwatch: lines, router, switch; each with its state."""
-    hops = ["netwatch"]
-    for wanted in ("line", "router", "switch"):
-        hops += [f"{one['name']} {_icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}]
-    return " → ".join(hops)
+def _path(targets: Sequence[Document]) -> str:
+    """From netwatch: lines side by side, router, switch; each with its state."""
+    stages = [[f"{one['name']} {_icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}] for wanted in PATH]
+    return " → ".join(["netwatch", *(" | ".join(stage) for stage in stages if stage)])
 
 
 def _state_text(site: Document) -> str:
@@ -170,8 +169,9 @@ def _urgent_first(incident: Document) -> tuple[bool, int, float]:
     return (incident["acknowledgement"] is not None, severity, -seconds_of(incident["opened"]))
 
 
-def _worst_first(one: Document) -> tuple[int, str]:
-    return (WORST_FIRST.index(one["state"]), one["id"])
+def _worst_first(one: Document) -> int:
+    """The rest in the order of the inventory."""
+    return WORST_FIRST.index(one["state"])
 
 
 def _clock(text: str, now: str) -> str:

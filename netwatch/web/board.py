@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from netwatch.lang import Catalog, writing
 from netwatch.model import Incident, State
-from netwatch.snapshot import SiteView, Snapshot
+from netwatch.snapshot import SiteView, Snapshot, TargetView
 from netwatch.web import words as say
 
 __all__ = ["COLUMNS", "ROWS", "Board", "Problem", "Reader", "Tile", "board_of", "problems_of", "unbroken"]
@@ -261,7 +261,13 @@ def _fact(view: SiteView, since: str, words: Catalog) -> str:
         return words.text("page.tile_loss", loss=writing.percent(view.loss_ratio, words))
     troubled = [one for one in view.targets if one.state not in {State.OK, State.MAINTENANCE}]
     worst = min(troubled, key=say.weight, default=None)
-    return say.target_name(worst, words) if worst else say.state_text(view.state, words)
+    return _short_name(worst, words) if worst else say.state_text(view.state, words)
+
+
+def _short_name(target: TargetView, words: Catalog) -> str:
+    """A tile on a phone is 43 pixels wide: `UPS`, `máy in`."""
+    key = f"page.tile_{'line' if target.kind == 'line' else target.role}"
+    return words.text(key) if words.has(key) else say.target_name(target, words)
 
 
 def _banners(snapshot: Snapshot, words: Catalog) -> tuple[str, ...]:
