@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from netwatch._communes import slug
 from netwatch._complaint import Complaint, closest, dotted
+from netwatch._schema import NAME, ONE_LINE, SLUG
 from netwatch._yaml_document import Document, Keys
 
 __all__ = ["Collector", "Where", "fields_at", "shown"]
@@ -44,7 +45,7 @@ _KINDS = {
     "timezone": "timezone",
     "listen": "listen",
 }
-_PATTERNS = {"code": "code_shape", "listen": "listen", "page_url": "page_url", "label": "one_line", "name": "one_line"}
+_SHAPES = {"code": "code_shape", "listen": "listen", "page_url": "page_url"}
 
 
 def shown(value: object, path: Iterable[str | int] = ()) -> str:
@@ -133,10 +134,11 @@ def _translated(item: Any, loc: Keys, known: list[str], *, at_key: bool) -> tupl
     if kind == "unit":
         return str(context["key"]), "", fields
     if kind == "string_pattern_mismatch":
-        if not at_key and last in _PATTERNS:
-            return _PATTERNS[last], "", fields
-        wrong = last if at_key else str(given)
-        return "bad_slug", slug(wrong), fields | {"word": shown(wrong)}
+        pattern = str(context.get("pattern"))
+        if at_key or pattern in {SLUG, NAME}:
+            wrong = last if at_key else str(given)
+            return "bad_slug", slug(wrong), fields | {"word": shown(wrong)}
+        return _SHAPES.get(last, "one_line" if pattern == ONE_LINE else "shape"), "", fields | {"pattern": pattern}
     if at_key:
         return "bad_slug", slug(last), fields
     key = _KINDS.get(kind, "other")

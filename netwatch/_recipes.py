@@ -206,8 +206,7 @@ class Recipes:
             interval = self._intervals[entry.probe]  # defaults.intervals outrank what is shipped, not what is written here
         timeout = entry.timeout or min(usual.timeout, interval)
         if timeout > interval:
-            key = "timeout" if "timeout" in draft.values else "interval"
-            self._collector.error(draft.where_of(key), "timeout_over_interval", timeout=f"{timeout:g}", interval=f"{interval:g}")
+            self._collector.error(draft.where_of("timeout"), "timeout_over_interval", timeout=f"{timeout:g}", interval=f"{interval:g}")
         hard_after = entry.hard_after if entry.hard_after is not None else usual.hard_after
         return _Timing(interval, timeout, entry.retry or min(usual.retry, interval), hard_after)
 

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+ONE_LINE = r"^[^\n\t]*$"
 NAME = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
 
@@ -45,7 +46,7 @@ def _unit(parse: Callable[[object], float]) -> BeforeValidator:
 Duration = Annotated[float, _unit(_units.duration)]
 Rate = Annotated[float, _unit(_units.rate)]
 Threshold = Annotated[float, _unit(_units.threshold)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\n\t]*$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Slug = Annotated[str, StringConstraints(max_length=63, pattern=SLUG)]
 Name = Annotated[str, StringConstraints(max_length=63, pattern=NAME)]

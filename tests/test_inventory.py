@@ -1,0 +1,258 @@
+"""inventory.yaml to Checks: what is shipped, what is built, what a reload changes."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from netwatch import inventory
+from netwatch._communes import communes, slug
+from netwatch.model import PagerSettings, Secret
+from tests.inventories import HEAD, compose, load
+
+SHIPPED = Path(__file__).parent.parent / "inventory.yaml"
+ENVIRONMENT = {"NETWATCH_SNMP_COMMUNITY": "hush-hush"}
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return inventory.load(SHIPPED, environment=ENVIRONMENT)
+
+
+def test_the_45_communes_are_complete():
+    found = communes().values()
+    assert len(found) == 45
+    assert sum(one.full_name.startswith("Phường") for one in found) == 3
+    assert len({one.slug for one in found}) == len({one.code for one in found}) == len({one.tile for one in found}) == 45
+    for one in found:
+        assert one.slug == slug(one.name)
+        assert one.full_name.endswith(one.name)
+        assert one.code.isdigit()
+        assert len(one.code) == 5
+        assert 20.8 < one.latitude < 22.6
+        assert 102.1 < one.longitude < 103.6
+        assert 0 <= one.tile[0] < 8
+        assert 0 <= one.tile[1] < 10
+        assert one.office
+    assert communes()["03356"].office == "Trụ sở: UBND xã Pom Lót cũ"
+
+
+def test_the_shipped_file_has_all_communes_and_three_hubs_and_no_warning(shipped):
+    assert shipped.warnings == ()
+    assert {site.code for site in shipped.sites.values() if site.kind == "commune"} == set(communes())
+    assert [site.id for site in shipped.sites.values() if site.kind == "hub"] == ["dau-tinh", "pexip", "ha-noi"]
+    assert shipped.demo_plan
+    assert all(site.tags["ring"] and site.tags["feeder"] for site in shipped.sites.values() if site.kind == "commune")
+    assert all(site.contact for site in shipped.sites.values())
+
+
+def test_a_site_knows_its_names_place_and_office_by_its_code(shipped):
+    site = shipped.sites["na-tau"]
+    assert (site.name, site.full_name, site.code, site.district) == ("Nà Tấu", "Xã Nà Tấu", "03316", "Thành phố Điện Biên Phủ")
+    assert (site.latitude, site.longitude, site.tile) == (21.5724, 103.154, (5, 5))
+    assert site.office == "Trụ sở: UBND xã Nà Tấu cũ"
+    assert site.tags["carrier"] == "vnpt"
+    assert site.lines["main"].contract_down_bits_per_second == 100e6
+    assert (site.lines["backup"].role, site.lines["backup"].metered, site.lines["backup"].carrier) == ("backup", True, "Viettel")
+    assert site.lines["backup"].contract_down_bits_per_second == 0, "what is said of lines in general is meant for the main one"
+
+
+def test_a_line_is_watched_as_the_design_says(shipped):
+    check = shipped.checks["na-tau/main/icmp"]
+    assert (check.address, check.kind, check.parents, check.audience) == ("127.45.34.254", "icmp", (), "page")
+    assert (check.interval_seconds, check.timeout_seconds, check.retry_seconds) == (5, 3, 1)
+    assert (check.attempts, check.hard_after_seconds) == (3, 9)
+    assert {(rule.metric, rule.warn, rule.crit, rule.hold_seconds, rule.audience) for rule in check.rules} == {
+        ("icmp_loss_ratio", None, 0.1, 300.0, "page"),
+        ("icmp_loss_ratio", 0.01, None, 300.0, "digest"),
+    }
+
+
+def test_parents_follow_the_way_out(shipped):
+    checks = shipped.checks
+    assert checks["na-tau/router/icmp"].parents == (("na-tau/main/icmp", "na-tau/backup/icmp"),), "either line is enough"
+    assert checks["na-hy/router/icmp"].parents == (("na-hy/main/icmp",),)
+    assert checks["na-tau/switch/icmp"].parents == (("na-tau/router/icmp",),)
+    assert checks["na-tau/vc/icmp"].parents == (("na-tau/switch/icmp",),)
+    assert checks["na-tau/vc/web"].parents == checks["na-tau/vc/call"].parents == (("na-tau/vc/icmp",),)
+    assert checks["na-tau/ups/snmp"].parents == (("na-tau/ups/icmp",),)
+    assert shipped.sites["na-tau"].devices["router"].parents == (("main", "backup"),)
+    assert checks["pexip/meeting/icmp"].parents == ()
+
+
+def test_the_primary_check_is_icmp_or_else_the_first(tmp_path):
+    found = load(tmp_path, compose())
+    assert found.primary_check("na-tau", "router") == "na-tau/router/icmp"
+    assert found.primary_check("na-tau", "pc") == "na-tau/pc/port"
+    assert found.primary_check("na-tau", "main") == "na-tau/main/icmp"
+    assert found.primary_check("na-tau", "nothing") is None
+    assert {check.parents for check in found.checks.values() if check.target == "pc"} == {(("na-tau/switch/icmp",),)}
+
+
+def test_every_check_has_a_probe_of_its_own(shipped):
+    assert len({id(check.probe) for check in shipped.checks.values()}) == len(shipped.checks)
+    assert all(check.timeout_seconds <= check.interval_seconds for check in shipped.checks.values())
+    assert all(set(check.parents) or check.target for check in shipped.checks.values())
+    known = set(shipped.checks)
+    assert all(parent in known for check in shipped.checks.values() for group in check.parents for parent in group)
+
+
+def test_a_secret_goes_to_the_check_and_nowhere_else(shipped):
+    check = shipped.checks["na-tau/router/snmp"]
+    assert check.secrets["community"] == Secret("hush-hush")
+    assert "hush-hush" not in repr(shipped)
+    assert check.probe.profile == "router"
+    assert not shipped.checks["na-tau/router/icmp"].secrets
+
+
+def test_another_plan_takes_the_place_of_the_files(shipped):
+    lab = inventory.load(SHIPPED, environment=ENVIRONMENT, site_net="10.45.{n}.0/24")
+    assert not lab.demo_plan
+    assert lab.checks["na-tau/main/icmp"].address == "10.45.34.254"
+    assert lab.checks.keys() == shipped.checks.keys()
+
+
+def test_more_than_255_sites_fit_a_plan_of_two_octets(tmp_path):
+    found = load(tmp_path, compose('sites:\n  na-tau: {n: 300, code: "03316"}\n'), site_net="127.{high}.{low}.0/24")
+    assert found.checks["na-tau/main/icmp"].address == "127.1.44.254"
+    six = load(tmp_path, compose('sites:\n  na-tau: {n: 300, code: "03316"}\n'), site_net="fd00:45:{n}::/112")
+    assert six.checks["na-tau/main/icmp"].address == "fd00:45:300::fe"
+
+
+def test_a_site_adds_changes_and_drops(tmp_path):
+    found = load(
+        tmp_path,
+        compose("""\
+        sites:
+          na-tau:
+            n: 34
+            code: "03316"
+            line: {carrier: Viettel, circuit: X1}
+            lines: {backup: {role: backup, carrier: VNPT}}
+            tags: {ring: east}
+            devices:
+              pc: null
+              switch: {label: Tầng 2, checks: {web: null, icmp: {interval: 1m}}}
+              kiosk: {profile: plain, address: 10.45.34.77, checks: {port: {port: 80}}}
+        """),
+    )
+    site = found.sites["na-tau"]
+    assert set(site.devices) == {"router", "switch", "kiosk"}
+    assert site.devices["switch"].label == "Tầng 2"
+    assert [check for check in found.checks if "/switch/" in check] == ["na-tau/switch/icmp"]
+    assert found.checks["na-tau/switch/icmp"].interval_seconds == 60
+    assert found.checks["na-tau/router/icmp"].interval_seconds == 10
+    assert found.checks["na-tau/kiosk/port"].probe.port == 80
+    assert (site.lines["main"].carrier, site.lines["main"].circuit) == ("Viettel", "X1")
+    assert (site.lines["backup"].carrier, site.lines["backup"].circuit) == ("VNPT", "")
+    assert site.tags == {"carrier": "viettel", "ring": "east"}
+
+
+def test_intervals_outrank_what_is_shipped_but_not_what_is_written(tmp_path):
+    text = compose(head=HEAD.replace("contact: noc,", "contact: noc, intervals: {icmp: 20s, tcp: 90s},"))
+    rules = "rules: {uplink_port_down: null, cpu_busy: null, memory_full: null, rebooted: null}"
+    text = text.replace(
+        "pc: {profile: plain", f"kiosk: {{profile: router, host: 7, checks: {{snmp: null}}, {rules}}}, pc: {{profile: plain"
+    )
+    found = load(tmp_path, text)
+    assert found.checks["na-tau/kiosk/icmp"].interval_seconds == 20
+    assert found.checks["na-tau/router/web"].interval_seconds == 30
+    assert found.checks["na-tau/pc/port"].interval_seconds == 90
+
+
+def test_a_profile_of_ones_own_builds_on_a_shipped_one(tmp_path):
+    profiles = "profiles:\n  plain: {role: pc, checks: {icmp: {probe: icmp}}}\n  box: {base: router, label: Của tôi, rules: {cpu_busy: null, uplink_port_down: {hold: 5m}}}\n"
+    head = HEAD.replace("contact: noc,", 'contact: noc, snmp: {community: "${C}", port: 1161},')
+    found = load(tmp_path, compose(head=head, profiles=profiles), environment={"C": "x"})
+    check = found.checks["na-tau/router/snmp"]
+    assert (check.probe.profile, check.probe.port) == ("router", 1161)
+    rules = {rule.name: rule for rule in check.rules}
+    assert "cpu_busy" not in rules
+    assert rules["uplink_port_down"].hold_seconds == 300
+    assert found.sites["na-tau"].devices["router"].label == "Của tôi"
+
+
+def test_secrets_come_from_files_too(tmp_path):
+    (tmp_path / "community").write_text("from-file\n")
+    head = HEAD.replace("contact: noc,", f'contact: noc, snmp: {{community: "${{file:{tmp_path}/community}}"}},')
+    text = compose(head=head).replace("{profile: box}", "{profile: ups}", 1)
+    assert load(tmp_path, text).checks["na-tau/router/snmp"].secrets["community"].reveal() == "from-file"
+    bare = text.replace(f"file:{tmp_path}/community", "file:community")
+    found = load(tmp_path, bare, environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert found.checks["na-tau/router/snmp"].secrets["community"].reveal() == "from-file"
+
+
+def test_dollar_dollar_stands_for_itself(tmp_path):
+    found = load(tmp_path, compose('sites:\n  na-tau: {n: 34, code: "03316", note: "giá $${X}"}\n'))
+    assert found.sites["na-tau"].note == "giá ${X}"
+
+
+def test_pagers_are_tried_and_their_secrets_sealed(tmp_path):
+    more = 'pagers:\n  hook: {pager: webhook, url: "${URL}", secret: "${KEY}", language: en}\n'
+    key = "whsec_" + "A" * 44
+    found = load(tmp_path, compose(more=more), environment={"URL": "https://noc.example.vn/x", "KEY": key})
+    assert (found.pagers["hook"].kind, found.pagers["hook"].language) == ("webhook", "en")
+    assert found.pagers["hook"].options["secret"] == Secret(key)
+    assert key not in repr(found)
+    mine = {"mine": PagerSettings(name="mine", kind="webhook")}
+    assert load(tmp_path, compose(), pagers=mine).pagers == mine
+
+
+def test_strange_but_valid_names_are_kept_as_they_are(tmp_path):
+    for name in ("<script>alert(1)</script>", "'; DROP TABLE", "=cmd()", "{{7*7}}", "../../etc"):
+        text = compose(more=f"hubs:\n  hub: {{n: 9, name: {json.dumps(name)}, role: commune}}\n")
+        assert load(tmp_path, text).sites["hub"].name == name
+
+
+def test_settings_are_read(tmp_path):
+    found = load(tmp_path, compose(more='listen: "[::1]:8080"\nlanguage: en\npage_url: https://mon.example.vn\ntimezone: Asia/Bangkok\n'))
+    assert dataclasses.astuple(found.settings) == ("::1", 8080, "en", "Asia/Bangkok", "https://mon.example.vn")
+
+
+def test_a_fingerprint_changes_with_what_is_measured_and_with_nothing_else(tmp_path):
+    one = load(tmp_path, compose())
+    assert {check: one.checks[check].fingerprint for check in one.checks} == {
+        check.id: check.fingerprint for check in load(tmp_path, "# moved\n" + compose()).checks.values()
+    }
+    for old, new, touched in (
+        ("port: 443", "port: 444", {"na-tau/router/web", "na-tau/switch/web"}),
+        ("interval: 30s", "interval: 31s", {"na-tau/router/web", "na-tau/switch/web"}),
+        ("pc: 9}", "pc: 10}", {"na-tau/pc/port"}),
+        ("parent: switch", "parent: router", {"na-tau/pc/port"}),
+        ("port: 22}", "port: 22, timeout: 4s}", {"na-tau/pc/port"}),
+        ("port: 22}", "port: 22, retry: 4s}", {"na-tau/pc/port"}),
+        ("port: 22}", "port: 22, attempts: 4}", {"na-tau/pc/port"}),
+        ("port: 22}", "port: 22, hard_after: 4s}", {"na-tau/pc/port"}),
+        ("port: 22}}}", "port: 22}}, rules: {slow: {check: port, metric: tcp_connect_seconds, above: {warn: 1}}}}", {"na-tau/pc/port"}),
+        ("carrier: VNPT", "carrier: Viettel", set()),
+        ("Trực NOC", "Trực", set()),
+        ('code: "03316"', 'code: "03316", note: x', set()),
+    ):
+        other = load(tmp_path, compose().replace(old, new, 1))
+        assert {check for check in one.checks if one.checks[check].fingerprint != other.checks[check].fingerprint} == touched, new
+        assert set(inventory.difference(one, other).changed) == touched
+
+
+def test_a_changed_community_changes_the_fingerprint():
+    one = inventory.load(SHIPPED, environment={"NETWATCH_SNMP_COMMUNITY": "a"})
+    two = inventory.load(SHIPPED, environment={"NETWATCH_SNMP_COMMUNITY": "b"})
+    assert set(inventory.difference(one, two).changed) == {check.id for check in one.checks.values() if check.kind == "snmp"}
+
+
+def test_the_difference_is_told_by_target(tmp_path):
+    old = load(tmp_path, compose())
+    new = load(
+        tmp_path,
+        compose('sites:\n  na-tau: {n: 34, code: "03316", devices: {pc: null, switch: {host: 3}}, lines: {backup: {role: backup}}}\n'),
+    )
+    change = inventory.difference(old, new)
+    assert (change.added, change.removed) == (("na-tau/backup/icmp",), ("na-tau/pc/port",))
+    assert change.lines("vi") == (
+        "thêm 1, bỏ 1, đổi 3 phép kiểm tra",
+        "+ na-tau/backup: icmp",
+        "- na-tau/pc: port",
+        "~ na-tau/router: icmp",
+        "~ na-tau/switch: icmp, web",
+    )
+    assert inventory.difference(old, old) == inventory.Difference()
