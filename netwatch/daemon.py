@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netwatch import __version__, core, inventory, lease, memory, metrics, snapshot
+from netwatch import __version__, core, inventory, lease, memory, snapshot
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
+from netwatch.metrics import Metrics
 from netwatch.model import Check, Effects, Event, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
@@ -70,7 +71,7 @@ class Daemon:
         self._self_view = SelfView(version=__version__, started_wall=wall(), inventory_path=str(inventory_path))
         self._loop_lag_seconds = 0.0
         self._runner = Runner(wall)
-        self._metrics = metrics.Metrics()
+        self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
         self._scheduler = Scheduler(Schedule(), self._handle, _admit)
         self._world: core.World
