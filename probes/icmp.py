@@ -205,8 +205,6 @@ async def _send_rounds(lanes: Sequence[tuple[EchoSocket, Train]], count: int, sp
     for number in range(count):
         began = clock()
         for echo, train in lanes:
-            if train.reason and not train.sent:
-                continue
             if not left:
                 await pace.wait()
                 left = pace.batch

@@ -176,6 +176,16 @@ def test_a_good_reply_overrides_an_error_and_settles_once():
     assert len(settled) == 1
 
 
+def test_an_echo_that_was_refused_and_then_answered_does_not_settle_another():
+    book, train, settled = one_echo()
+    book.sent(train, token(2), WALL, LAG)
+    book.error(Quote(token(1)[:2], token(1)), "10.0.0.1", "host_unreachable", "10.9.9.9")
+    arrive(book, reply(token(1)))
+    assert not settled
+    arrive(book, reply(token(2)))
+    assert settled
+
+
 def test_an_error_about_an_answered_echo_tells_nothing():
     book, train, _ = one_echo()
     arrive(book, reply(token(1)))

@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -122,10 +123,15 @@ def test_a_run_ends_when_all_replies_are_in():
     asyncio.run(scenario())
 
 
-def test_a_run_ends_by_its_deadline_with_what_it_has():
-    with pytest.raises(ProbeFailed) as caught:
-        one_run(Icmp(count=100, spacing_seconds=0.05, wait_seconds=10), SILENT, within=0.2)
-    assert 1 <= measured(caught.value.reading)["icmp_sent"][0] < 100
+@pytest.mark.parametrize(("count", "spacing"), [(1, 0.01), (100, 0.05)])
+def test_a_run_ends_by_its_deadline_with_what_it_has(count, spacing):
+    async def scenario():
+        async with opened() as shared, asyncio.timeout(5):
+            with pytest.raises(ProbeFailed) as caught:
+                await Icmp(count=count, spacing_seconds=spacing, wait_seconds=10).run(aim(SILENT, within=0.2), shared)
+            return measured(caught.value.reading)["icmp_sent"][0]
+
+    assert 1 <= asyncio.run(scenario()) < 100
 
 
 def test_jitter_is_the_mean_step_between_neighbouring_replies():
@@ -228,6 +234,35 @@ def test_late_replies_are_reported_once():
         return seen
 
     assert with_peer(lambda _peer, _request: None, scenario) == [(0.0,), (1.0,), (0.0,)]
+
+
+def test_late_replies_within_a_run_are_not_reported_again_by_the_next():
+    def last_but_one(peer, request):
+        if len(peer.requests) == 20:
+            peer.answer(peer.requests[0])
+            peer.answer(request)
+
+    async def scenario(_peer, shared):
+        probe = quick(count=20, wait_seconds=0.1)
+        first = measured(await probe.run(aim("127.1.1.1"), shared))
+        with pytest.raises(ProbeFailed) as caught:
+            await probe.run(aim("127.1.1.1", recheck=True), shared)
+        return first["icmp_late"], measured(caught.value.reading)["icmp_late"]
+
+    assert with_peer(last_but_one, scenario) == ((1.0,), (0.0,))
+
+
+def test_a_duplicate_after_its_run_is_reported_once_by_the_next():
+    async def scenario(peer, shared):
+        probe = quick()
+        seen = []
+        for turn in range(3):
+            if turn == 1:
+                peer.answer(peer.requests[0])
+            seen.append(measured(await probe.run(aim("127.1.1.1"), shared))["icmp_duplicates"])
+        return seen
+
+    assert with_peer(EchoPeer.answer, scenario) == [(0.0,), (1.0,), (0.0,)]
 
 
 def test_a_reply_slower_than_the_wait_is_lost_though_the_train_is_still_under_way():
@@ -422,6 +457,41 @@ def test_prepare_says_at_once_whether_echo_is_allowed():
     asyncio.run(scenario())
 
 
+@pytest.fixture
+def dead_neighbour():
+    """The address of nobody on a link of our own, where ARP gives up at once."""
+    for words in (
+        ("link", "add", "icmp0", "type", "veth", "peer", "name", "icmp1"),
+        ("addr", "add", "10.99.0.1/24", "dev", "icmp0"),
+        ("link", "set", "icmp1", "up"),
+        ("link", "set", "icmp0", "up"),
+    ):
+        subprocess.run(["ip", *words], check=True)
+    Path("/proc/sys/net/ipv4/neigh/icmp0/retrans_time_ms").write_text("20", "ascii")
+    yield "10.99.0.2"
+    subprocess.run(["ip", "link", "del", "icmp0"], check=True)
+
+
+def test_a_neighbour_that_answers_no_arp_is_an_unreachable_host(dead_neighbour):
+    with pytest.raises(ProbeFailed) as caught:
+        one_run(quick(wait_seconds=10), dead_neighbour)
+    assert caught.value.code == "host_unreachable"
+
+
+def test_a_full_send_buffer_is_waited_for(dead_neighbour):
+    """Until ARP gives up, echo requests stay in the buffer, and the next ones find no room."""
+
+    async def scenario():
+        async with opened() as shared:
+            pinger = shared.get(Pinger)
+            pinger.echo_socket(host_address(dead_neighbour))._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            return await ping_many(pinger, [dead_neighbour] * 20 + ["127.0.0.1"], count=1, rate=10_000, wait=0.3)
+
+    *dead, good = asyncio.run(scenario())
+    assert [train.sent for train in dead] == [1] * 20
+    assert len(good.rtt_seconds) == 1
+
+
 # --- one socket for all
 
 
@@ -538,6 +608,16 @@ def test_a_target_that_cannot_be_sent_to_does_not_stop_the_others():
     assert (bad.reason, bad.sent) == ("enetunreach", 0)
     assert (prohibited.reason, prohibited.sent) == ("eacces", 0)
     assert len(good.rtt_seconds) == 3
+
+
+def test_bulk_echoes_to_one_address_keep_their_spacing():
+    async def scenario():
+        async with opened() as shared:
+            began = asyncio.get_running_loop().time()
+            await ping_many(shared.get(Pinger), ["127.0.0.1"], count=3, rate=10_000, wait=1, spacing=0.05)
+            return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(scenario()) >= 0.1
 
 
 def test_no_addresses_is_no_work():
