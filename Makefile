@@ -29,6 +29,7 @@ run: $(VENV)/runtime.stamp  ## the daemon on inventory.yaml
 
 test: venv  ## installs what the tests need and runs everything
 	tests/install-peers
+	PYTHON=$(PYTHON) tests/install-snmpsim
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: venv
@@ -55,4 +56,4 @@ lock:  ## renews the lock files from pyproject.toml
 	tools/lock
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .venv-snmpsim .demo .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
