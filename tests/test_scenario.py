@@ -1,6 +1,7 @@
 """Scenario files: what is accepted, what is refused and with which words, and that the JSON schema says the same."""
 
 import json
+from pathlib import Path
 from string import Formatter
 
 import jsonschema
@@ -8,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netwatch.inventory import load
 from netwatch.lab import scenario_file
+from netwatch.lab.complaints import LabComplaint, ScenarioRefused
 from netwatch.lab.faults import Where
-from netwatch.lab.scenario import KINDS, LabComplaint, ScenarioRefused, as_document, read_fault, read_scenario
+from netwatch.lab.scenario import KINDS, as_document, read_fault, read_scenario
+from netwatch.lab.stage import DEMO_ENVIRONMENT
 from netwatch.lang import LANGUAGES, catalog
 from netwatch.model import Cause
 from tests.lab_inventory import inventory
@@ -55,6 +59,7 @@ FAULTS = [
     {"port": {"site": "alpha", "device": "router", "port": "ether1", "state": "down"}},
     {"snmp": {"site": "alpha", "device": "ups", "metric": "ups_on_battery", "value": 1}},
     {"reload": {"file": "other.yaml"}},
+    {"reload": "other.yaml"},
     {"reload": None},
     {"kill": None},
     {"kill": {}},
@@ -73,6 +78,7 @@ BAD_FAULTS = [
     ({"loss": {"site": "alpha", "ratio": "15%", "direction": "sideways"}}, "want_one_of"),
     ({"delay": {"site": "alpha", "round_trip": "80"}}, "want_seconds"),
     ({"delay": {"site": "alpha", "round_trip": -1}}, "want_seconds"),
+    ({"rate": {"site": "alpha"}}, "want_down_or_up"),
     ({"rate": {"site": "alpha", "down": 64}}, "want_rate"),
     ({"rate": {"site": "alpha", "down": "64 mbps"}}, "want_rate"),
     ({"errors": {"site": "alpha", "device": "router", "port": 1, "per_second": 5}}, "want_name"),
@@ -262,13 +268,13 @@ def test_what_is_no_plain_yaml_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    assert scenario_file.find(str(tmp_path / "none.yaml")) is None
     with pytest.raises(ScenarioRefused):
         scenario_file.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("name", scenario_file.shipped())
 def test_a_shipped_scenario_is_valid(name):
-    read = scenario_file.load(scenario_file.find(name))
+    shipped = load(Path(__file__).parent.parent / "inventory.yaml", environment=DEMO_ENVIRONMENT, pagers={})
+    read = scenario_file.load(scenario_file.find(name), shipped)
     assert read.name == name
     assert read.faults

@@ -125,7 +125,9 @@ async def _let_happen(fault: Fault, control_path: Path, daemon: Daemon, story: S
 
 def _in_words(fault: Fault) -> str:
     values: Mapping[str, Any] = as_document(fault)[fault.kind] or {}
-    rest = " ".join(f"{key}={value}" for key, value in values.items() if key in fault.values)
+    rest = " ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items() if key in fault.values
+    )
     return f"{fault.kind} {fault.where} {rest}".strip()
 
 

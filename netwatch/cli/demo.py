@@ -54,7 +54,9 @@ def demo(
         story = _scenario(scenario, seed, known)
         print(text("lab.starting", sites=sum(site.kind == "commune" for site in known.sites.values())), flush=True)
         try:
-            lab = Lab.start(known, directory / "lab.sock", community=_environment()[COMMUNITY], seed=story.seed, why_not=why_not)
+            lab = Lab.start(
+                known, directory / "lab.sock", community=_environment()[COMMUNITY], seed=story.seed, why_not=why_not, private=True
+            )
         except (LabFailed, OSError) as failed:
             fail(Exit.UNAVAILABLE, text("lab.lab_failed", why=failed))
         try:
@@ -116,7 +118,7 @@ def _listen(port: int) -> socket.socket:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
         other = port + 1 if port < 65535 else port - 1
-        fail(Exit.UNAVAILABLE, text("lab.port_taken", port=port, why=error.strerror, other=other))
+        fail(Exit.UNAVAILABLE, text("lab.port_taken", port=port, why=os.strerror(error.errno or 0), other=other))
 
 
 @contextlib.contextmanager
@@ -169,10 +171,10 @@ def _scenario(name: str, seed: int | None, inventory: Inventory) -> Scenario:
     from dataclasses import replace
 
     from netwatch.lab import scenario_file
-    from netwatch.lab.scenario import ScenarioRefused
+    from netwatch.lab.complaints import ScenarioRefused
 
     path = scenario_file.find(name)
-    if path is None:
+    if not path.is_file():
         fail(Exit.NO_INPUT, text("lab.no_scenario", name=name, known=", ".join(scenario_file.shipped())))
     try:
         read = scenario_file.load(path, inventory)

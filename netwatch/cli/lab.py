@@ -254,7 +254,7 @@ def _ask(socket: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _explain(answer: dict[str, Any]) -> NoReturn:
-    from netwatch.lab.scenario import LabComplaint
+    from netwatch.lab.complaints import LabComplaint
 
     if answer["code"] == "refused":
         fail(Exit.USAGE, "\n".join(LabComplaint.from_json(each).line(_output.language()) for each in answer["complaints"]))

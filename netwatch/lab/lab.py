@@ -21,7 +21,7 @@ from typing import Any, Literal, NoReturn
 from netwatch.lab import network
 from netwatch.lab.faults import Scenario
 from netwatch.lab.links import Emulator, serve
-from netwatch.lab.namespaces import enter
+from netwatch.lab.namespaces import enter, enter_private_network
 from netwatch.lab.server import LabServer, addresses_of
 from netwatch.lab.world import WorldModel
 from netwatch.model import Inventory
@@ -41,7 +41,7 @@ class Lab:
     """A running lab. Start it before the process has threads or an event loop: it forks.
 
     With mode "namespaces" the caller is left in the hub's network namespace. With mode "loopback" there are only devices,
-    on this machine's 127/8, and `port_offset` is added to each of their ports.
+    on 127/8, and `port_offset` is added to each of their ports.
     """
 
     mode: Literal["namespaces", "loopback"]
@@ -49,17 +49,26 @@ class Lab:
     control_path: Path
     port_offset: int
     networks: network.Networks | None
+    original: int
     children: tuple[int, ...]
 
     @classmethod
-    def start(cls, inventory: Inventory, control_path: Path, *, community: str, seed: int = 1, why_not: str | None = None) -> Lab:
-        """`why_not` is what network.why_not() said, asked anew when None. Raises LabFailed."""
+    def start(
+        cls, inventory: Inventory, control_path: Path, *, community: str, seed: int = 1, why_not: str | None = None, private: bool = False
+    ) -> Lab:
+        """`why_not` is what network.why_not() said, asked anew when None. Raises LabFailed.
+
+        With `private`, the loopback lab too moves into a network of its own where that is allowed: no port there is taken.
+        """
         if len(os.fsencode(control_path)) > PATH_LIMIT_BYTES:
             raise LabFailed(f"{control_path}: too long for a socket's path; at most {PATH_LIMIT_BYTES} bytes")
         reason = network.why_not() if why_not is None else why_not
         world = WorldModel(Scenario(name="lab", seed=seed, duration_seconds=0), inventory)
         control_path.unlink(missing_ok=True)
+        original = network.here()
         networks = network.build(_networks_of(inventory)) if not reason else None
+        if networks is None and private and not network.why_not_private():
+            enter_private_network()
         ours, theirs = socket.socketpair()
         children = []
         if networks is not None:
@@ -73,7 +82,9 @@ class Lab:
         theirs.close()
         with os.fdopen(reader, encoding="utf-8") as answer:
             said = json.loads(answer.readline() or "{}")
-        lab = cls("loopback" if reason else "namespaces", reason, control_path, said.get("port_offset", 0), networks, tuple(children))
+        lab = cls(
+            "loopback" if reason else "namespaces", reason, control_path, said.get("port_offset", 0), networks, original, tuple(children)
+        )
         if "port_offset" not in said:
             lab.close()
             raise LabFailed(said.get("error", "the lab's process ended at once"))
@@ -87,9 +98,10 @@ class Lab:
         for child in self.children:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, 0)
+        with contextlib.suppress(OSError):  # not out of a user namespace
+            enter(self.original)
+        os.close(self.original)
         if self.networks is not None:
-            with contextlib.suppress(OSError):  # not out of a user namespace
-                self.networks.leave()
             self.networks.close()
         self.control_path.unlink(missing_ok=True)
 

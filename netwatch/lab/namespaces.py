@@ -33,9 +33,9 @@ def become_root_in_user_namespace() -> None:
     """Makes this single-threaded process root inside a user namespace of its own. Raises NamespaceRefused."""
     uid, gid = os.geteuid(), os.getegid()
     _call("unshare", CLONE_NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny", "ascii")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1", "ascii")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1", "ascii")
+    Path("/proc/self/setgroups").write_bytes(b"deny")
+    Path("/proc/self/uid_map").write_bytes(b"0 %d 1" % uid)
+    Path("/proc/self/gid_map").write_bytes(b"0 %d 1" % gid)
 
 
 def unshare_network() -> int:
@@ -58,8 +58,17 @@ def enter_private_network() -> int:
         become_root_in_user_namespace()
     namespace = unshare_network()
     raise_loopback()
-    Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 0", "ascii")
+    allow_icmp_sockets()
     return namespace
+
+
+def allow_icmp_sockets() -> None:
+    """Lets group 0 open ICMP datagram sockets in this namespace. Raises NamespaceRefused where /proc/sys is read-only."""
+    file = Path("/proc/sys/net/ipv4/ping_group_range")
+    try:
+        file.write_bytes(b"0 0")
+    except OSError as error:
+        raise NamespaceRefused(error.errno, f"{file}: {error.strerror}") from None
 
 
 def raise_loopback() -> None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
-from pathlib import Path
 
 from netwatch.lab import netlink
-from netwatch.lab.namespaces import NamespaceRefused, become_root_in_user_namespace, enter, raise_loopback, unshare_network
+from netwatch.lab.namespaces import (
+    NamespaceRefused,
+    allow_icmp_sockets,
+    become_root_in_user_namespace,
+    enter_private_network,
+    raise_loopback,
+    unshare_network,
+)
 
-__all__ = ["Networks", "build", "why_not"]
+__all__ = ["Networks", "build", "here", "why_not", "why_not_private"]
 
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
@@ -25,20 +31,15 @@ FAR = IPv4Interface("198.18.0.2/30")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """Descriptors of the namespaces and of their TUN devices. `original` is where the caller came from."""
+    """Descriptors of the namespaces and of their TUN devices."""
 
-    original: int
     hub: int
     sites: int
     hub_tun: int
     sites_tun: int
 
-    def leave(self) -> None:
-        """Back to where the caller came from. Raises NamespaceRefused where a user namespace was entered."""
-        enter(self.original)
-
     def close(self) -> None:
-        for descriptor in (self.original, self.hub, self.sites, self.hub_tun, self.sites_tun):
+        for descriptor in (self.hub, self.sites, self.hub_tun, self.sites_tun):
             os.close(descriptor)
 
 
@@ -47,7 +48,6 @@ def build(networks: Sequence[IPv4Network]) -> Networks:
 
     Nothing leads from one to the other until somebody moves packets between the TUN devices. Raises NamespaceRefused.
     """
-    original = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     if os.geteuid() != 0:
         become_root_in_user_namespace()
     sites = unshare_network()
@@ -62,27 +62,42 @@ def build(networks: Sequence[IPv4Network]) -> Networks:
     _address("hub", HUB)
     for network in networks:
         netlink.add_route(network, "hub")
-    try:
-        Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 0", "ascii")
-    except OSError as error:
-        raise NamespaceRefused(error.errno, f"/proc/sys/net/ipv4/ping_group_range: {error.strerror}") from None
-    return Networks(original=original, hub=hub, sites=sites, hub_tun=hub_tun, sites_tun=sites_tun)
+    allow_icmp_sockets()
+    return Networks(hub=hub, sites=sites, hub_tun=hub_tun, sites_tun=sites_tun)
 
 
 def why_not() -> str:
-    """Why the two networks cannot be made here; empty when they can. Tries it in a child, so this process stays where it is."""
+    """Why the two networks cannot be made here; empty when they can."""
+    return _why_not(lambda: build(()))
+
+
+def why_not_private() -> str:
+    """Why not even one network of our own can be made here; empty when it can."""
+    return _why_not(enter_private_network)
+
+
+def here() -> int:
+    """A descriptor of this thread's network namespace."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _why_not(attempt: Callable[[], object]) -> str:
+    """Tries in a child, so that this process stays where it is."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        answer = "the attempt ended without a word"
         try:
-            build(())
+            attempt()
+            answer = ""
         except OSError as refusal:
-            os.write(writer, str(refusal.strerror or refusal).encode())
+            answer = str(refusal.strerror or refusal)
         finally:
+            os.write(writer, answer.encode())
             os._exit(0)
     os.close(writer)
-    with os.fdopen(reader, encoding="utf-8") as answer:
-        reason = answer.read()
+    with os.fdopen(reader, encoding="utf-8") as answers:
+        reason = answers.read()
     os.waitpid(child, 0)
     return reason
 

@@ -5,55 +5,21 @@ The format is in scenario.schema.json and docs/scenarios.md; the lab and `netwat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
-from netwatch._complaint import Complaint, Place, closest, dotted
 from netwatch._yaml import Keys
+from netwatch.lab.complaints import Locate, Reading, ScenarioRefused, nowhere
 from netwatch.lab.faults import ALL_SITES, Expect, ExpectedPage, Fault, FaultKind, Scenario, Value, Where
 from netwatch.lab.values import NAME, NUMBER, NUMBER_OR_TEXT, OID, RATE, RATIO, SECONDS, UNIT_BITS, Reader, one_of
 from netwatch.lab.world import lines_of, tags_of
-from netwatch.lang import catalog
 from netwatch.model import Cause, Inventory
 
-__all__ = ["LabComplaint", "ScenarioRefused", "as_document", "read_fault", "read_scenario"]
+__all__ = ["KINDS", "ScenarioRefused", "as_document", "read_fault", "read_scenario"]
 
 CAUSE_TYPES: tuple[str, ...] = get_args(get_type_hints(Cause)["type"])
 MAX_FLAPS = 1000
-
-
-Locate: TypeAlias = Callable[[Keys, bool], Place]
-
-
-class LabComplaint(Complaint):
-    """A complaint in the words of the area `lab`."""
-
-    def line(self, language: str) -> str:
-        words = catalog(language)
-        message = words.text(f"lab.{self.key}", **self.fields)
-        if self.hint:
-            message += "; " + words.text("lab.did_you_mean", word=self.hint)
-        return ": ".join(part for part in (str(self.place), self.path, message) if part)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"path": self.path, "key": self.key, "fields": dict(self.fields), "hint": self.hint}
-
-    @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> LabComplaint:
-        return cls(place=Place(""), path=said["path"], key=said["key"], fields=said["fields"], hint=said["hint"])
-
-
-class ScenarioRefused(Exception):
-    """All that is wrong with a scenario or a fault, at once."""
-
-    def __init__(self, complaints: Iterable[Complaint]) -> None:
-        self.complaints = tuple(complaints)
-        super().__init__("\n".join(complaint.line("en") for complaint in self.complaints))
-
-    def lines(self, language: str) -> tuple[str, ...]:
-        """Each complaint with the source it is about."""
-        return tuple(complaint.block(language) for complaint in self.complaints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,52 +55,16 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-class _Reading:
-    """Collects complaints while a document is read."""
-
-    def __init__(self, inventory: Inventory | None, locate: Locate) -> None:
-        self.inventory = inventory
-        self.locate = locate
-        self.complaints: list[LabComplaint] = []
-
-    def complain(self, path: Keys, key: str, *, hint: str = "", at_key: bool = False, **fields: str) -> None:
-        self.complaints.append(LabComplaint(place=self.locate(path, at_key), path=dotted(path), key=key, fields=fields, hint=hint))
-
-    def mapping(self, path: Keys, value: Any, known: Iterable[str]) -> dict[str, Any]:
-        """The mapping's known keys; complains of anything else."""
-        if not isinstance(value, dict):
-            self.complain(path, "want_mapping", choices=", ".join(known))
-            return {}
-        allowed = tuple(known)
-        for unknown in [key for key in value if key not in allowed]:
-            self.complain((*path, unknown), "unknown_key", hint=closest(str(unknown), allowed), at_key=True, choices=", ".join(allowed))
-        return {key: value[key] for key in allowed if key in value}
-
-    def sequence(self, path: Keys, value: Any) -> list[Any]:
-        if isinstance(value, list):
-            return value
-        self.complain(path, "want_list")
-        return []
-
-    def value(self, path: Keys, value: Any, reader: Reader) -> Any:
-        read = reader.read(value)
-        if read is None:
-            self.complain(path, f"want_{reader.kind}", found=str(value)[:40], choices=reader.choices)
-        return read
-
-    def known(self, path: Keys, what: str, found: str, there_are: Iterable[str]) -> None:
-        choices = tuple(there_are)
-        if found not in choices:
-            self.complain(path, f"unknown_{what}", hint=closest(found, choices), name=found)
-
-    # --- faults
+class _Reading(Reading):
+    """Reads faults and scenarios."""
 
     def faults(self, path: Keys, value: Any) -> tuple[Fault, ...]:
         """One entry of `faults:`; a flap becomes its cuts and restores."""
         entry = self.mapping(path, value, ("at", *KINDS))
         kinds = [kind for kind in entry if kind != "at"]
         if len(kinds) != 1:
-            self.complain(path, "want_one_fault", choices=", ".join(KINDS))
+            if isinstance(value, dict) and len(entry) == len(value):
+                self.complain(path, "want_one_fault", choices=", ".join(KINDS))
             return ()
         at = self.value((*path, "at"), entry.get("at", 0), SECONDS) or 0.0
         kind = kinds[0]
@@ -161,6 +91,8 @@ class _Reading:
             self.complain(path, "missing", name=missing)
         if kind_name == "snmp" and ("oid" in entry) == ("metric" in entry):
             self.complain(path, "want_oid_or_metric")
+        if kind_name == "rate" and not {"down", "up"} & entry.keys():
+            self.complain(path, "want_down_or_up")
         where = Where() if kind.place == "none" else self.where(path, entry)
         return where, {key: value for key, value in values.items() if value is not None}
 
@@ -263,11 +195,7 @@ class _Reading:
         )
 
 
-def _nowhere(_path: Keys, _at_key: bool) -> Place:
-    return Place("")
-
-
-def read_scenario(document: Any, inventory: Inventory | None = None, locate: Locate = _nowhere) -> Scenario:
+def read_scenario(document: Any, inventory: Inventory | None = None, locate: Locate = nowhere) -> Scenario:
     """A scenario from plain YAML data. With an inventory, its sites, lines, devices and tags must exist. Raises ScenarioRefused."""
     reading = _Reading(inventory, locate)
     scenario = reading.scenario(document)
@@ -278,7 +206,7 @@ def read_scenario(document: Any, inventory: Inventory | None = None, locate: Loc
 
 def read_fault(document: Any, inventory: Inventory | None = None) -> Fault:
     """One fault, such as `{"cut": {"site": "na-tau"}}`. Raises ScenarioRefused."""
-    reading = _Reading(inventory, _nowhere)
+    reading = _Reading(inventory, nowhere)
     faults = reading.faults((), document)
     if not reading.complaints and len(faults) != 1:
         reading.complain((), "want_one_fault", choices=", ".join(kind for kind in KINDS if kind != "flap"))

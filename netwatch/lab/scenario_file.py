@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from netwatch import _yaml
+from netwatch.lab.complaints import ScenarioRefused
 from netwatch.lab.faults import Scenario
-from netwatch.lab.scenario import ScenarioRefused, read_scenario
+from netwatch.lab.scenario import read_scenario
 from netwatch.model import Inventory
 
 __all__ = ["SCHEMA_PATH", "find", "load", "shipped"]
@@ -19,10 +20,9 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
 
 
-def find(name_or_path: str) -> Path | None:
-    """The file of a shipped scenario, or one at that path; None when there is neither."""
-    path = FOLDER / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
-    return path if path.exists() else None
+def find(name_or_path: str) -> Path:
+    """The file of a shipped scenario, or the path as it is; there may be nothing at it."""
+    return FOLDER / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
 
 
 def load(path: Path, inventory: Inventory | None = None) -> Scenario:

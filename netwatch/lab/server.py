@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from netwatch.lab.agent import Agent, Layout, LayoutView
+from netwatch.lab.complaints import LabComplaint, ScenarioRefused
 from netwatch.lab.devices import LabDevice, layouts, view
 from netwatch.lab.faults import Fault, LineState
 from netwatch.lab.links import LinkSettings, as_change
 from netwatch.lab.responders import Responders, Service
-from netwatch.lab.scenario import LabComplaint, ScenarioRefused, read_fault
+from netwatch.lab.scenario import read_fault
 from netwatch.lab.world import WorldModel, lines_of
 from netwatch.model import Inventory
 
