@@ -42,7 +42,7 @@ def simulate(
     as_expected = True
     for name in scenarios:
         path = scenario_file.find(name)
-        if path is None or not path.is_file():
+        if not path.is_file():
             _output.fail(Exit.NO_INPUT, _output.text("run.no_scenario", name=name, known=", ".join(scenario_file.shipped())))
         try:
             scenario = scenario_file.load(path, watched)
