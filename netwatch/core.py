@@ -229,12 +229,20 @@ def _raise(world: World, draft: _Draft, finding: Finding) -> None:
         world.next_incident_id += 1
         _page(world, draft, opened, "open")
         return
-    worse = known.severity != "critical" and finding.severity == "critical"
+    woken = known.audience != "page" and finding.audience == "page"  # nobody has been told yet
+    worse = woken or (known.severity != "critical" and finding.severity == "critical")
     if worse or (finding.members, finding.hidden) != (known.members, known.hidden):
-        severity = finding.severity if worse else known.severity
-        grown = replace(known, members=finding.members, hidden=finding.hidden, severity=severity, updated=draft.wall, facts=finding.facts)
+        grown = replace(
+            known,
+            members=finding.members,
+            hidden=finding.hidden,
+            severity=finding.severity if worse else known.severity,
+            audience=finding.audience if woken else known.audience,
+            updated=draft.wall,
+            facts=finding.facts,
+        )
         if worse:
-            _page(world, draft, grown, "update")
+            _page(world, draft, grown, "open" if woken else "update")
         else:
             world.incidents[grown.key] = draft.incidents[grown.key] = grown
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from netwatch.memory import ANSWERS, Memory
-from netwatch.model import Audience, Belief, Cause, Check, Device, Inventory, Line, Outcome, Severity, Site, Subject
+from netwatch.memory import ANSWERS, Memory, SubjectMemory
+from netwatch.model import Audience, Belief, Cause, Check, Device, Inventory, Line, Outcome, Rule, Severity, Site, Subject
 
 __all__ = ["PARENT_WAIT_SECONDS", "Finding", "Findings", "Verdict", "hidden", "survey", "verdict"]
 
@@ -132,33 +132,33 @@ def _answer_finding(inventory: Inventory, site: Site, check: Check, memories: Ma
 
 
 def _rule_findings(site: Site, check: Check, memory: Memory) -> Iterator[Finding]:
-    """A threshold crossed: one cause for all instances of a rule."""
+    """Thresholds crossed: one cause for all instances and all rules of a metric, told to whoever the sternest of them tells."""
+    bad: dict[str, list[tuple[Rule, tuple[str, str], SubjectMemory]]] = {}
     for rule in check.rules:
-        bad = {
-            key: subject
-            for key, subject in memory.subjects.items()
-            if key[0] == rule.name and subject.hard and subject.belief in {Belief.WARN, Belief.CRIT}
-        }
-        if not bad or rule.audience == "none":
+        if rule.audience == "none":
             continue
-        name = f"{check.site}/{check.target}/{rule.name}"
-        worst_key, worst = max(bad.items(), key=lambda item: (item[1].belief is Belief.CRIT, item[0]))
-        threshold = rule.crit if worst.belief is Belief.CRIT else rule.warn
+        for key, subject in memory.subjects.items():
+            if key[0] == rule.name and subject.hard and subject.belief in {Belief.WARN, Belief.CRIT}:
+                bad.setdefault(rule.metric, []).append((rule, key, subject))
+    for metric, broken in bad.items():
+        rule, key, subject = max(broken, key=lambda one: (one[0].audience == "page", one[2].belief is Belief.CRIT, one[1]))
+        threshold = rule.crit if subject.belief is Belief.CRIT else rule.warn
+        name = f"{check.site}/{check.target}/{metric}"
         facts = {
             **_place(site, check),
-            "metric": rule.metric,
+            "metric": metric,
             "rule": rule.name,
-            "instance": worst_key[1],
-            "value": "" if worst.value is None else f"{worst.value:g}",
+            "instance": key[1],
+            "value": "" if subject.value is None else f"{subject.value:g}",
             "threshold": "" if threshold is None else f"{threshold:g}",
         }
         yield Finding(
             key=f"netwatch/{name}",
             cause=Cause("check", name),
             site=site.id,
-            severity=_severity(rule.audience, worst.belief),
+            severity=_severity(rule.audience, subject.belief),
             audience=rule.audience,
-            members=tuple(Subject(check.id, *key) for key in sorted(bad)),
+            members=tuple(Subject(check.id, *one[1]) for one in sorted(broken, key=lambda one: one[1])),
             facts=facts,
         )
 

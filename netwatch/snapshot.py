@@ -182,7 +182,9 @@ def _site_view(world: World, site: Site) -> SiteView:
 
 
 def _eased(view: TargetView) -> State:
-    """What one target counts for its site: a device down is a warning, the site still serves."""
+    """What one target counts for its site: a device down is a warning, the site still serves; one not yet asked is nothing."""
+    if view.kind == "device" and view.since is None:
+        return State.OK
     if view.kind == "device" and view.state in {State.CRIT, State.UNKNOWN, State.UNREACHABLE}:
         return State.WARN
     return view.state if view.state is not State.CRIT else State.WARN

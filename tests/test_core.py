@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from netwatch import core
 from netwatch.memory import Memory
-from netwatch.model import Belief, Hint, Human, Outcome, Reloaded, Run, Tick
+from netwatch.model import Belief, Hint, Human, Outcome, Reloaded, Rule, Run, Sample, Tick
 from tests.worlds import PAPER, WALL, Story, inventory, paper, story
 
 OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
@@ -157,6 +157,17 @@ def test_a_printer_out_of_paper_wakes_nobody_but_is_an_incident():
     told.say("na-tau/printer/snmp", samples=[paper(0)], after=5)
     assert not told.world.incidents
     assert told.world.closed[0].close_reason == "recovered"
+
+
+def test_what_could_wait_for_the_morning_is_paged_when_it_gets_worse():
+    slight = Rule(name="low", metric="toner", compare="below", warn=0.15, audience="digest")
+    empty = Rule(name="empty", metric="toner", compare="below", crit=0.05, audience="page")
+    told = story(rules=[slight, empty])
+    told.all_ok()
+    for ratio, pages in ((0.1, []), (0.04, ["open"]), (0.03, ["open"]), (0.1, ["open"]), (0.9, ["open", "recover"])):
+        told.say("na-tau/printer/snmp", samples=[Sample("toner", (ratio,), "black")], after=5)
+        assert [page.kind for page in told.pages] == pages
+    assert len({page.incident.id for page in told.pages}) == 1
 
 
 def test_error_is_unknown_not_down_and_is_one_incident_about_netwatch_itself():
