@@ -120,6 +120,12 @@ def test_a_reboot_takes_its_time_and_resets_uptime():
     assert made.device("alpha", "router").booted_at == 40
 
 
+def test_a_device_switched_off_while_it_boots_stays_off():
+    made = world(fault("reboot", 10, "alpha", device="router", takes=30), fault("power", 20, "alpha", device="router", state="off"))
+    made.advance(99)
+    assert not up(made, "alpha", "router")
+
+
 def test_an_empty_battery_darkens_the_site_until_mains_return():
     made = world(fault("ups", 10, "alpha", state="battery", lasts=20), fault("ups", 60, "alpha", state="mains"))
     made.advance(29)

@@ -77,6 +77,7 @@ class DeviceState:
 
     booted_at: float
     powered: bool = True
+    back_at: float | None = None  # when a reboot ends
     battery_since: float | None = None
     battery_lasts_seconds: float = 1800.0
     battery_ratio: float = 1.0  # of a full charge, when the battery took over
@@ -163,11 +164,11 @@ class Fault:
         state = self.word("state")
         match self.kind:
             case "power" if state == "on" and not device.powered:
-                return replace(device, powered=True, booted_at=now)
+                return replace(device, powered=True, booted_at=now, back_at=None)
             case "power":
-                return replace(device, powered=state == "on")
+                return replace(device, powered=state == "on", back_at=None)
             case "reboot":
-                return replace(device, powered=False)
+                return replace(device, powered=False, back_at=now + self.number("takes", 60.0))
             case "ups" if state == "mains":
                 return replace(device, battery_since=None)
             case "ups":

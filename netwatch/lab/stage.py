@@ -30,5 +30,8 @@ def _hasten(check: Check, port_offset: int) -> Check:
         moved.port = (moved.port or 0) + port_offset
         probe = moved
     interval = min(check.interval_seconds, max(HASTE_SECONDS, check.timeout_seconds + 1))
-    rules = tuple(replace(rule, hold_seconds=min(rule.hold_seconds, HASTE_SECONDS)) for rule in check.rules)
+    rules = tuple(
+        replace(rule, hold_seconds=min(rule.hold_seconds, HASTE_SECONDS), window_seconds=min(rule.window_seconds, 2 * HASTE_SECONDS))
+        for rule in check.rules
+    )
     return replace(check, probe=probe, interval_seconds=interval, rules=rules)

@@ -167,8 +167,8 @@ class WorldModel:
     def _apply_to_device(self, fault: Fault, site: Site, device: Device) -> None:
         key = site.id, device.id
         state = fault.on_device(self._devices[key], self.now)
-        if fault.kind == "reboot":
-            self._at(self.now + fault.number("takes", 60.0), partial(self._boot, key))
+        if state.back_at is not None:
+            self._at(state.back_at, partial(self._boot, key, state.back_at))
         elif fault.kind == "ups":
             if fault.word("state") == "battery":
                 self._at(self.now + state.battery_seconds_left(self.now), partial(self._battery_empty, site, device.id, self.now))
@@ -182,8 +182,9 @@ class WorldModel:
         if self._devices[site.id, device_id].battery_since == since:
             self._set_dark(site, dark=True)
 
-    def _boot(self, key: tuple[str, str]) -> None:
-        self._devices[key] = replace(self._devices[key], powered=True, booted_at=self.now)
+    def _boot(self, key: tuple[str, str], due: float) -> None:
+        if self._devices[key].back_at == due:
+            self._devices[key] = replace(self._devices[key], powered=True, booted_at=self.now, back_at=None)
 
     def _set_dark(self, site: Site, *, dark: bool) -> None:
         if dark:
