@@ -247,6 +247,7 @@ class Recipes:
                     clear=limits.clear,
                     instance=entry.instance,
                     hold_seconds=entry.hold or 0.0,
+                    window_seconds=entry.window or 0.0,
                     audience=entry.audience or audience,
                 )
             )

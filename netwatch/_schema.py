@@ -107,6 +107,7 @@ class RuleEntry(Strict):
     above: Thresholds | None = None
     below: Thresholds | None = None
     hold: Duration | None = None
+    window: Duration | None = None
     instance: Text = "*"
     audience: Audience | None = None
 
