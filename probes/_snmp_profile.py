@@ -159,13 +159,14 @@ BUILT_IN: Mapping[str, Metric] = {
 }
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """The profiles that say what to ask by SNMP."""
-    return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml") if "snmp" in _read(file)))
+    return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml") if "\nsnmp:" in file.read_text("utf-8")))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    document = yaml.safe_load(file.read_text("utf-8"))
+    document = yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe; one is quick
     if not isinstance(document, dict):
         raise ProfileRefused(f"{file.name}: a mapping is wanted")
     return document

@@ -13,6 +13,10 @@ except NamespaceRefused as refusal:
 
 
 def pytest_configure(config):
+    from hypothesis import settings
+
+    settings.register_profile("netwatch", deadline=None)  # a busy machine is not a bug
+    settings.load_profile("netwatch")
     config.addinivalue_line("markers", "needs_private_network: wants ICMP sockets, which a private network namespace allows")
 
 

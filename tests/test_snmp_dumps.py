@@ -78,9 +78,8 @@ def simulator(tmp_path_factory):
         f"--cache-dir={cache}",
         f"--agent-udpv4-endpoint=127.0.0.1:{port}",
     ]
-    if os.geteuid() == 0:
-        command += ["--process-user=root", "--process-group=root"]  # as nobody it could not import what it needs
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cache) as process:
+    environment = {**os.environ, "SNMPSIM_ALLOW_ROOT": "true"}  # it would give up root, which a user namespace does not allow
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cache, env=environment) as process:
         try:
             assert any("Listening at UDP/IPv4" in line for line in process.stdout)
             # It logs each request and would stop at a full pipe.
