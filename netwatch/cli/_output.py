@@ -125,7 +125,9 @@ def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
     from typer._click import exceptions
 
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
+        sys.stdout.flush()  # here, where a reader that has gone is still handled
+        return code
     except exceptions.UsageError as error:
         print(f"netwatch: {error.format_message()}", file=sys.stderr)
         if error.ctx is not None:
@@ -139,7 +141,15 @@ def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except BrokenPipeError:
-        # The reader has gone (head, less): the interpreter must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        return Exit.BROKEN_PIPE
+        return _reader_has_gone()
+    except SystemExit as ending:
+        if not isinstance(ending.__context__, BrokenPipeError):
+            raise
+        return _reader_has_gone()  # Typer has caught it first
+
+
+def _reader_has_gone() -> int:
+    """As with `| head`: the interpreter must not complain when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    return Exit.BROKEN_PIPE

@@ -58,7 +58,7 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
         address, seconds, source, as_json = (given.pop(option) for option in ("address", "timeout", "source", "as_json"))
         run_once(
             name,
-            build(kind, {field: value for field, value in given.items() if value not in {None, ()}}),
+            build(kind, {field: value for field, value in given.items() if value is not None and value != []}),
             address,
             seconds,
             source,
@@ -102,7 +102,7 @@ def build(kind: type[Probe], given: Mapping[str, Any]) -> Probe:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(kind).validate_strings(dict(given), strict=False)
+        return TypeAdapter(kind).validate_python(dict(given), strict=False)
     except ValidationError as invalid:
         wrong = [
             f"--{str(problem['loc'][0] if problem['loc'] else '').replace('_', '-')}: {problem['msg']}" for problem in invalid.errors()

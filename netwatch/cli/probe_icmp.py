@@ -24,7 +24,7 @@ __all__ = ["icmp"]
 MAX_ADDRESSES = 200_000
 MAX_COMPLAINTS = 10
 MAX_LINE = 1000
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)?")
+DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s)?")
 
 
 def icmp(
