@@ -19,7 +19,7 @@ PORTS_OF_LAB = frozenset({"snmp", "tcp", "http"})
 
 
 def hastened(inventory: Inventory, port_offset: int) -> Inventory:
-    """The inventory with slow checks and long holds shortened, and ports where the lab's devices have them."""
+    """The inventory with slow checks made quicker, holds of what SNMP tells shortened, and ports where the lab's devices have them."""
     return replace(inventory, checks={name: _hasten(check, port_offset) for name, check in inventory.checks.items()})
 
 
