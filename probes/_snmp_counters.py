@@ -82,9 +82,9 @@ def rate(before: int, now: int, seconds: float, bits: Literal[32, 64], ceiling: 
         if most > TICKS:
             return None
         if grown < 0:
-            if not most and not (before >= 3 * 2**30 and now < 2**30):
+            if not ceiling and not (before >= 3 * 2**30 and now < 2**30):
                 return None
             grown += TICKS
-    if grown < 0 or (most and grown > 1.1 * most):
+    if grown < 0 or (ceiling and grown > 1.1 * most):
         return None
     return grown / seconds

@@ -12,7 +12,7 @@ from probes._snmp_session import Session, Value
 from probes._snmp_text import clean
 from probes._snmp_values import Row, measure
 
-__all__ = ["Plan", "Reader", "learn"]
+__all__ = ["Learning", "Plan", "Reader", "learn"]
 
 MOST_ROWS = 1000
 
@@ -83,30 +83,52 @@ class Plan:
         self.oids = tuple(oids)
 
 
-class _Walker:
-    """Walks each column once and remembers what was wrong with it."""
+@dataclass(slots=True)
+class Learning:
+    """What has been read so far: a slow device on a lossy line may need several runs to be learned."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._columns: dict[str, dict[str, Value]] = {}
-        self.flaws: dict[str, None] = {}
+    last_change: Value
+    scalars: dict[str, Value] | None = None
+    columns: dict[str, dict[str, Value]] = field(default_factory=dict)
+    flaws: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        return len(self.columns) + (self.scalars is not None)
+
+
+@dataclass(slots=True)
+class _Walker:
+    session: Session
+    learning: Learning
 
     async def column(self, oid: str) -> dict[str, Value]:
-        if oid not in self._columns:
-            walk = await self._session.walk(oid, MOST_ROWS)
+        """Walks each column once, and remembers what was wrong with it."""
+        columns = self.learning.columns
+        if oid not in columns:
+            walk = await self.session.walk(oid, MOST_ROWS)
             if walk.flaw:
-                self.flaws[f"{walk.flaw} {oid}"] = None
-            self._columns[oid] = walk.rows
-        return self._columns[oid]
+                self.learning.flaws[f"{walk.flaw} {oid}"] = None
+            columns[oid] = walk.rows
+        return columns[oid]
+
+    async def scalars(self, oids: list[str]) -> dict[str, Value]:
+        if self.learning.scalars is None:
+            self.learning.scalars = await self.session.get(oids)
+        return self.learning.scalars
 
 
-async def learn(session: Session, profile: Profile, identity: Mapping[str, Value], now: float) -> Plan:
-    """Finds out what the device has. `identity` is the answer to SYSTEM and CLOCK. Raises ProbeFailed as `walk` does."""
-    walker = _Walker(session)
-    facts = {"profile": profile.name} | {name: text for name, oid in SYSTEM.items() if (text := clean(identity.get(oid)))}
+async def learn(session: Session, profile: Profile, identity: Mapping[str, Value], now: float, learning: Learning) -> Plan:
+    """Finds out what the device has. `identity` is the answer to SYSTEM and CLOCK.
+
+    Raises ProbeFailed as `walk` does; what was read until then stays in `learning` for the next attempt.
+    """
+    walker = _Walker(session, learning)
+    facts = {"profile": profile.name} | system_facts(identity)
     plan = Plan(profile, now, facts, clock=tuple(oid for oid in CLOCK if identity.get(oid) is not None))
     plan.last_change = identity.get(IF_TABLE_LAST_CHANGE)
-    scalars = await session.get(_scalars(profile))
+    # With one that is sure to be there, an answer is empty only for an error, not for want of all the others.
+    scalars = await walker.scalars([*plan.clock[:1], *_scalars(profile)])
     if profile.interfaces is not None:
         plan.ports = await _ports(walker, profile.interfaces)
         facts |= {f"alias {port.name}": port.alias for port in plan.ports if port.alias}
@@ -116,9 +138,13 @@ async def learn(session: Session, profile: Profile, identity: Mapping[str, Value
             plan.readers.append(reader)
     for name, fact in profile.facts.items():
         await _learn_fact(walker, plan, name, fact, scalars)
-    plan.flaws = tuple(walker.flaws)
+    plan.flaws = tuple(learning.flaws)
     plan.collect()
     return plan
+
+
+def system_facts(identity: Mapping[str, Value]) -> dict[str, str]:
+    return {name: text for name, oid in SYSTEM.items() if (text := clean(identity.get(oid)))}
 
 
 def _scalars(profile: Profile) -> list[str]:

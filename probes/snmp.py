@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from probes import Metric, Probe, ProbeFailed, Reading, Shared, Target
 from probes._snmp_auto import AUTO, identify
 from probes._snmp_counters import Clock
-from probes._snmp_plan import CLOCK, SYSTEM, Plan, learn
+from probes._snmp_plan import CLOCK, IF_TABLE_LAST_CHANGE, SYSTEM, Learning, Plan, learn, system_facts
 from probes._snmp_profile import load, names
 from probes._snmp_reading import Memory, clock_of, clock_samples, facts_of, gap_between, outdated, samples_of
 from probes._snmp_session import Session, Sizes, Value
@@ -19,6 +19,7 @@ __all__ = ["Snmp"]
 
 RELEARN_SECONDS = 6 * 3600.0
 FLAWS_SHOWN = 3
+MARGIN_SECONDS = 0.2  # so that what was read is returned rather than cut off by the runner
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,13 +59,14 @@ class Snmp(Probe):
             raise ValueError("snmp needs the secret `community`")
         if target.source is not None:
             raise ValueError("snmp cannot choose its source address")
+        left = target.deadline - asyncio.get_running_loop().time()
         with Session(
             target.address,
             self.port,
             community.reveal(),
             timeout_seconds=self.timeout_seconds,
             retries=self.retries,
-            deadline=target.deadline,
+            deadline=target.deadline - min(MARGIN_SECONDS, 0.1 * left),
             sizes=self._state.sizes,
         ) as session:
             state: _State = self._state
@@ -77,6 +79,7 @@ class _State:
 
     sizes: Sizes = field(default_factory=Sizes)
     plan: Plan | None = None
+    learning: Learning | None = None
     memory: Memory = field(default_factory=Memory)
 
     async def poll(self, session: Session, profile: str, *, recheck: bool) -> Reading:
@@ -103,10 +106,21 @@ class _State:
     async def _learn_and_read(self, session: Session, profile: str) -> Reading:
         loop = asyncio.get_running_loop()
         identity = await session.get([*CLOCK, *SYSTEM.values()])
+        if self.learning is None or self.learning.last_change != identity.get(IF_TABLE_LAST_CHANGE):
+            self.learning = Learning(identity.get(IF_TABLE_LAST_CHANGE))
+        steps = self.learning.steps
         known = self.plan.profile if self.plan is not None else None
-        chosen = known or (await identify(session, identity) if profile == AUTO else load(profile))
-        plan = await learn(session, chosen, identity, loop.time())
-        values = await session.get(plan.oids)
+        try:
+            chosen = known or (await identify(session, identity) if profile == AUTO else load(profile))
+            plan = await learn(session, chosen, identity, loop.time(), self.learning)
+            values = await session.get(plan.oids)
+        except ProbeFailed:
+            if self.learning.steps == steps:
+                raise
+            # It answers and more is known than before: the next run goes on from here.
+            reading = self._only_clock(identity, loop.time())
+            return replace(reading, facts=system_facts(identity), detail="still learning what the device has")
+        self.learning = None
         plan.confirm(values)
         self.plan = plan
         reading = self._read(plan, values, clock_of(values, loop.time()))

@@ -120,3 +120,41 @@ def test_a_walk_that_goes_wrong_keeps_what_it_had_and_says_so():
             assert "not_increasing" in reading.detail
 
     asyncio.run(scenario())
+
+
+def test_a_device_too_slow_to_be_learned_in_one_run_is_up_all_the_while_and_learned_in_several():
+    async def scenario():
+        truth = honest(ports(["ether1", "ether2"]))
+        left = [0]
+
+        def reply(request):
+            left[0] -= 1
+            return truth(request) if left[0] >= 0 else []
+
+        async with listening(reply) as agent:
+            snmp = probe(agent.port, timeout_seconds=0.05, retries=0)
+            runs = 0
+            while not told(reading := (await limited(snmp, left)), "interface_up"):
+                runs += 1
+                assert told(reading, "uptime_seconds") == {"": 1000.0}
+                assert reading.detail == "still learning what the device has"
+                assert reading.facts["sysName"] == "router-1"
+            assert 1 < runs < 20
+
+    async def limited(snmp, left):
+        left[0] = 4
+        return await poll(snmp)
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_answers_no_walk_at_all_fails():
+    async def scenario():
+        truth = honest(ports(["ether1"]))
+        async with listening(lambda request: truth(request) if request.kind == ber.GET else []) as agent:
+            snmp = probe(agent.port, timeout_seconds=0.05, retries=0)
+            assert told(await poll(snmp), "interface_up") == {}  # its scalars were learned
+            with pytest.raises(ProbeFailed, match="timeout"):
+                await poll(snmp)
+
+    asyncio.run(scenario())

@@ -23,7 +23,7 @@ ticks = st.integers(0, WRAP - 1)
 elapsed = st.floats(1, 3600)
 
 
-@given(st.integers(), st.integers(), st.floats(-10, 1e6), st.sampled_from([32, 64]), st.floats(0, 1e11))
+@given(st.integers(), st.integers(), st.floats(-10, 1e6), st.sampled_from([32, 64]), st.one_of(st.just(0.0), st.floats(0.1, 1e11)))
 def test_a_rate_is_never_negative_nor_above_what_the_port_can_carry(before, now, seconds, width, ceiling):
     growth = rate(before, now, seconds, width, ceiling)
     if growth is not None:
