@@ -29,6 +29,7 @@ NO_ROOM_SECONDS = 0.001
 SEND_PATIENCE_SECONDS = 1.0
 BATCH_SECONDS = 0.004  # a wake-up costs as much as three echoes
 MAX_BATCH = 64
+CATCH_UP = 4
 ALL_READS = 1 << 16
 PATTERN = b"netwatch echo request. "
 LABELS: tuple[Literal["site"], Literal["target"]] = ("site", "target")
@@ -140,7 +141,7 @@ async def _send(echo: EchoSocket, train: Train, deadline: float) -> None:
 
 
 class Pace:
-    """Lets `rate` echoes a second go, in small batches; time lost is not made up for by a flood."""
+    """Lets `rate` echoes a second go, in small batches; of time lost, only a few batches are made up for."""
 
     def __init__(self, rate: float) -> None:
         self.batch = max(1, min(MAX_BATCH, round(rate * BATCH_SECONDS)))
@@ -151,7 +152,7 @@ class Pace:
     async def wait(self) -> None:
         """Until a batch may go. Always lets the loop read what has come."""
         await asyncio.sleep(max(0.0, self._next - self._clock()))
-        self._next = max(self._next, self._clock() - self._interval) + self._interval
+        self._next = max(self._next, self._clock() - CATCH_UP * self._interval) + self._interval
 
 
 async def ping_many(
