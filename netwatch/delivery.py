@@ -179,8 +179,8 @@ class Delivery:
             if self._stopping.is_set():
                 return
             async with channel.slots:
-                # While we stood in the queue the pager may have asked for a pause.
-                if channel.is_open() and await self._attempt(channel, lane[0]):
+                # While we stood in the queue the pager may have asked for a pause, or the stop may have come.
+                if channel.is_open() and not self._stopping.is_set() and await self._attempt(channel, lane[0]):
                     lane.popleft()
         del channel.lanes[key]
         self._forget_retired()

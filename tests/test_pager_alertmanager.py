@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from netwatch.delivery import Delivery, Timing
 from netwatch.model import Cause, Incident, PagerSettings, PageText
 from netwatch.pagers import Busy, PagerMisconfigured, build
-from netwatch.pagers.alertmanager import LARGEST_BATCH, OPEN_SECONDS, alerts, labels
+from netwatch.pagers.alertmanager import LARGEST_BATCH, OPEN_SECONDS, Alertmanager, alerts, labels
 from tests.servers import HANG, http_receiver, http_server
 
 NOW = 1_795_463_220.0
@@ -92,6 +92,18 @@ def test_when_the_severity_grows_the_old_alert_is_ended():
     new, old = alerts([(incident(), TEXT)], [], {1: labels(mild)}, NOW)
     assert (new["labels"]["severity"], old["labels"]["severity"]) == ("critical", "warning")
     assert parsed(old["endsAt"]) <= NOW < parsed(new["endsAt"])
+
+
+def test_a_receiver_remembers_the_labels_it_was_told():
+    async def scenario():
+        async with http_receiver() as receiver, aiohttp.ClientSession() as http:
+            (one,) = pager(receiver.url)
+            for severity in ("warning", "critical", "critical"):
+                await one.sync([(incident(severity=severity), TEXT)], [], http, NOW)
+            told = [[alert["labels"]["severity"] for alert in json.loads(received.body)] for received in receiver.received]
+            assert told == [["warning"], ["critical", "warning"], ["critical"]]
+
+    asyncio.run(scenario())
 
 
 def test_batches_hold_no_more_than_256():
@@ -193,10 +205,54 @@ def test_the_same_truth_is_not_told_at_once_again():
         async with http_receiver() as receiver, delivery(receiver.url) as made:
             made.sync([incident()], [])
             await receiver.wait_for(1)
+            waited_for = made._states._changed
             made.sync([incident()], [])
+            assert made._states._changed is waited_for
             made.sync([incident()], [incident(2, "pu-nhi", closed=NOW)])
             await receiver.wait_for(2)
             assert len(json.loads(receiver.received[1].body)) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_reload_moves_removes_and_keeps_state_pagers():
+    async def scenario():
+        timing = Timing(resync_seconds=0.01)
+        async with http_receiver() as first, http_receiver() as second, http_receiver() as kept, delivery(first.url, timing=timing) as made:
+            am = PagerSettings(name="am", kind="alertmanager", options={"urls": [second.url]})
+            stays = PagerSettings(name="stays", kind="alertmanager", options={"urls": [kept.url]})
+            made.sync([incident()], [])
+            await first.wait_for(1)
+            made.configure({"am": am, "stays": stays})
+            before = len(first.received)
+            await second.wait_for(3)
+            assert len(first.received) <= before + 1
+            tasks = made._states._tasks["stays"]
+            made.configure({"stays": stays})
+            assert made._states._tasks == {"stays": tasks}
+            before = len(second.received)
+            await kept.wait_for(len(kept.received) + 5)
+            assert len(second.received) <= before + 1
+
+    asyncio.run(scenario())
+
+
+def test_a_mistake_of_ours_in_a_state_pager_is_tried_again(monkeypatch):
+    real = Alertmanager._post
+    failures = iter([KeyError("x"), RuntimeError("y")])
+
+    async def failing(self, batch, http):
+        for failure in failures:
+            raise failure
+        await real(self, batch, http)
+
+    monkeypatch.setattr(Alertmanager, "_post", failing)
+
+    async def scenario():
+        async with http_receiver() as receiver, delivery(receiver.url, timing=Timing(retry_seconds=(0.01,))) as made:
+            made.sync([incident()], [])
+            await receiver.wait_for(1)
+            assert made.outcomes["am", "retried"] == 2
 
     asyncio.run(scenario())
 
