@@ -41,10 +41,10 @@ async def scene(width, height, *, snapshot=None, **look):
         await runner.cleanup()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_45_tiles_are_in_view_on_a_small_desktop_screen_and_none_overlap(scheme):
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1366, 768, "light"), (1024, 620, "dark")])
+def test_all_45_tiles_are_in_view_on_a_small_desktop_screen_and_none_overlap(width, height, scheme):
     async def scenario():
-        async with scene(1366, 768, scheme=scheme) as (_, tab, address, _runner):
+        async with scene(width, height, scheme=scheme) as (_, tab, address, _runner):
             await tab.go(f"{address}/")
             assert await tab.value('document.querySelectorAll(".tiles a.tile").length') == 45
             assert await tab.value(OUTSIDE) == []
