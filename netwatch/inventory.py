@@ -32,10 +32,11 @@ _ROUNDS = 12  # of leaving out what is wrong, to find what else is wrong
 class InventoryRefused(Exception):
     """Nothing was loaded. `errors` and `warnings` are all there are; `unreadable`: the file could not even be read."""
 
-    def __init__(self, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...] = (), *, unreadable: bool = False) -> None:
+    def __init__(self, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...] = (), *, unreadable: bool = False, demo_plan: bool = False) -> None:
         self.errors = errors
         self.warnings = warnings
         self.unreadable = unreadable
+        self.demo_plan = demo_plan
         super().__init__("\n".join(self.lines("en")))
 
     def lines(self, language: str = "vi") -> tuple[str, ...]:
@@ -80,7 +81,8 @@ def examine(
     errors, warnings = collector.settled()
     errors = (*document.complaints, *(error for error in errors if not _follows(error.path, blamed)))
     if errors or built is None or file is None:
-        raise InventoryRefused(tuple(sorted(errors, key=lambda one: (one.place.line, one.place.column))), warnings)
+        in_order = tuple(sorted(errors, key=lambda one: (one.place.line, one.place.column)))
+        raise InventoryRefused(in_order, warnings, demo_plan=built is not None and built[0].site_net == DEMO_SITE_NET)
     builder, written_pagers = built
     inventory = Inventory(
         sites=builder.sites,

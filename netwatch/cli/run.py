@@ -45,9 +45,12 @@ def run(
         _output.fail(Exit.NO_INPUT, _output.text("run.no_inventory", path=inventory))
     try:
         first = inventories.load(inventory)
+        demo_plan = first.demo_plan
     except inventories.InventoryRefused as refused:
-        _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
-    if first.demo_plan:
+        if not refused.demo_plan:
+            _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+        demo_plan = True
+    if demo_plan:
         _output.fail(Exit.BAD_CONFIG, _output.text("run.demo_plan"))
     state_directory = state or paths.state_directory(os.environ)
     control = socket_path or (state / "api.sock" if state else paths.socket_path(os.environ))

@@ -1,0 +1,319 @@
+"""The daemon as a process: start, refuse, reload, page, die by kill -9, come back."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CANARY = "canary-7f3a-never-seen"
+INVENTORY = """\
+version: 1
+language: en
+listen: 127.0.0.1:{port}
+plan: {{site_net: "127.46.{{n}}.0/24", hosts: {{main: 254, router: 1, counter: 9}}}}
+defaults: {{contact: noc, snmp: {{community: "${{NETWATCH_SNMP_COMMUNITY}}"}}, line: {{carrier: VNPT, contract: 100 Mbps}}}}
+contacts: {{noc: {{name: NOC, phone: "09xx xxx xxx"}}}}
+pagers:
+  noc: {{pager: webhook, url: "{webhook}", secret: "${{HOOK_SECRET}}"}}
+profiles:
+  router: {{role: router, checks: {{icmp: {{probe: icmp}}}}}}
+  counter: {{role: server, checks: {{port: {{probe: tcp, port: {tcp}, interval: 1s, timeout: 500ms, retry: 1s, attempts: 2, hard_after: 1s}}}}}}
+roles:
+  commune: {{lines: {{main: {{}}}}, devices: {{router: {{profile: router}}, counter: {{profile: counter}}}}}}
+sites:
+  na-tau: {{n: 34, code: "03316"}}
+{more}
+"""
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@contextlib.contextmanager
+def accepting(port=0):
+    """A TCP listener on every address of this private network; closing it is the fault."""
+    listener = socket.create_server(("0.0.0.0", port))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+class Pages(ThreadingHTTPServer):
+    """Collects the pages it is sent."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.pages = []
+        self.arrived = threading.Condition()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/page"
+
+    def wait_for(self, kind):
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: any(page["kind"] == kind for page in self.pages), timeout=30), self.pages
+        return next(page for page in self.pages if page["kind"] == kind)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.arrived:
+            self.server.pages.append(body | {"webhook_id": self.headers["webhook-id"]})
+            self.server.arrived.notify_all()
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def pages():
+    server = Pages()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Place:
+    """A directory with an inventory, a state and the daemons that were started on them."""
+
+    def __init__(self, tmp_path, tcp=1, webhook="http://127.0.0.1:9/x"):
+        self.directory, self.port, self.tcp, self.webhook = tmp_path, free_port(), tcp, webhook
+        self.inventory, self.state = tmp_path / "inventory.yaml", tmp_path / "state"
+        self.started = []
+        self.write()
+
+    def write(self, more="", text=None):
+        self.inventory.write_text(text or INVENTORY.format(port=self.port, tcp=self.tcp, webhook=self.webhook, more=more), "utf-8")
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "netwatch", "--lang", "en", *arguments]
+
+    def environment(self):
+        return {**os.environ, "NETWATCH_SNMP_COMMUNITY": CANARY, "HOOK_SECRET": SECRET, "PYTHONDEVMODE": "0"}
+
+    def start(self):
+        """A running daemon that answers on its socket."""
+        command = self.command("run", "--inventory", str(self.inventory), "--state", str(self.state))
+        log = (self.directory / f"log{len(self.started)}").open("w+")
+        daemon = subprocess.Popen(command, cwd=ROOT, stderr=log, env=self.environment())
+        self.started.append((daemon, log))
+        deadline = threading.Event()
+        while daemon.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+                return daemon
+            deadline.wait(0.05)
+        log.seek(0)
+        raise AssertionError(log.read())
+
+    def refuse(self):
+        """Starts one that must not start; gives its exit code and words."""
+        command = self.command("run", "--inventory", str(self.inventory), "--state", str(self.state))
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=self.environment(), timeout=60, check=False)
+        assert "Traceback" not in ended.stderr
+        return ended.returncode, ended.stderr
+
+    @property
+    def socket(self):
+        return self.state / "api.sock"
+
+    def ask(self, *arguments):
+        command = self.command(*arguments, "--socket", str(self.socket))
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=self.environment(), timeout=60, check=False)
+
+    def metrics(self):
+        import urllib.request
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+    def logs(self):
+        return "".join((self.directory / f"log{n}").read_text() for n in range(len(self.started)))
+
+    def close(self):
+        for daemon, log in self.started:
+            if daemon.poll() is None:
+                daemon.kill()
+            daemon.wait(10)
+            log.close()
+
+
+@pytest.fixture
+def place(tmp_path, pages):
+    with accepting() as tcp:
+        pass
+    made = Place(tmp_path, tcp=tcp, webhook=pages.url)
+    yield made
+    made.close()
+
+
+def test_it_starts_answers_and_stops_when_told(place):
+    with accepting(place.tcp):
+        daemon = place.start()
+        assert "Nà Tấu" in place.ask("status").stdout
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+    assert CANARY not in place.logs()
+    assert SECRET not in place.logs()
+
+
+def test_a_page_survives_kill_and_the_recovery_has_its_key(place, pages):
+    with accepting(place.tcp):
+        daemon = place.start()
+        assert pages.pages == []
+    opened = pages.wait_for("open")
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait(10)
+    with accepting(place.tcp):
+        place.start()
+        recovered = pages.wait_for("recover")
+    assert recovered["incident"]["key"] == opened["incident"]["key"] == "netwatch/na-tau/counter"
+    told = {page["webhook_id"]: page["kind"] for page in pages.pages}  # killed before it could note the 204, it may say it again
+    assert list(told.values()) == ["open", "recover"]
+    assert CANARY not in place.logs() + json.dumps(pages.pages) + place.metrics()
+
+
+def test_a_second_daemon_on_one_directory_refuses(place):
+    place.start()
+    first, place.port = place.port, free_port()
+    place.write()
+    code, words = place.refuse()
+    assert code == 1
+    assert str(place.state) in words
+    place.port = first
+
+
+def test_a_port_in_use_is_said(place):
+    with socket.create_server(("127.0.0.1", place.port)):
+        code, words = place.refuse()
+    assert code == 1
+    assert f"127.0.0.1:{place.port}" in words
+
+
+def test_a_bad_inventory_is_refused_with_all_its_lines(place):
+    place.write(more='  pu-nhi: {n: 34, code: 3370}\n  nowhere: {n: 999, code: "00000"}\n')
+    code, words = place.refuse()
+    assert code == 78
+    assert len([line for line in words.splitlines() if f"{place.inventory}:" in line]) >= 3
+
+
+def test_a_missing_inventory_is_66_and_the_demo_plan_78(place):
+    place.inventory.unlink()
+    assert place.refuse()[0] == 66
+    place.write(text=(ROOT / "inventory.yaml").read_text("utf-8"))
+    code, words = place.refuse()
+    assert code == 78
+    assert "make demo" in words
+
+
+def test_a_newer_and_a_broken_database_are_refused_and_left_alone(place):
+    daemon = place.start()
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(30)
+    database = next(place.state.glob("*.db"))
+    sound = database.read_bytes()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    assert place.refuse()[0] == 1
+    broken = sound[:4096] + os.urandom(len(sound) - 4096)
+    database.write_bytes(broken)
+    for rest in place.state.glob("*.db-*"):
+        rest.unlink()
+    assert place.refuse()[0] == 1
+    assert database.read_bytes()[100:] == broken[100:]  # SQLite counts openings in its header
+
+
+@pytest.mark.needs_private_network
+def test_without_permission_to_ping_it_says_what_mends_it(place):
+    setting = Path("/proc/sys/net/ipv4/ping_group_range")
+    before = setting.read_text()
+    setting.write_text("1 0")
+    try:
+        code, words = place.refuse()
+    finally:
+        setting.write_text(before)
+    assert code == 77
+    assert "netwatch doctor" in words
+
+
+def test_a_bad_reload_keeps_the_old_inventory_and_a_good_one_drops_what_is_gone(place, pages):
+    with accepting(place.tcp):
+        place.start()
+        wait_until(lambda: 'netwatch_tcp_connect_seconds{site="na-tau",target="counter"' in place.metrics())
+        whole = place.inventory.read_text("utf-8")
+        place.write(text=whole[: len(whole) // 2])
+        refused = place.ask("reload")
+        assert refused.returncode == 78
+        assert "inventory.yaml:" in refused.stderr + refused.stdout
+        assert "netwatch_config_last_reload_success 0" in place.metrics()
+        assert pages.wait_for("open")["incident"]["cause"]["type"] == "netwatch"
+        place.write(text=whole.replace(", counter: {profile: counter}", ""))
+        assert place.ask("reload").returncode == 0
+        text = place.metrics()
+    assert "netwatch_config_last_reload_success 1" in text
+    assert 'target="counter"' not in text
+    assert 'device="counter"' not in text
+    pages.wait_for("recover")
+
+
+def test_a_thousand_hangups_are_one_reload_at_a_time(place):
+    with accepting(place.tcp):
+        daemon = place.start()
+        held = descriptors_of(daemon)
+        for _ in range(1000):
+            daemon.send_signal(signal.SIGHUP)
+        assert place.ask("reload").returncode == 0
+        wait_until(lambda: descriptors_of(daemon) <= held + 5)
+        assert daemon.poll() is None
+
+
+def test_check_now_runs_a_check(place):
+    with accepting(place.tcp):
+        place.start()
+        asked = asyncio.run(post(place.socket, "/api/v1/checks/na-tau/counter/port/run"))
+        assert asked in {200, 202, 204}
+
+
+def descriptors_of(daemon):
+    return sum(1 for _ in Path(f"/proc/{daemon.pid}/fd").iterdir())
+
+
+async def post(path, resource):
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(f"POST {resource} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    await writer.drain()
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+def wait_until(true):
+    """Asks again, for at most thirty seconds."""
+    pause = threading.Event()
+    for _ in range(300):
+        if true():
+            return
+        pause.wait(0.1)
+    pytest.fail("it never came to be")
