@@ -109,7 +109,7 @@ def test_samples_come_back_in_order_after_a_flush_and_a_restart(tmp_path):
     with_history(tmp_path, read)
 
 
-def test_good_runs_are_kept_thinned_and_bad_ones_all(tmp_path):
+def test_good_runs_are_kept_thinned_and_bad_ones_all_also_when_the_clock_steps_back(tmp_path):
     async def body(history):
         for wall, outcome in [
             (0, "ok"),
@@ -120,10 +120,11 @@ def test_good_runs_are_kept_thinned_and_bad_ones_all(tmp_path):
             (320, "failed"),
             (330, "error"),
             (340, "ok"),
+            (100, "ok"),
         ]:
             history.add_result("a/b/c", wall, outcome, 0.5, [])
         await history.flush()
-        ends = [(0, "ok"), (300, "ok"), (310, "failed"), (320, "failed"), (330, "error"), (340, "ok")]
+        ends = [(0, "ok"), (100, "ok"), (300, "ok"), (310, "failed"), (320, "failed"), (330, "error"), (340, "ok")]
         assert await history.outcomes("a/b/c", 0, 400) == [(wall, Outcome(word), 0.5) for wall, word in ends]
         with pytest.raises(ValueError, match="perhaps"):
             history.add_result("a/b/c", 350, "perhaps", 0.5, [])

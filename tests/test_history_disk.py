@@ -42,6 +42,20 @@ def test_the_log_is_moved_into_the_file_while_running_and_a_reader_may_stay(tmp_
     with_history(tmp_path, body)
 
 
+def test_commits_never_wait_for_a_checkpoint_which_the_next_pass_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(_task, "PASS_SECONDS", 1e9)
+
+    async def body(history):
+        await history.flush()
+        for _ in range(60):
+            await history.commit(Effects(), {"a/b/c": "x" * 100_000}, 1_000.0)
+        empty = history.path.stat().st_size
+        await history.flush()
+        assert history.path.stat().st_size > empty + 90_000
+
+    with_history(tmp_path, body)
+
+
 def test_a_lock_held_by_another_program_is_an_error_after_a_bounded_wait_and_over_when_it_goes(tmp_path, monkeypatch):
     monkeypatch.setattr(_writer, "BUSY_MILLISECONDS", 20)
 

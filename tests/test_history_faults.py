@@ -150,6 +150,14 @@ def test_commits_and_what_they_left_behind_wait_for_the_disk_and_samples_do_not(
         await history.flush()
         assert await synchronous(history) == 2
         assert len(await history.transitions()) == 2
+        faults.failing = range(faults.calls + 3, faults.calls + 6)  # also the ROLLBACK: the connection is given up
+        history.add_result("a/b/c", 1_003.0, "failed", 0.1, [])
+        await tried(history.flush())
+        faults.failing = range(0)
+        history.add_result("a/b/c", 1_004.0, "failed", 0.1, [])
+        await history.flush()
+        assert await synchronous(history) == 1
+        assert len(await history.outcomes("a/b/c", 0, 2_000)) == 3
 
     with_history(tmp_path, body, connect=faults.connect)
 

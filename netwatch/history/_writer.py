@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,9 +90,7 @@ class Writer:
             await connection.close()
 
     async def _abandon(self, connection: aiosqlite.Connection) -> None:
-        try:
+        with contextlib.suppress(sqlite3.Error):
             await connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            await self.close()
-        if self._connection is not None and connection.in_transaction:
+        if connection.in_transaction:
             await self.close()
