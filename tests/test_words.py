@@ -43,6 +43,8 @@ def test_of_two_devices_as_bad_the_one_that_more_depends_on_speaks_for_the_site(
     view = site("na-son", calm_province())
     bad = [device_view("na-son", 1, id_, role, State.WARN) for id_, role in (("printer1", "printer"), ("ups", "ups"), ("sw", "switch"))]
     assert say.site_text(dataclasses.replace(view, state=State.WARN, targets=tuple(bad)), VI).startswith("Switch: ")
+    lossy = dataclasses.replace(view.targets[0], state=State.WARN)
+    assert say.site_text(dataclasses.replace(view, state=State.WARN, targets=(*bad, lossy)), VI).startswith("FTTH VNPT: ")
     worse = dataclasses.replace(bad[0], state=State.CRIT, up=False)
     assert say.site_text(dataclasses.replace(view, state=State.WARN, targets=(*bad[1:], worse)), VI) == "Máy in: không phản hồi (+2)"
 

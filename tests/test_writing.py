@@ -39,7 +39,17 @@ def test_vietnamese_numbers_have_a_decimal_comma(value, decimals, vietnamese, en
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.000_84, "0,8 ms"), (0.0118, "12 ms"), (0.9999, "1,0 s"), (0.34, "340 ms"), (1.25, "1,2 s"), (12.0, "12 s")]
+    ("value", "text"),
+    [
+        (0.000_028, "0,03 ms"),
+        (0.0, "0,0 ms"),
+        (0.000_84, "0,8 ms"),
+        (0.0118, "12 ms"),
+        (0.9999, "1,0 s"),
+        (0.34, "340 ms"),
+        (1.25, "1,2 s"),
+        (12.0, "12 s"),
+    ],
 )
 def test_a_round_trip_has_as_many_figures_as_a_person_needs(value, text):
     assert writing.seconds(value, VI) == text

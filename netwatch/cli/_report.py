@@ -21,6 +21,7 @@ COLORS = {"ok": "32", "warn": "33", "crit": "1;31", "unknown": "35", "unreachabl
 NOW_SECONDS = 15.0
 NOW_LOOK_SECONDS = 0.25
 MOST_EVENTS = 10
+TELLING = ("_seconds", "_ratio", "_clients", "_battery")
 PATH = ("line", "router", "switch")
 
 
@@ -141,7 +142,8 @@ def _row(state: str, name: str, text: str, since: str | None, now: str) -> Seque
 
 def _target_row(one: Document, now: str) -> Sequence[str]:
     said = one["text"] or _output.text(f"state.{one['state']}")
-    key_values = [f"{sample['title']} {sample['text']}" for check in one["checks"] for sample in check["samples"]]
+    telling = [sample for check in one["checks"] for sample in check["samples"] if sample["name"].endswith(TELLING)]
+    key_values = [f"{sample['title']} {sample['text']}" for sample in telling]
     facts = " · ".join(key_values[:2]) if one["state"] in {"ok", "warn"} else _since(one["since"], now)
     return (f"{_icon(one['state'])} {one['name']}", one["address"], said, facts)
 

@@ -39,8 +39,8 @@ def number(value: float, decimals: int, words: Catalog) -> str:
 
 
 def _short(value: float, words: Catalog) -> str:
-    """Three figures at most behind which nobody looks: 0,84 · 12 · 346."""
-    return number(value, 0 if abs(value) >= 9.95 else 1, words)
+    """As many figures as anybody looks at: 0,03 · 0,8 · 12 · 346."""
+    return number(value, 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.0995 or value == 0 else 2, words)
 
 
 def percent(ratio: float, words: Catalog) -> str:

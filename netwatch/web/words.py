@@ -236,6 +236,7 @@ def transition_text(transition: Transition, view: SiteView | None, words: Catalo
     named = target_name(target, words) if target else wanted
     subject_name = " / ".join(part for part in (named, check, subject.rule, writing.clean(subject.instance, 40)) if part)
     reason = reason_text(transition.code, transition.detail, words) if transition.new is not Belief.OK else ""
-    arrow = f"{state_text(State(transition.old.value), words)} → {state_text(State(transition.new.value), words)}"
+    old, new = (state_text(State(belief.value), words) for belief in (transition.old, transition.new))
+    arrow = f"{old} → {new}" if old != new else f"{new} {words.text('state.settled')}"
     soft = "" if transition.hard else f" · {words.text('state.soft')}"
     return f"{subject_name}: {arrow}{f' ({reason})' if reason else ''}{soft}"
