@@ -158,11 +158,14 @@ class Book:
             self.duplicates += 1
             return
         sent_wall, lag = train.walls[index], train.lags[index]
+        elapsed, step = monotonic - (sent_wall - lag), wall - monotonic - lag
         rtt = -1 if stamp is None else stamp - sent_wall
-        if rtt < 0 or not -CLOCK_TOLERANCE_NS < wall - monotonic - lag < CLOCK_TOLERANCE_NS:
-            # The wall clock was set meanwhile: the monotonic one knows, though it includes our own delay in reading.
+        if rtt < 0 or not -CLOCK_TOLERANCE_NS < step < CLOCK_TOLERANCE_NS:
+            # The wall clock was set meanwhile, either after or before the kernel's stamp; where both could be, the
+            # monotonic clock serves, though it includes our own delay in reading.
             self.clock_steps += 1
-            rtt = monotonic - (sent_wall - lag)
+            possible = [each for each in (rtt, rtt - step) if 0 <= each <= elapsed and stamp is not None]
+            rtt = possible[0] if len(possible) == 1 else elapsed
         if not train.answer(index, rtt):
             self.late += 1
 

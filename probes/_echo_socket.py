@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import struct
@@ -21,7 +20,7 @@ MEMINFO_DROPS = 8  # linux/sock_diag.h, SK_MEMINFO_DROPS
 RECEIVE_BUFFER_BYTES = 16 << 20
 READ_BYTES = 64  # the header and the nonce are enough; the kernel has checked the sum over all of it
 READ_CONTROL_BYTES = 64
-READS_AT_ONCE = 256
+READS_AT_ONCE = 1 << 16
 ERROR_CONTROL_BYTES = 512
 # An ICMP error that is pending makes one sendto fail, whomever it is for; our own errors come back each time.
 SEND_TRIES = 4
@@ -46,8 +45,6 @@ class EchoSocket:
         except BaseException:
             self._socket.close()
             raise
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket, self.read)
 
     def _configure(self, source: str | None) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -60,7 +57,6 @@ class EchoSocket:
             self._socket.bind((source, 0))
 
     def close(self) -> None:
-        self._loop.remove_reader(self._socket)
         self._socket.close()
 
     def drops(self) -> int:
@@ -101,25 +97,23 @@ class EchoSocket:
         ]
         return self._tokens
 
-    def read(self, limit: int = READS_AT_ONCE) -> None:
-        """Takes up to `limit` datagrams that have come; the loop calls again while there is more."""
+    def read(self) -> None:
+        """Takes the datagrams that have come, and the ICMP errors."""
         receive, take = self._socket.recvmsg, self.book.reply
         wall, monotonic = time.time_ns, time.monotonic_ns
-        for reads in range(limit):
+        for _ in range(READS_AT_ONCE):
             try:
                 data, control, _flags, source = receive(READ_BYTES, READ_CONTROL_BYTES)
             except BlockingIOError:
-                if not reads:  # woken by the error queue alone
-                    self._read_errors()
                 break
-            except OSError:
+            except OSError:  # an ICMP error is pending
                 self._read_errors()
                 continue
             stamp = wire.parse_stamp(control[0][2]) if control else None
             take(data, source[0], stamp, wall(), monotonic())
 
     def _read_errors(self) -> None:
-        """Empties the error queue; while anything is in it, the loop finds the socket readable."""
+        """Empties the error queue."""
         for _ in range(READS_AT_ONCE):
             try:
                 quoted, control, _flags, destination = self._socket.recvmsg(READ_BYTES, ERROR_CONTROL_BYTES, socket.MSG_ERRQUEUE)

@@ -114,6 +114,18 @@ def test_setting_the_wall_clock_alters_no_round_trip_time(step):
     assert book.clock_steps == 1
 
 
+def test_after_a_step_the_kernels_stamp_still_counts_where_only_one_reading_of_it_is_possible():
+    for stamp, step in (
+        (7000 - 3600 * SECOND, -3600 * SECOND),
+        (7000, -3600 * SECOND),
+        (7000 + 3600 * SECOND, 3600 * SECOND),
+        (7000, 3600 * SECOND),
+    ):
+        book, train, _ = one_echo()
+        book.reply(reply(token(1)), "10.0.0.1", WALL + stamp, WALL + 20 * MILLISECOND + step, MONOTONIC + 20 * MILLISECOND)
+        assert train.rtt_seconds == (7e-6,)
+
+
 def test_a_slewing_clock_is_no_step():
     book, train, _ = one_echo()
     arrive(book, reply(token(1)), after=50 * MILLISECOND, step=CLOCK_TOLERANCE_NS - 1)

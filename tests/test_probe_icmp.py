@@ -16,7 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 import probes
 from probes import ProbeFailed, Shared, Target
-from probes.icmp import Icmp, Pinger, host_address, padding, ping_many
+from probes._echo import Train
+from probes._pinger import BEAT_SECONDS, padding
+from probes.icmp import Icmp, Pinger, host_address, ping_many
 from tests.icmp_peer import EchoPeer, kernel_silent
 
 pytestmark = pytest.mark.needs_private_network
@@ -135,7 +137,6 @@ def test_a_run_ends_by_its_deadline_with_what_it_has(count, spacing):
 
 
 def test_jitter_is_the_mean_step_between_neighbouring_replies():
-    from probes._echo import Train
     from probes.icmp import _samples
 
     train = Train(("10.0.0.1", 0), b"", 10**9)
@@ -347,17 +348,18 @@ def test_a_pending_icmp_error_does_not_spoil_the_next_echo_to_another_host():
     async def scenario(_peer, shared):
         pinger = shared.get(Pinger)
         echo = pinger.echo_socket(host_address("127.1.1.1"))
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(echo._socket)  # so that the error stays pending
-        async with asyncio.TaskGroup() as group:
-            bad = group.create_task(ping(pinger, "127.1.1.1"))
-            await complained.wait()
-            poller = select.poll()
-            poller.register(echo._socket, 0)
-            assert poller.poll(5000) == [(echo._socket.fileno(), select.POLLERR)]
-            loop.add_reader(echo._socket, echo.read)
-            good = await ping(pinger, "127.1.1.2")
-        return bad.result().reason, good.rtt_seconds
+        trains = [Train(host_address(address), padding(56), 10**9) for address in ("127.1.1.1", "127.1.1.2")]
+        assert echo.send(trains[0])
+        await complained.wait()
+        poller = select.poll()
+        poller.register(echo._socket, 0)
+        assert poller.poll(5000) == [(echo._socket.fileno(), select.POLLERR)]
+        assert echo.send(trains[1])
+        async with asyncio.timeout(10):
+            while not trains[1].rtt_seconds:
+                await asyncio.sleep(0)
+                echo.read()
+        return trains[0].reason, trains[1].rtt_seconds
 
     reason, rtts = with_peer(unreachable, scenario)
     assert reason == "host_unreachable"
@@ -367,7 +369,7 @@ def test_a_pending_icmp_error_does_not_spoil_the_next_echo_to_another_host():
 async def ping(pinger, address, count=1, wait=0.2):
     loop = asyncio.get_running_loop()
     return await pinger.ping(
-        host_address(address), count=count, spacing=0.01, wait=wait, padding=padding(56), source=None, deadline=loop.time() + 20
+        host_address(address), count=count, spacing=0.01, wait=wait, payload=padding(56), source=None, deadline=loop.time() + 20
     )
 
 
@@ -558,15 +560,45 @@ def test_a_cancelled_run_leaves_nothing_behind():
 
 def test_replies_that_came_in_time_are_credited_though_this_process_was_slow_to_read_them():
     async def scenario():
+        async with opened() as shared, asyncio.TaskGroup() as group:
+            pinger = shared.get(Pinger)
+            running = group.create_task(ping(pinger, "127.0.0.1", wait=0.05))
+            for _ in range(2):  # the beat that sends, then one that comes long after the wait has ended
+                await asyncio.sleep(0)
+                pinger._timer.cancel()
+                await asyncio.sleep(0.1)
+                pinger._beat()
+            return (await running).rtt_seconds
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+def test_an_idle_pinger_has_no_beat():
+    async def scenario():
         async with opened() as shared:
             pinger = shared.get(Pinger)
-            echo = pinger.echo_socket(host_address("127.0.0.1"))
-            asyncio.get_running_loop().remove_reader(echo._socket)  # as if the loop never came round
-            train = await ping(pinger, "127.0.0.1", count=3, wait=0.05)
-            asyncio.get_running_loop().add_reader(echo._socket, echo.read)
-            return train.rtt_seconds
+            await ping(pinger, "127.0.0.1", count=2)
+            async with asyncio.timeout(5):
+                while pinger._due:
+                    await asyncio.sleep(BEAT_SECONDS)
+            assert pinger._timer is None
+            await ping(pinger, "127.0.0.1")
 
-    assert len(asyncio.run(scenario())) == 3
+    asyncio.run(scenario())
+
+
+def test_closing_while_a_train_is_under_way_leaves_no_timer():
+    async def scenario():
+        shared = Shared()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(Icmp(wait_seconds=10).run(aim(SILENT), shared))
+            await asyncio.sleep(0)
+            timer = shared.get(Pinger)._timer
+            await shared.aclose()
+            running.cancel()
+        assert timer.cancelled()
+
+    asyncio.run(scenario())
 
 
 # --- many at once
