@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -63,8 +63,10 @@ def _contract(value: object) -> object:
 
 
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise PydanticCustomError("timezone", "unknown time zone")
+    try:
+        ZoneInfo(value)
+    except (LookupError, ValueError, OSError) as error:
+        raise PydanticCustomError("timezone", "unknown time zone") from error
     return value
 
 

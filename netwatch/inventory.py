@@ -32,7 +32,9 @@ _ROUNDS = 12  # of leaving out what is wrong, to find what else is wrong
 class InventoryRefused(Exception):
     """Nothing was loaded. `errors` and `warnings` are all there are; `unreadable`: the file could not even be read."""
 
-    def __init__(self, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...] = (), *, unreadable: bool = False, demo_plan: bool = False) -> None:
+    def __init__(
+        self, errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...] = (), *, unreadable: bool = False, demo_plan: bool = False
+    ) -> None:
         self.errors = errors
         self.warnings = warnings
         self.unreadable = unreadable
@@ -150,7 +152,7 @@ def _build(
 ) -> tuple[Builder, dict[str, PagerSettings]]:
     builder = Builder(file, document, file.plan.site_net if site_net is None else site_net, collector)
     builder.build()
-    if not file.sites and not file.hubs:
+    if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
         if (path and path[-1] == "community" and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}) or (

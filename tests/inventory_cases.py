@@ -48,6 +48,8 @@ CASES = [
     ("- a\n", "not_mapping", ""),
     (compose(site(), more="timezone: Mars\n"), "timezone", "timezone"),
     (compose(site(), more="listen: 127.0.0.1:99999\n"), "listen", "listen"),
+    (compose(site(), more="timezone: ../../etc/passwd\n"), "timezone", "timezone"),
+    (compose(site(), more="timezone: Asia\n"), "timezone", "timezone"),
     (compose(site(), more="listen: nowhere\n"), "listen", "listen"),
     (compose(site(), more="page_url: ftp://x\n"), "page_url", "page_url"),
     # contract
@@ -77,6 +79,7 @@ CASES = [
     (compose(site(devices='{pc: {address: "::ffff:10.0.0.1"}}')), "address_mapped", "sites.na-tau.devices.pc.address"),
     (compose(site(devices="{pc: {address: 224.0.0.1}}")), "address_not_a_host", "sites.na-tau.devices.pc.address"),
     (compose(site(devices="{pc: {address: 0.0.0.0}}")), "address_not_a_host", "sites.na-tau.devices.pc.address"),
+    (compose(site(devices="{pc: {address: 0.1.2.3}}")), "address_not_a_host", "sites.na-tau.devices.pc.address"),
     (compose(site(devices="{pc: {address: router.example}}")), "address_shape", "sites.na-tau.devices.pc.address"),
     (compose(site(net="10.1.1.1/24")), "network_host_bits", "sites.na-tau.net"),
     (compose(site(net="10.1.1.0/33")), "network_shape", "sites.na-tau.net"),
@@ -87,6 +90,7 @@ CASES = [
     # checks and rules
     (compose(profiles=PROFILES.replace("interval: 30s", "interval: 0")), "duration_not_positive", "profiles.box.checks.web.interval"),
     (compose(profiles=PROFILES.replace("interval: 30s", "interval: -5s")), "duration_not_positive", "profiles.box.checks.web.interval"),
+    (compose(profiles=PROFILES.replace("interval: 30s", "interval: 401d")), "duration_too_long", "profiles.box.checks.web.interval"),
     (compose(profiles=PROFILES.replace("interval: 30s", "interval: 30")), "duration_no_unit", "profiles.box.checks.web.interval"),
     (compose(profiles=PROFILES.replace("interval: 30s", "interval: .inf")), "not_finite", "profiles.box.checks.web.interval"),
     (compose(profiles=PROFILES.replace("interval: 30s", "interval: 5s, timeout: 6s")), "timeout_over_interval", "profiles.box.checks.web.timeout"),

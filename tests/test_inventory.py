@@ -90,6 +90,25 @@ def test_the_primary_check_is_icmp_or_else_the_first(tmp_path):
     assert {check.parents for check in found.checks.values() if check.target == "pc"} == {(("na-tau/switch/icmp",),)}
 
 
+def test_icmp_is_the_primary_check_wherever_it_is_written(tmp_path):
+    found = load(tmp_path, compose('sites:\n  na-tau: {n: 34, code: "03316", devices: {pc: {checks: {icmp: {probe: icmp}}}}}\n'))
+    assert found.primary_check("na-tau", "pc") == "na-tau/pc/icmp"
+    assert found.checks["na-tau/pc/icmp"].parents == (("na-tau/switch/icmp",),)
+    assert found.checks["na-tau/pc/port"].parents == (("na-tau/pc/icmp",),)
+
+
+def test_the_nearest_community_counts(tmp_path):
+    sites = """\
+    sites:
+      na-tau: {n: 34, code: "03316", snmp: {community: "${SITE}"}, devices: {pc: {profile: ups, snmp: {community: "${DEVICE}"}}, a: {profile: ups, host: 40}}}
+      muong-phang: {n: 35, code: "03325", devices: {a: {profile: ups, host: 40}}}
+    """
+    head = HEAD.replace("contact: noc,", 'contact: noc, snmp: {community: "${ALL}"},')
+    found = load(tmp_path, compose(sites, head=head), environment={"ALL": "all", "SITE": "site", "DEVICE": "device"})
+    targets = ("na-tau/pc", "na-tau/a", "muong-phang/a")
+    assert [found.checks[f"{target}/snmp"].secrets["community"].reveal() for target in targets] == ["device", "site", "all"]
+
+
 def test_every_check_has_a_probe_of_its_own(shipped):
     assert len({id(check.probe) for check in shipped.checks.values()}) == len(shipped.checks)
     assert all(check.timeout_seconds <= check.interval_seconds for check in shipped.checks.values())
@@ -135,15 +154,17 @@ def test_a_site_adds_changes_and_drops(tmp_path):
               pc: null
               switch: {label: Tầng 2, checks: {web: null, icmp: {interval: 1m}}}
               kiosk: {profile: plain, address: 10.45.34.77, checks: {port: {port: 80}}}
+              copier: {profile: plain, host: 78, checks: {port: {port: 631}}}
         """),
     )
     site = found.sites["na-tau"]
-    assert set(site.devices) == {"router", "switch", "kiosk"}
+    assert set(site.devices) == {"router", "switch", "kiosk", "copier"}
     assert site.devices["switch"].label == "Tầng 2"
     assert [check for check in found.checks if "/switch/" in check] == ["na-tau/switch/icmp"]
     assert found.checks["na-tau/switch/icmp"].interval_seconds == 60
     assert found.checks["na-tau/router/icmp"].interval_seconds == 10
     assert found.checks["na-tau/kiosk/port"].probe.port == 80
+    assert found.checks["na-tau/copier/port"].probe.port == 631
     assert (site.lines["main"].carrier, site.lines["main"].circuit) == ("Viettel", "X1")
     assert (site.lines["backup"].carrier, site.lines["backup"].circuit) == ("VNPT", "")
     assert site.tags == {"carrier": "viettel", "ring": "east"}
@@ -194,9 +215,21 @@ def test_pagers_are_tried_and_their_secrets_sealed(tmp_path):
     found = load(tmp_path, compose(more=more), environment={"URL": "https://noc.example.vn/x", "KEY": key})
     assert (found.pagers["hook"].kind, found.pagers["hook"].language) == ("webhook", "en")
     assert found.pagers["hook"].options["secret"] == Secret(key)
+    assert found.pagers["hook"].options["url"] == Secret("https://noc.example.vn/x"), "an address may hold a token"
     assert key not in repr(found)
+    clear = load(tmp_path, compose(more=f"pagers: {{hook: {{pager: webhook, url: 'http://x', secret: {key}}}}}\n"))
+    assert (clear.pagers["hook"].options["url"], clear.pagers["hook"].options["secret"]) == ("http://x", Secret(key))
     mine = {"mine": PagerSettings(name="mine", kind="webhook")}
     assert load(tmp_path, compose(), pagers=mine).pagers == mine
+
+
+def test_a_plain_option_of_a_pager_may_come_from_the_environment(tmp_path):
+    one = 'url: "${URL}", secret: "${KEY}"'
+    more = f'pagers:\n  a: {{pager: webhook, {one}, fallback: "${{OTHER}}"}}\n  b: {{pager: webhook, {one}}}\n'
+    key = "whsec_" + "A" * 44
+    found = load(tmp_path, compose(more=more), environment={"URL": "http://x", "KEY": key, "OTHER": "b"})
+    assert found.pagers["a"].options["fallback"] == "b"
+    assert key not in repr(found)
 
 
 def test_strange_but_valid_names_are_kept_as_they_are(tmp_path):

@@ -54,6 +54,12 @@ def test_one_mistake_in_a_role_is_told_once(tmp_path):
     assert len(refused(tmp_path, text).errors) == 1
 
 
+def test_a_key_that_is_wrong_has_no_consequences(tmp_path):
+    text = compose(profiles=PROFILES.replace("{probe: icmp}", "{probe: icmp, count: 50, timeout: 0}"))
+    assert keys(refused(tmp_path, text)) == {("duration_not_positive", "profiles.box.checks.icmp.timeout")}
+    assert keys(refused(tmp_path, compose(site(n=".nan")))) == {("not_finite", "sites.na-tau.n")}
+
+
 def test_an_unset_variable_names_its_line_once(tmp_path):
     text = compose(
         head=HEAD.replace("contact: noc,", 'contact: noc, snmp: {community: "${NOPE}"},'),
@@ -77,6 +83,8 @@ def test_a_secret_is_in_no_complaint(tmp_path):
     shown = "\n".join(complaint.block(language) for complaint in (*refusal.errors, *refusal.warnings) for language in ("vi", "en"))
     assert "hush" not in shown + str(refusal) + repr(refusal)
     assert {error.key for error in refusal.errors} >= {"pager_option", "unknown_key"}
+    number = refused(tmp_path, compose(head=HEAD.replace("contact: noc,", "contact: noc, snmp: {community: 73190},")))
+    assert "73190" not in "\n".join(error.block("vi") for error in number.errors)
 
 
 def test_warnings_do_not_stand_in_the_way(tmp_path):

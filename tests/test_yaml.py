@@ -86,6 +86,18 @@ def test_the_first_of_two_equal_keys_keeps_its_value_and_place():
     assert ("a", "z") not in document.marks
 
 
+def test_what_stands_in_a_refused_key_does_not_move_others():
+    document = _yaml.parse(b"x: 1\n? {x: 2}\n: 3\n", "f.yaml")
+    assert [complaint.key for complaint in document.complaints] == ["key_not_text"]
+    assert (document.value, document.place(("x",)).line) == ({"x": 1}, 1)
+
+
+def test_windows_and_old_mac_line_ends_are_line_ends():
+    document = _yaml.parse("a: 1\r\nb: 2\rđ: 3\r\n".encode(), "f.yaml")
+    assert (document.value, document.complaints) == ({"a": 1, "b": 2, "đ": 3}, [])
+    assert document.place(("đ",)).source == ((2, "b: 2"), (3, "đ: 3"))
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
