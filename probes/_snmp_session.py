@@ -12,7 +12,7 @@ import errno
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -20,6 +20,7 @@ from gufo.snmp._fast import GetIter, SnmpAuthError, SnmpDecodeError, SnmpV2cClie
 from gufo.snmp.utils import format_sock_addr
 
 from probes import ProbeFailed
+from probes._snmp_sockets import Sockets
 
 __all__ = ["Session", "Sizes", "Value", "Walk", "order"]
 
@@ -64,9 +65,19 @@ class Session:
     """Opens a socket; use it as a context manager. Not for two requests at a time."""
 
     def __init__(
-        self, address: str, port: int, community: str, *, timeout_seconds: float, retries: int, deadline: float, sizes: Sizes
+        self,
+        sockets: Sockets,
+        address: str,
+        port: int,
+        community: str,
+        *,
+        timeout_seconds: float,
+        retries: int,
+        deadline: float,
+        sizes: Sizes,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
         self._timeout_seconds, self._retries, self._deadline, self.sizes = timeout_seconds, retries, deadline, sizes
         try:
             self._socket = SnmpV2cClientSocket(format_sock_addr(address, port), community, 0, 0, 0, 0)
@@ -82,11 +93,11 @@ class Session:
         self._requests = 0
 
     def __enter__(self) -> Self:
-        self._loop.add_reader(self._file, self._on_readable)
+        self._sockets.add(self._file, self._on_readable)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.remove_reader(self._file)
+        self._sockets.remove(self._file)
 
     async def get(self, oids: Sequence[str]) -> dict[str, Value]:
         """The values of those OIDs that exist, in as few requests as the agent can bear.
@@ -101,7 +112,7 @@ class Session:
             chunk = waiting.popleft()
             answer = await self._get_once(chunk)
             if answer:
-                found |= answer
+                found = found | answer if found else answer
                 failures = 0
                 self.sizes.proven_oids = max(self.sizes.proven_oids, len(chunk))
                 continue
@@ -132,10 +143,8 @@ class Session:
         )
         if answer is None:
             return None
-        values: Mapping[str, Value] = answer
-        if values.keys() <= asked:
-            return dict(values)
-        return {oid: value for oid, value in values.items() if oid in asked}
+        values: dict[str, Value] = answer
+        return values if values.keys() <= asked else {oid: value for oid, value in values.items() if oid in asked}
 
     async def walk(self, column: str, most_rows: int) -> Walk:
         """A column by GETBULK: index to value, in the order of the agent.
@@ -195,8 +204,7 @@ class Session:
 
     async def _exchange(self, send: Callable[[], None], receive: Callable[[], Any], accept: Callable[[Any], bool]) -> Any:
         """One request. None when the time is up without an answer that can be read."""
-        self._requests += 1
-        now = self._loop.time()
+        self._requests, now = self._requests + 1, self._loop.time()
         if self._requests > REQUESTS or now >= self._deadline:
             raise ProbeFailed("too_long" if self._requests > 1 else "timeout")
         self._receive, self._accept = receive, accept

@@ -27,6 +27,7 @@ class FakeAgent(asyncio.DatagramProtocol):
     def datagram_received(self, data, address):
         request = ber.read_request(data)
         self.requests.append(request)
+        self.address = address
         for datagram in self.reply(request):
             self.transport.sendto(datagram, address)
 
@@ -95,7 +96,11 @@ def probe(port, profile="router", **settings):
 async def poll(snmp, *, seconds=20.0, community="canary-community", recheck=False):
     deadline = asyncio.get_running_loop().time() + seconds
     target = Target(address="127.0.0.1", deadline=deadline, secrets={"community": Secret(community)}, recheck=recheck)
-    return await snmp.run(target, Shared())
+    shared = Shared()
+    try:
+        return await snmp.run(target, shared)
+    finally:
+        await shared.aclose()
 
 
 def told(reading, name):

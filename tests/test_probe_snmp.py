@@ -178,7 +178,8 @@ def test_hostile_text_is_cleaned_before_it_becomes_an_instance_or_a_fact():
     asyncio.run(scenario())
 
 
-def test_an_agent_that_bears_little_is_asked_for_less_and_that_is_remembered():
+@pytest.mark.parametrize("says_so", [True, False])
+def test_an_agent_that_bears_little_is_asked_for_less_and_that_is_remembered(says_so):
     async def scenario():
         objects = ports([f"ether{number}" for number in range(1, 9)])
         truth = honest(objects)
@@ -187,7 +188,7 @@ def test_an_agent_that_bears_little_is_asked_for_less_and_that_is_remembered():
             if len(request.oids) > 20:
                 return [bindings(request, [], error_status=1)]  # tooBig
             if request.kind == ber.GET_BULK and request.second > 5:
-                return []
+                return [bindings(request, [], error_status=1)] if says_so else []
             return truth(request)
 
         async with listening(reply) as agent:
