@@ -164,7 +164,7 @@ def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
     """Unchanged checks keep belief and timers; incidents of what is gone close with the reason "removed"."""
     refused = world.incidents.get(REFUSED_INVENTORY_KEY)
     if event.new is None:
-        _raise(world, draft, _own_finding(REFUSED_INVENTORY_KEY, "inventory", {"detail": event.errors[0] if event.errors else ""}))
+        _raise(world, draft, _own_finding(REFUSED_INVENTORY_KEY, "config", {"detail": event.errors[0] if event.errors else ""}))
         return
     if refused is not None:
         _close(world, draft, refused, "recovered")

@@ -23,7 +23,7 @@ from netwatch.snapshot import CheckView, RuleView, SelfView, SiteView, Snapshot,
 
 WALL = 1795463230.0  # 2026-11-24 02:47:10 in Điện Biên
 
-COMMUNES = Path(netwatch.__file__).parent / "data" / "communes.tsv"
+COMMUNES = Path(netwatch.__file__).parent / "inventory" / "data" / "communes.tsv"
 DEVICES = (
     ("router", "router"),
     ("switch", "switch"),

@@ -219,7 +219,7 @@ def test_a_refused_inventory_is_one_incident_until_a_good_one_comes():
     for _ in range(2):
         told.effects.append(core.step(told.world, Reloaded(at=1, wall=WALL, generation=0, new=None, errors=("inventory.yaml:3:1: bad",))))
     told.effects.append(core.step(told.world, Reloaded(at=2, wall=WALL, generation=1, new=inventory("na-tau"))))
-    assert [(page.kind, page.incident.cause.name) for page in told.pages] == [("open", "inventory"), ("recover", "inventory")]
+    assert [(page.kind, page.incident.cause.name) for page in told.pages] == [("open", "config"), ("recover", "config")]
 
 
 def test_silence_of_ours_becomes_unknown_but_not_after_we_were_suspended():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netwatch import inventory
-from netwatch._communes import communes, slug
+from netwatch.inventory._communes import communes, slug
 from netwatch.model import PagerSettings, Secret
 from tests.inventories import HEAD, compose, load
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import netwatch
 from netwatch import inventory
-from netwatch._addresses import WrongAddress, address, host, network, site_network
 from netwatch._complaint import Complaint
+from netwatch.inventory._addresses import WrongAddress, address, host, network, site_network
 from tests.inventories import HEAD, PROFILES, ROLES, compose, keys, load, refused
 from tests.inventory_cases import CASES, site
 
@@ -111,7 +111,7 @@ def test_every_text_is_used_and_every_complaint_has_one():
     assert texts["vi"].keys() == texts["en"].keys()
     for key in texts["vi"]:
         assert set(re.findall(r"(?<!\{)\{(\w+)\}", texts["vi"][key])) == set(re.findall(r"(?<!\{)\{(\w+)\}", texts["en"][key])), key
-    sources = "".join(file.read_text() for file in (*root.glob("_*.py"), root / "inventory.py", root / "cli" / "inventory.py"))
+    sources = "".join(file.read_text() for file in (*root.glob("_*.py"), *(root / "inventory").glob("*.py"), root / "cli" / "inventory.py"))
     assert [key for key in texts["vi"] if not re.search(rf'"(inventory\.)?{key}"', sources)] == []
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch._communes import slug
-from netwatch._units import WrongUnit, duration, rate, ratio, threshold
+from netwatch.inventory._communes import slug
+from netwatch.inventory._units import WrongUnit, duration, rate, ratio, threshold
 from netwatch.lang import fold
 
 

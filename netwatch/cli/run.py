@@ -48,7 +48,8 @@ def run(
         demo_plan = first.demo_plan
     except inventories.InventoryRefused as refused:
         if not refused.demo_plan:
-            _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+            code = Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG
+            _output.fail(code, "\n".join(error.block(_output.language()) for error in refused.errors))
         demo_plan = True
     if demo_plan:
         _output.fail(Exit.BAD_CONFIG, _output.text("run.demo_plan"))

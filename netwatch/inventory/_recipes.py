@@ -12,10 +12,10 @@ from typing import Any
 import pydantic
 
 import probes
-from netwatch._collect import Collector, Where, shown
-from netwatch._profiles import Draft, Profile
-from netwatch._schema import CheckEntry, RuleEntry, Thresholds
-from netwatch._units import WrongUnit, duration
+from netwatch.inventory._collect import Collector, Where, shown
+from netwatch.inventory._profiles import Draft, Profile
+from netwatch.inventory._schema import CheckEntry, RuleEntry, Thresholds
+from netwatch.inventory._units import WrongUnit, duration
 from netwatch.model import Audience, Rule, Secret
 from probes import Probe
 

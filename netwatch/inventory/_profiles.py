@@ -11,9 +11,9 @@ import pydantic
 
 import probes
 from netwatch import _yaml
-from netwatch._collect import Collector, Where
-from netwatch._schema import ProfileEntry
 from netwatch._yaml_document import Document, YamlRefused
+from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._schema import ProfileEntry
 
 __all__ = ["LINE", "Draft", "Profile", "Profiles", "overlay"]
 

@@ -9,10 +9,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from netwatch._communes import slug
 from netwatch._complaint import Complaint, closest, dotted
-from netwatch._schema import NAME, ONE_LINE, SLUG
 from netwatch._yaml_document import Document, Keys
+from netwatch.inventory._communes import slug
+from netwatch.inventory._schema import NAME, ONE_LINE, SLUG
 
 __all__ = ["Collector", "Where", "fields_at", "shown"]
 

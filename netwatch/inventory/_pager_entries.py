@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from netwatch._collect import Collector, Where
 from netwatch._complaint import closest
-from netwatch._schema import PagerEntry
 from netwatch._yaml_document import Document, Keys
+from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._schema import PagerEntry
 from netwatch.model import PagerSettings, Secret
 
 __all__ = ["pager_settings"]

@@ -12,13 +12,13 @@ from typing import Any
 import pydantic
 
 from netwatch import _yaml
-from netwatch._collect import Collector
 from netwatch._complaint import Complaint
-from netwatch._expand import expand
-from netwatch._pager_entries import pager_settings
-from netwatch._schema import File
-from netwatch._sites import Builder
 from netwatch._yaml_document import Document, Keys, YamlRefused
+from netwatch.inventory._collect import Collector
+from netwatch.inventory._expand import expand
+from netwatch.inventory._pager_entries import pager_settings
+from netwatch.inventory._schema import File
+from netwatch.inventory._sites import Builder
 from netwatch.lang import catalog
 from netwatch.model import Inventory, PagerSettings, Settings
 

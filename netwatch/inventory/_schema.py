@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from netwatch import _units
+from netwatch.inventory import _units
 
 __all__ = [
     "CheckEntry",

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from netwatch._addresses import Network, WrongAddress, network, site_network
-from netwatch._collect import Collector, Where
-from netwatch._communes import Commune, communes
-from netwatch._communes import slug as slug_of
-from netwatch._profiles import Draft, Profiles
-from netwatch._recipes import Recipe, Recipes, SnmpSettings
-from netwatch._schema import File, HubEntry, SiteEntry
-from netwatch._targets import Place, Target, Targets
 from netwatch._yaml_document import Document, Keys
+from netwatch.inventory._addresses import Network, WrongAddress, network, site_network
+from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._communes import Commune, communes
+from netwatch.inventory._communes import slug as slug_of
+from netwatch.inventory._profiles import Draft, Profiles
+from netwatch.inventory._recipes import Recipe, Recipes, SnmpSettings
+from netwatch.inventory._schema import File, HubEntry, SiteEntry
+from netwatch.inventory._targets import Place, Target, Targets
 from netwatch.model import Check, Contact, Device, Line, Site
 
 __all__ = ["Builder"]

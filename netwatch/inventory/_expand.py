@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netwatch._collect import Collector
 from netwatch._yaml_document import Document, Keys
+from netwatch.inventory._collect import Collector
 
 __all__ = ["expand"]
 
