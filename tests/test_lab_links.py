@@ -108,6 +108,16 @@ def test_packets_leave_on_time_and_towards_the_other_side():
     assert made.passed == 2
 
 
+def test_each_direction_has_its_own_settings_and_a_change_of_them_holds():
+    made = emulator()
+    made.configure({"lines": as_change({"a/main": (LinkSettings(delay_seconds=0.1), LinkSettings(delay_seconds=0.3))})})
+    made.take(DOWN, packet(), 0.0)
+    assert made.next_due() == 0.1
+    made.release(1.0)
+    made.take(UP, packet(source="10.45.3.1", destination="198.18.0.1"), 1.0)
+    assert made.next_due() == 1.3
+
+
 def test_a_change_keeps_the_queue_and_the_dice():
     made = emulator(LinkSettings(rate_bits_per_second=1e6))
     made.take(DOWN, packet(size=1250), 0.0)

@@ -1,5 +1,7 @@
 """The world at time t: faults become true on time, and answer for lines, devices and whole sites."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,40 @@ def test_a_dark_site_is_silent_and_boots_when_power_returns():
     made.advance(50)
     assert up(made, "alpha", "ups")
     assert made.device("alpha", "router").booted_at == 50
+
+
+def test_power_that_returns_ends_life_on_the_battery_and_an_empty_one_is_empty():
+    made = world(fault("ups", 10, "alpha", state="battery", lasts=20), fault("power", 50, "alpha", state="on"))
+    made.advance(40)
+    assert made.device("alpha", "ups").charge_ratio(40) == 0.0
+    made.advance(50)
+    assert not made.device("alpha", "ups").on_battery
+
+
+def test_the_primary_line_comes_first_however_the_inventory_lists_them():
+    shipped = inventory()
+    beta = shipped.sites["beta"]
+    turned = replace(beta, lines=dict(reversed(beta.lines.items())))
+    made = WorldModel(Scenario(name="t", duration_seconds=60), replace(shipped, sites={"beta": turned}))
+    assert made.carrier("beta", "router") == "main"
+
+
+def test_each_group_of_parents_must_have_one_that_stands():
+    shipped = inventory()
+    alpha = shipped.sites["alpha"]
+    vc = replace(alpha.devices["vc"], parents=(("switch", "ap1"), ("ups",)))
+    site = replace(alpha, devices={**alpha.devices, "vc": vc})
+
+    def reached(*dead):
+        off = tuple(fault("power", 0, "alpha", device=device, state="off") for device in dead)
+        made = WorldModel(Scenario(name="t", duration_seconds=60, faults=off), replace(shipped, sites={"alpha": site}))
+        made.advance(0)
+        return up(made, "alpha", "vc")
+
+    assert reached()
+    assert reached("ap1")
+    assert not reached("ups")
+    assert not reached("switch")
 
 
 def test_a_reboot_takes_its_time_and_resets_uptime():
