@@ -10,7 +10,7 @@ from probes._snmp_profile import Profile, load, names
 from probes._snmp_session import Session, Value
 from probes._snmp_text import clean
 
-__all__ = ["AUTO", "identify"]
+__all__ = ["AUTO", "identify", "score_of_object_id"]
 
 AUTO = "auto"
 BY_OBJECT_ID = 1000
@@ -19,7 +19,7 @@ BY_OBJECT_ID = 1000
 async def identify(session: Session, identity: Mapping[str, Value]) -> Profile:
     """The profile with the longest fitting prefix of sysObjectID, or else the weightiest with an object there. A guess: netwatch itself is told the profile. Raises ProbeFailed `no_profile`."""
     object_id = clean(identity.get(SYSTEM["sysObjectID"]))
-    found = {name: _score_of_object_id(load(name), object_id) for name in names()}
+    found = {name: score_of_object_id(load(name), object_id) for name in names()}
     if not any(found.values()):
         found = {name: load(name).match.weight for name in names() if await _present(session, load(name))}
     best = max(sorted(found), key=lambda name: found[name], default="")
@@ -30,7 +30,7 @@ async def identify(session: Session, identity: Mapping[str, Value]) -> Profile:
     return load(best)
 
 
-def _score_of_object_id(profile: Profile, object_id: str) -> int:
+def score_of_object_id(profile: Profile, object_id: str) -> int:
     """The longest prefix wins over any presence."""
     prefixes = [prefix for prefix in profile.match.object_ids if f"{object_id}.".startswith(f"{prefix}.")]
     return max((BY_OBJECT_ID + prefix.count(".") for prefix in prefixes), default=0)

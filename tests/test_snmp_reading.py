@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes._snmp_auto import score_of_object_id
 from probes._snmp_counters import Clock
 from probes._snmp_plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Plan, Reader
 from probes._snmp_ports import COLUMNS, Port
-from probes._snmp_profile import load
+from probes._snmp_profile import load, parse
 from probes._snmp_reading import Memory, clock_of, outdated, samples_of
 from probes._snmp_values import Row
 
@@ -105,3 +106,12 @@ def test_rates_of_many_rows_can_be_made_one():
     memory = Memory(Clock(0.0, 1000), plan, {"pages.1": 10, "pages.2": 20})
     samples = samples_of(plan, {"pages.1": 40, "pages.2": 50}, memory, Clock(60.0, 7000))[0]
     assert {sample.name: sample.values for sample in samples}["printer_pages_per_second"] == (1.0,)
+
+
+def test_the_longest_prefix_of_the_object_id_wins_and_only_whole_numbers_count():
+    maker, model = (
+        parse(name, {}, {"object_ids": [prefix]}) for name, prefix in (("maker", "1.3.6.1.4.1.9"), ("model", "1.3.6.1.4.1.9.1.61"))
+    )
+    assert score_of_object_id(model, "1.3.6.1.4.1.9.1.61") > score_of_object_id(maker, "1.3.6.1.4.1.9.1.61") > 0
+    assert score_of_object_id(model, "1.3.6.1.4.1.9.1.617") == 0
+    assert score_of_object_id(model, "") == 0
