@@ -221,10 +221,12 @@ def test_a_pager_that_asks_for_time_is_also_left_alone_by_what_stood_in_the_queu
 
     async def scenario():
         ledger = Ledger()
-        async with delivery(entry("scripted"), ledger=ledger) as made:
+        async with http_receiver() as other, delivery(entry("scripted"), entry("noc", other.url), ledger=ledger) as made:
             made.accept(row(n, page(n, site=f"site-{n}", pager="scripted")) for n in range(9))
             await ledger.wait_for("postponed", 4)
-        assert len(pager.told) == 4
+            made.accept([row(10)])
+            await ledger.wait_for("sent")
+            assert len(pager.told) == 4
 
     asyncio.run(scenario())
 
@@ -580,6 +582,10 @@ def test_a_network_error_is_told_without_the_address():
                 await http.get("http://127.0.0.1:9/canary")
             with pytest.raises(aiohttp.InvalidURL) as invalid:
                 await http.get("http://canary:99999999/")
+            async with http_receiver() as receiver:
+                with pytest.raises(aiohttp.ClientConnectorSSLError) as not_encrypted:
+                    await http.get(receiver.url.replace("http:", "https:") + "/canary")
+        assert explain(not_encrypted.value) == "ClientConnectorSSLError"
         assert explain(refused.value) == f"cannot connect: {os.strerror(111)}"
         assert explain(invalid.value) == "InvalidUrlClientError"
         assert explain(TimeoutError()) == "no answer in time"

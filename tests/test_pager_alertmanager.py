@@ -97,11 +97,12 @@ def test_when_the_severity_grows_the_old_alert_is_ended():
 def test_a_receiver_remembers_the_labels_it_was_told():
     async def scenario():
         async with http_receiver() as receiver, aiohttp.ClientSession() as http:
-            (one,) = pager(receiver.url)
+            (one,) = pager(receiver.url + "/prefix/")
             for severity in ("warning", "critical", "critical"):
                 await one.sync([(incident(severity=severity), TEXT)], [], http, NOW)
             told = [[alert["labels"]["severity"] for alert in json.loads(received.body)] for received in receiver.received]
             assert told == [["warning"], ["critical", "warning"], ["critical"]]
+            assert {received.path for received in receiver.received} == {"/prefix/api/v2/alerts"}
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ import time
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netwatch.model import Cause, Incident, Page, PagerSettings, PageText, Secret, Subject
@@ -173,6 +173,10 @@ def test_the_body_of_a_retry_is_the_same_bytes():
     assert document(page(), TEXT) == document(page(), TEXT)
 
 
+@example(facts={"detail": "\ud800"}, body="\udfff", sites=())
+@example(facts={}, body="x" * 30_000, sites=())
+@example(facts={}, body="", sites=("x" * 63,) * 1_000)
+@example(facts={str(n): "x" * 256 for n in range(100)}, body="", sites=())
 @given(
     facts=st.dictionaries(st.text(max_size=30), st.text(max_size=2_000), max_size=60),
     body=st.text(max_size=300).map(lambda text: text * 100),

@@ -160,6 +160,12 @@ def test_what_is_no_longer_watched_is_never_called_recovered():
     assert page(closed(incident(), "removed"), "recover").title == "⚪ Nà Tấu không còn được theo dõi"
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "", "x"])
+@pytest.mark.parametrize("metric", ["icmp_loss_ratio", "uptime_seconds", "x_bytes_per_second", "ap_clients"])
+def test_a_figure_that_is_none_is_a_question_mark(metric, value):
+    assert "?" in page(incident("check", "na-tau/router/x", {**FACTS, "metric": metric, "value": value, "threshold": "1"})).title
+
+
 def test_an_update_says_that_it_got_worse():
     assert "Cập nhật lúc 02:49: mức nghiêm trọng." in page(incident(), "update").body
 
