@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 import probes
 from probes import ProbeFailed, Shared, Target
-from probes._echo import Train
-from probes._pinger import BEAT_SECONDS, padding
+from probes._echo import Book, Train
+from probes._pinger import BEAT_SECONDS, Flight, padding
 from probes.icmp import Icmp, Pinger, host_address, ping_many
 from tests.icmp_peer import EchoPeer, kernel_silent
 
@@ -134,6 +134,61 @@ def test_a_run_ends_by_its_deadline_with_what_it_has(count, spacing):
             return measured(caught.value.reading)["icmp_sent"][0]
 
     assert 1 <= asyncio.run(scenario()) < 100
+
+
+class Counting:
+    """Stands for an echo socket where only time is of interest."""
+
+    def __init__(self):
+        self.echoes = 0
+
+    def drops(self):
+        return 0
+
+    def send(self, train):
+        self.echoes += 1
+        Book(0).sent(train, bytes(10), 0, 0)
+        return True
+
+
+def flight(**plan):
+    async def scenario():
+        settings = {"count": 5, "spacing": 0.2, "wait": 1.0, "deadline": 100.0, **plan}
+        return Flight(Counting(), ("10.0.0.1", 0), b"", tuple(settings.values()))
+
+    return asyncio.run(scenario())
+
+
+def test_echoes_are_due_at_their_spacing_from_the_first_however_late_each_was():
+    train = flight()
+    assert train.step(50.0) == pytest.approx(50.2)
+    assert train.step(50.31) == pytest.approx(50.4)
+    assert train.step(50.7) == pytest.approx(50.7)  # the fourth is overdue
+    assert train.echo.echoes == 3
+
+
+def test_no_echo_is_sent_that_could_not_be_waited_for():
+    train = flight(deadline=50.3)
+    train.step(50.0)
+    train.step(50.2)
+    train.step(50.4)
+    assert train.echo.echoes == 2
+    assert not train.train.sending
+
+
+def test_one_echo_is_sent_though_the_deadline_has_passed():
+    train = flight(deadline=10.0)
+    train.step(50.0)
+    assert train.echo.echoes == 1
+
+
+def test_after_the_last_echo_the_wait_is_counted():
+    train = flight(count=1)
+    train.step(50.0)
+    train.step(50.99)
+    assert not train.done.done()
+    train.step(51.0)
+    assert train.done.done()
 
 
 def test_jitter_is_the_mean_step_between_neighbouring_replies():
@@ -578,10 +633,12 @@ def test_an_idle_pinger_has_no_beat():
         async with opened() as shared:
             pinger = shared.get(Pinger)
             await ping(pinger, "127.0.0.1", count=2)
-            async with asyncio.timeout(5):
-                while pinger._due:
-                    await asyncio.sleep(BEAT_SECONDS)
+            for _ in range(100):
+                if pinger._timer is None:
+                    break
+                await asyncio.sleep(BEAT_SECONDS)
             assert pinger._timer is None
+            assert pinger._due == []
             await ping(pinger, "127.0.0.1")
 
     asyncio.run(scenario())
