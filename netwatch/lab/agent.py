@@ -62,7 +62,7 @@ class LayoutView(Generic[D]):
         return found(self.device, self.now) if callable(found) else found
 
     def after(self, oid: Oid) -> tuple[bytes, bytes] | None:
-        place = max(0, bisect_right(self.layout.order, oid) - 1)
+        place = bisect_right(self.layout.order, oid)
         if place == len(self.layout.order):
             return None
         encoded = self.layout.encoded[place]
