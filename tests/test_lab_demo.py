@@ -64,7 +64,9 @@ def test_a_cut_opens_an_incident_pages_and_recovers(tmp_path):
         assert demo.wait(30) == 0
         rows = re.findall(r"^\S.*(?:OK|Warning|Critical|Unknown)", end, re.MULTILINE)
         assert len(rows) == 45
-        assert re.search(r"1 incidents opened, 1 over, 2 pages delivered", end)
+        opened, over, pages = map(int, re.search(r"(\d+) incidents opened, (\d+) over, (\d+) pages delivered", end).groups())
+        assert opened >= over >= 1
+        assert pages >= 2
     finally:
         demo.kill()
         demo.wait(10)
