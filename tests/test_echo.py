@@ -139,10 +139,11 @@ def test_a_stamp_before_the_echo_is_not_believed():
     assert train.rtt_seconds == (7e-6,)
 
 
-def test_without_a_stamp_the_monotonic_clock_serves():
+@pytest.mark.parametrize("step", [0, -20 * MILLISECOND, 20 * MILLISECOND])
+def test_without_a_stamp_the_monotonic_clock_serves(step):
     book, train, _ = one_echo()
-    arrive(book, reply(token(1)), stamped=False)
-    assert train.rtt_seconds == (0.001,)
+    arrive(book, reply(token(1)), after=50 * MILLISECOND, stamped=False, step=step)
+    assert train.rtt_seconds == (0.05,)
 
 
 def test_an_error_that_quotes_the_nonce_ends_the_wait():

@@ -644,6 +644,23 @@ def test_an_idle_pinger_has_no_beat():
     asyncio.run(scenario())
 
 
+def test_an_earlier_beat_takes_the_place_of_a_later_one():
+    async def scenario():
+        async with opened() as shared, asyncio.TaskGroup() as group:
+            pinger = shared.get(Pinger)
+            slow = group.create_task(Icmp(count=2, spacing_seconds=10).run(aim("127.0.0.1"), shared))
+            for _ in range(100):
+                if pinger._timer is not None and pinger._timer.when() > asyncio.get_running_loop().time() + 5:
+                    break
+                await asyncio.sleep(BEAT_SECONDS)
+            later = pinger._timer
+            await ping(pinger, "127.0.0.1")
+            slow.cancel()
+        assert later.cancelled()
+
+    asyncio.run(scenario())
+
+
 def test_closing_while_a_train_is_under_way_leaves_no_timer():
     async def scenario():
         shared = Shared()
@@ -707,6 +724,19 @@ def test_bulk_echoes_to_one_address_keep_their_spacing():
             return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(scenario()) >= 0.1
+
+
+def test_replies_are_read_while_a_bulk_run_is_sending():
+    async def scenario():
+        async with opened() as shared:
+            pinger = shared.get(Pinger)
+            echo = pinger.echo_socket(host_address("127.0.0.1"))
+            echo._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # room for two batches, not for all
+            trains = await ping_many(pinger, [f"127.3.{n // 200}.{n % 200 + 1}" for n in range(1000)], count=1, rate=10_000, wait=1)
+            assert echo.book._open == {}
+            return sum(len(train.rtt_seconds) for train in trains), pinger.totals()["dropped"]
+
+    assert asyncio.run(scenario()) == (1000, 0)
 
 
 def test_no_addresses_is_no_work():
