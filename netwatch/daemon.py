@@ -93,7 +93,7 @@ class Daemon:
                 self._take_signals(stack)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._history.run())
-                group.create_task(self._delivery.run())
+                delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._write())
                 watching = [group.create_task(work()) for work in (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)]
                 self._notifier.ready()
@@ -105,6 +105,7 @@ class Daemon:
                 self._commits.put_nowait(None)
                 await asyncio.wait([writing], timeout=STOP_SECONDS)
                 self._delivery.stop()
+                await asyncio.wait([delivering], timeout=STOP_SECONDS)  # what was taken at the last moment is still noted
                 await self._history.close()
 
     def stop(self) -> None:
@@ -292,7 +293,7 @@ class Daemon:
 
     def _adopt(self, new: Inventory) -> None:
         """Puts an inventory in force."""
-        self._delivery.configure(new.pagers)
+        self._delivery.configure(new.pagers, new.settings)
         self._world.pagers = self._delivery.event_pagers()
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._metrics.forget(gone)

@@ -9,14 +9,11 @@ from typing import Protocol
 
 from aiohttp import web
 
+from netwatch.metrics import Overloaded
 from netwatch.model import Transition
 from netwatch.snapshot import Snapshot
 
 __all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
-
-
-class Overloaded(Exception):
-    """Too many at once: the answer is 503 and "try again"."""
 
 
 class Backend(Protocol):
