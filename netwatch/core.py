@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from netwatch import correlate, state
 from netwatch.correlate import Finding, Findings
@@ -35,12 +36,11 @@ from netwatch.model import (
 )
 from netwatch.route import pagers_for
 
-__all__ = ["World", "step"]
+__all__ = ["World", "is_current", "restore", "step"]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
-STALE_INTERVALS = 3.0
-STALE_FLOOR_SECONDS = 60.0
 STALE_EVERY_SECONDS = 30.0
+CLOSED_KEPT = 2_000
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 OWN_TROUBLE_KEY = "netwatch/self/errors"
 REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
@@ -52,10 +52,11 @@ class World:
 
     inventory: Inventory
     generation: int = 0
+    changed_in: dict[str, int] = field(default_factory=dict)  # generation in which a check became what it is; 0 when absent
     pagers: tuple[str, ...] = ()
     memories: dict[str, Memory] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)  # open, by key
-    closed: list[Incident] = field(default_factory=list)  # of the last day
+    closed: list[Incident] = field(default_factory=list)  # of the last day, the newest of them
     next_incident_id: int = 1
     waiting: set[str] = field(default_factory=set)  # sites that wait for a parent's result
     checks_by_site: dict[str, tuple[Check, ...]] = field(default_factory=dict)
@@ -108,10 +109,15 @@ def step(world: World, event: Event) -> Effects:
     return draft.effects()
 
 
+def is_current(world: World, result: Result) -> bool:
+    """Whether a result is about a check as it is now: neither removed nor changed since the run began."""
+    return result.check in world.inventory.checks and result.generation >= world.changed_in.get(result.check, 0)
+
+
 def _take_result(world: World, draft: _Draft, result: Result) -> None:
-    check = world.inventory.checks.get(result.check)
-    if check is None or result.generation != world.generation:
+    if not is_current(world, result):
         return
+    check = world.inventory.checks[result.check]
     ended_at = result.at + result.duration_seconds
     draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
     before = world.memories.get(check.id, Memory())
@@ -145,7 +151,7 @@ def _take_tick(world: World, draft: _Draft, tick: Tick) -> None:
         _forget_the_stale(world, draft, tick, world.watched_since_at)
     for site in sorted(world.waiting):
         _look_at_site(world, draft, site)
-    world.closed = [incident for incident in world.closed if (incident.closed or 0.0) > tick.wall - 86_400.0]
+    world.closed = [incident for incident in world.closed if (incident.closed or 0.0) > tick.wall - 86_400.0][-CLOSED_KEPT:]
 
 
 def _forget_the_stale(world: World, draft: _Draft, tick: Tick, watched_since_at: float) -> None:
@@ -154,8 +160,7 @@ def _forget_the_stale(world: World, draft: _Draft, tick: Tick, watched_since_at:
         memory = world.memories.get(check.id)
         if memory is None:
             continue
-        limit = max(STALE_INTERVALS * check.interval_seconds, STALE_FLOOR_SECONDS) + check.timeout_seconds
-        if tick.at - max(memory.seen_at, watched_since_at) > limit:
+        if tick.at - max(memory.seen_at, watched_since_at) > state.quiet_seconds(check):
             world.memories[check.id], transitions = state.forget(check, memory, tick.at, tick.wall, "stale", "")
             draft.transitions += transitions
 
@@ -168,29 +173,46 @@ def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
         return
     if refused is not None:
         _close(world, draft, refused, "recovered")
-    old = world.inventory
+    old = world.inventory.checks
     world.inventory, world.generation = event.new, event.generation
+    changed = [check for check, now in event.new.checks.items() if check not in old or old[check].fingerprint != now.fingerprint]
+    world.changed_in = {check: since for check, since in world.changed_in.items() if check in event.new.checks}
+    world.changed_in |= dict.fromkeys(changed, event.generation)
     world.checks_by_site = _by_site(event.new)
     world.memories = {
         check_id: memory
         for check_id, memory in world.memories.items()
-        if check_id in event.new.checks
-        and check_id in old.checks
-        and event.new.checks[check_id].fingerprint == old.checks[check_id].fingerprint
+        if check_id in event.new.checks and event.new.checks[check_id].fingerprint == memory.fingerprint
     }
     world.waiting &= event.new.sites.keys()
-    world.broken &= world.memories.keys()
+    world.broken &= event.new.checks.keys()
+    own_trouble = world.incidents.get(OWN_TROUBLE_KEY)
+    if own_trouble is not None and not world.broken:
+        _close(world, draft, own_trouble, "removed")
     for incident in list(world.incidents.values()):
         if incident.cause.type != "netwatch" and not any(_still_watched(event.new, member) for member in incident.members):
             _close(world, draft, incident, "removed")
     world.troubled = {site for site in (*world.troubled, *_sites_with_trouble(world)) if site in event.new.sites}
     for site in sorted(world.troubled):
         _look_at_site(world, draft, site)
+    # After a restart nobody is being asked again yet.
+    doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
+    draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]
 
 
 def _still_watched(inventory: Inventory, subject: Subject) -> bool:
     check = inventory.checks.get(subject.check)
-    return check is not None and (not subject.rule or any(rule.name == subject.rule for rule in check.rules))
+    if check is None or not subject.rule:
+        return check is not None
+    return any(rule.name == subject.rule and fnmatchcase(subject.instance, rule.instance) for rule in check.rules)
+
+
+def _is_gone(world: World, subject: Subject, now: float) -> bool:
+    """A port or a tray that its device, which answers, has not listed for a day."""
+    memory = world.memories.get(subject.check)
+    if memory is None or not subject.rule or (subject.rule, subject.instance) in memory.subjects:
+        return False
+    return memory.answers.belief is Belief.OK and now - memory.answers.changed_at > state.ABSENT_KEPT_SECONDS
 
 
 def _look_at_site(world: World, draft: _Draft, site_id: str) -> None:
@@ -268,7 +290,7 @@ def _close_the_recovered(world: World, draft: _Draft, site_id: str, found: Findi
     for incident in list(world.incidents.values()):
         if incident.sites != (site_id,) or incident.key in standing or incident.cause.type == "netwatch":
             continue
-        watched = [member for member in incident.members if _still_watched(world.inventory, member)]
+        watched = [m for m in incident.members if _still_watched(world.inventory, m) and not _is_gone(world, m, draft.at)]
         good = [_belief(world, member) is Belief.OK for member in watched]
         if not watched:
             _close(world, draft, incident, "removed")
@@ -286,7 +308,10 @@ def _close(world: World, draft: _Draft, incident: Incident, reason: str) -> None
 def _look_at_own_trouble(world: World, draft: _Draft, check_id: str, memory: Memory) -> None:
     """Checks that cannot be run for want of something here: one incident about netwatch itself, whatever their number."""
     before = len(world.broken)
-    (world.broken.add if memory.errors >= state.ERROR_RUNS else world.broken.discard)(check_id)
+    if memory.errors >= state.ERROR_RUNS:
+        world.broken.add(check_id)
+    elif not memory.errors:
+        world.broken.discard(check_id)
     if len(world.broken) == before:
         return
     known = world.incidents.get(OWN_TROUBLE_KEY)
@@ -320,7 +345,8 @@ def _belief(world: World, subject: Subject) -> Belief:
 
 
 def _since(world: World, subject: Subject) -> float:
-    known = world.memories[subject.check].subjects.get((subject.rule, subject.instance))
+    memory = world.memories.get(subject.check)
+    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
     return known.since if known else float("inf")
 
 
@@ -349,9 +375,14 @@ def _by_site(inventory: Inventory) -> dict[str, tuple[Check, ...]]:
 
 def restore(world: World, memories: Mapping[str, Memory], incidents: tuple[Incident, ...], next_incident_id: int) -> None:
     """Puts back what was believed before a restart. What is no longer watched closes at the next `Reloaded`."""
-    world.memories = {check: memory for check, memory in memories.items() if check in world.inventory.checks}
+    checks = world.inventory.checks
+    world.memories = {
+        check: memory for check, memory in memories.items() if check in checks and checks[check].fingerprint == memory.fingerprint
+    }
     world.incidents = {incident.key: incident for incident in incidents if incident.closed is None}
     world.closed = [incident for incident in incidents if incident.closed is not None]
     world.next_incident_id = max([next_incident_id, *(incident.id + 1 for incident in incidents)])
     world.broken = {check for check, memory in world.memories.items() if memory.errors >= state.ERROR_RUNS}
+    if OWN_TROUBLE_KEY in world.incidents:  # a check that never worked has no belief that could have been stored
+        world.broken |= {member.check for member in world.incidents[OWN_TROUBLE_KEY].members if member.check in checks}
     world.troubled = _sites_with_trouble(world)

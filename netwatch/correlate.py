@@ -55,7 +55,7 @@ def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[V
     waiting = memory.last is None or memory.last.outcome is not Outcome.FAILED  # recovering, or just restored
     for group in check.parents:
         parents = {parent: memories.get(parent, _NEVER) for parent in group}
-        if all(_failed(parent) for parent in parents.values()):
+        if group and all(_down(parent) for parent in parents.values()):
             return Verdict.HIDDEN, ()
         if any(_spoke_well(parent, memory) for parent in parents.values()):
             continue
@@ -70,7 +70,7 @@ def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[V
 
 def hidden(check: Check, memories: Mapping[str, Memory]) -> bool:
     """Whether every check of one of its parent groups has failed, or is itself hidden."""
-    return any(group and all(_failed(memories.get(parent, _NEVER)) for parent in group) for group in check.parents)
+    return any(group and all(_down(memories.get(parent, _NEVER)) for parent in group) for group in check.parents)
 
 
 def survey(inventory: Inventory, site: Site, checks: tuple[Check, ...], memories: Mapping[str, Memory], now: float) -> Findings:
@@ -210,6 +210,11 @@ def _line_checks(inventory: Inventory, site: Site) -> tuple[str, ...]:
 def _failed(memory: Memory) -> bool:
     answers = memory.subjects.get(ANSWERS)
     return answers is not None and answers.hard and answers.belief is Belief.CRIT
+
+
+def _down(memory: Memory) -> bool:
+    """Failed, or it had when we became unable to ask it: trouble of ours does not bring it back."""
+    return _failed(memory) or memory.answers.was_down
 
 
 def _suspect(memory: Memory) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from netwatch.model import Belief, Result
 
@@ -31,6 +33,7 @@ class SubjectMemory:
     code: str = ""
     detail: str = ""
     absent_runs: int = 0
+    was_down: bool = False  # it had failed when we could no longer tell: it hides what is behind it still
     window: tuple[tuple[float, float], ...] = ()  # (at, value); not stored
 
 
@@ -40,6 +43,7 @@ class Memory:
 
     subjects: Mapping[tuple[str, str], SubjectMemory] = field(default_factory=dict)
     errors: int = 0
+    fingerprint: str = ""  # of the check it is about
     last: Result | None = None
     last_at: float = float("-inf")  # start of the last run that was not an ERROR
     good_at: float = float("-inf")  # start of the last OK run
@@ -73,32 +77,57 @@ def dump(memory: Memory, at: float, wall: float) -> str:
             "value": subject.value,
             "code": subject.code,
             "detail": subject.detail,
+            "was_down": subject.was_down,
         }
         for (rule, instance), subject in memory.subjects.items()
     ]
-    return json.dumps({"errors": memory.errors, "subjects": subjects}, ensure_ascii=False)
+    document = {
+        "errors": memory.errors,
+        "fingerprint": memory.fingerprint,
+        "seen_wall": memory.seen_at + offset if math.isfinite(memory.seen_at) else None,
+        "subjects": subjects,
+    }
+    return json.dumps(document, ensure_ascii=False)
 
 
 def load(text: str, at: float, wall: float) -> Memory:
-    """The memory that `dump` wrote, on this process's monotonic clock. Raises ValueError or KeyError for anything else."""
-    offset = wall - at
-    document = json.loads(text)
+    """The memory that `dump` wrote, on this process's monotonic clock. Raises ValueError for anything else.
+
+    Nothing was in the future: what a clock set back would put there counts as just now.
+    """
+    try:
+        return _load(json.loads(text), at, wall - at)
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a stored memory: {error!r}") from error
+
+
+def _load(document: Mapping[str, Any], at: float, offset: float) -> Memory:
+    def moment(stored: float) -> float:
+        return min(float(stored) - offset, at)
+
     subjects = {
-        (entry["rule"], entry["instance"]): SubjectMemory(
+        (str(entry["rule"]), str(entry["instance"])): SubjectMemory(
             belief=Belief(entry["belief"]),
             hard=bool(entry["hard"]),
             settled=Belief(entry["settled"]),
             since=float(entry["since"]),
-            since_at=entry["since_wall"] - offset,
-            changed_at=entry["changed_wall"] - offset,
+            since_at=moment(entry["since_wall"]),
+            changed_at=moment(entry["changed_wall"]),
             candidate=Belief(entry["candidate"]) if entry["candidate"] else None,
-            candidate_at=entry["candidate_started_wall"] - offset,
+            candidate_at=moment(entry["candidate_started_wall"]),
             candidate_wall=float(entry["candidate_wall"]),
             candidate_runs=int(entry["candidate_runs"]),
-            value=entry["value"],
+            value=None if entry["value"] is None else float(entry["value"]),
             code=str(entry["code"]),
             detail=str(entry["detail"]),
+            was_down=bool(entry["was_down"]),
         )
         for entry in document["subjects"]
     }
-    return Memory(subjects=subjects, errors=int(document["errors"]))
+    seen_wall = document["seen_wall"]
+    return Memory(
+        subjects=subjects,
+        errors=int(document["errors"]),
+        fingerprint=str(document["fingerprint"]),
+        seen_at=-math.inf if seen_wall is None else moment(seen_wall),
+    )

@@ -15,6 +15,8 @@ __all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
 
+STALLED_SECONDS = 1.0  # a run that ends so long after its deadline: it is this process that stood still
+
 # Raised for want of something on this host, or of a way out of it; no device is to blame.
 OURS = frozenset(
     {
@@ -75,6 +77,8 @@ class Runner:
             recheck=reason in {"soft", "parent"},
         )
         outcome, code, reading = await self._measure(check, target)
+        if outcome is Outcome.FAILED and loop.time() - target.deadline > STALLED_SECONDS:
+            outcome, code = Outcome.ERROR, "stalled"  # the answer may well have come while we could not look
         return Result(
             check=check.id,
             at=at,

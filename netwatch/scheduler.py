@@ -47,7 +47,7 @@ class _Bucket:
         """Takes a token and says how long to wait for it."""
         self.tokens = min(TOKENS, self.tokens + (now - self.filled_at) * TOKENS_PER_SECOND)
         self.filled_at = now
-        self.tokens -= 1.0
+        self.tokens = max(self.tokens - 1.0, -TOKENS)  # a target that was busy for a day owes no day
         return max(0.0, -self.tokens / TOKENS_PER_SECOND)
 
 

@@ -13,11 +13,19 @@ from fnmatch import fnmatchcase
 from netwatch.memory import ANSWERS, NOTHING, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Outcome, Result, Rule, State, Subject, Transition
 
-__all__ = ["ERROR_RUNS", "RECOVERY_RUNS", "forget", "observe", "shown"]
+__all__ = ["ABSENT_KEPT_SECONDS", "ERROR_RUNS", "RECOVERY_RUNS", "forget", "observe", "quiet_seconds", "shown"]
 
 RECOVERY_RUNS = 2
 ERROR_RUNS = 3
 ABSENT_RUNS = 3
+ABSENT_KEPT_SECONDS = 86_400.0  # a port or a tray that is no more
+QUIET_INTERVALS = 3.0
+QUIET_FLOOR_SECONDS = 60.0
+
+
+def quiet_seconds(check: Check) -> float:
+    """How long a check may go unheard of; after that what was said before and what is said now are not one story."""
+    return max(QUIET_INTERVALS * check.interval_seconds, QUIET_FLOOR_SECONDS) + check.timeout_seconds
 
 
 def observe(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple[Transition, ...]]:
@@ -25,13 +33,24 @@ def observe(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple
     if result.outcome is Outcome.ERROR:
         return _observe_error(check, memory, result)
     subjects = dict(memory.subjects)
+    if result.at - memory.seen_at > quiet_seconds(check):
+        # We were stopped or away: a failure before and one after are not one long one.
+        subjects = {key: replace(subject, candidate=None, candidate_runs=0) for key, subject in subjects.items()}
     transitions = list(_observe_answer(check, subjects, result))
     if result.outcome is Outcome.OK:
         for rule in check.rules:
             transitions += _observe_rule(check, rule, subjects, result)
     good_at = result.at if result.outcome is Outcome.OK else memory.good_at
     return (
-        Memory(subjects=subjects, errors=0, last=result, last_at=result.at, good_at=good_at, seen_at=result.at),
+        Memory(
+            subjects=subjects,
+            errors=0,
+            fingerprint=check.fingerprint,
+            last=result,
+            last_at=result.at,
+            good_at=good_at,
+            seen_at=result.at,
+        ),
         tuple(transitions),
     )
 
@@ -41,7 +60,12 @@ def forget(check: Check, memory: Memory, at: float, wall: float, code: str, deta
     before = memory.answers
     if before.belief is Belief.UNKNOWN and before.hard:
         return memory, ()
-    after = replace(_become(before, Belief.UNKNOWN, hard=True, at=at, since=wall, since_at=at), code=code, detail=detail)
+    after = replace(
+        _become(before, Belief.UNKNOWN, hard=True, at=at, since=wall, since_at=at),
+        code=code,
+        detail=detail,
+        was_down=before.was_down or (before.hard and before.belief is Belief.CRIT),
+    )
     changed = replace(memory, subjects={**memory.subjects, ANSWERS: after})
     return changed, (_transition(check, ANSWERS, before, after, wall),)
 
@@ -59,7 +83,7 @@ def shown(memory: SubjectMemory, *, hidden: bool = False, maintenance: bool = Fa
 
 
 def _observe_error(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple[Transition, ...]]:
-    counted = replace(memory, errors=memory.errors + 1, last=result, seen_at=result.at)
+    counted = replace(memory, errors=memory.errors + 1, fingerprint=check.fingerprint, last=result, seen_at=result.at)
     if counted.errors < ERROR_RUNS:
         return counted, ()
     return forget(check, counted, result.at, result.wall, result.code, result.detail)
@@ -99,17 +123,17 @@ def _count(before: SubjectMemory, said: Belief, result: Result) -> SubjectMemory
 
 
 def _become(before: SubjectMemory, belief: Belief, *, hard: bool, at: float, since: float, since_at: float) -> SubjectMemory:
-    same = before.belief is belief
     return replace(
         before,
         belief=belief,
         hard=hard,
         settled=belief if hard else before.settled,
-        since=before.since if same else since,
-        since_at=before.since_at if same else since_at,
+        since=since,
+        since_at=since_at,
         changed_at=at,
         candidate=None,
         candidate_runs=0,
+        was_down=before.was_down and not hard,
     )
 
 
@@ -127,6 +151,9 @@ def _observe_rule(check: Check, rule: Rule, subjects: dict[tuple[str, str], Subj
             yield _transition(check, key, before, after, result.wall)
     for key in [key for key in subjects if key[0] == rule.name and key not in seen]:
         before = subjects[key]
+        if before.code == "absent" and result.at - before.changed_at > ABSENT_KEPT_SECONDS:
+            del subjects[key]
+            continue
         after = replace(before, absent_runs=before.absent_runs + 1)
         if after.absent_runs >= ABSENT_RUNS and before.belief is not Belief.UNKNOWN:
             after = replace(_become(after, Belief.UNKNOWN, hard=True, at=result.at, since=result.wall, since_at=result.at), code="absent")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -183,17 +185,18 @@ def test_error_is_unknown_not_down_and_is_one_incident_about_netwatch_itself():
     assert [page.kind for page in told.pages] == ["open", "recover"]
 
 
-def test_results_of_an_older_inventory_are_dropped():
+def test_results_of_a_check_as_it_was_before_a_reload_are_dropped_and_others_are_not():
     told = story()
     told.all_ok()
     stale = told.world.generation
-    core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=stale + 1, new=inventory("na-tau")))
+    core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=stale + 1, new=inventory("na-tau", changed=(LINE,))))
     before = dict(told.world.memories)
-    told.world.generation, now = stale, told.world.generation
     late = core.Result(check=LINE, at=told.at, wall=WALL, duration_seconds=1, outcome=FAILED, generation=stale)
-    told.world.generation = now
     assert not core.step(told.world, late)
     assert told.world.memories == before
+    assert core.step(told.world, replace(late, check=ROUTER)).transitions
+    core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=stale + 2, new=inventory("pu-nhi")))
+    assert not core.step(told.world, replace(late, check=ROUTER, generation=stale + 2))
 
 
 def test_reload_keeps_belief_and_timers_of_unchanged_checks_and_forgets_changed_ones():

@@ -108,3 +108,25 @@ def test_a_missing_permission_is_known_before_the_first_run():
 
     with pytest.raises(PermissionError):
         asyncio.run(Runner(lambda: WALL).prepare([replace(check("s/d/x"), probe=Forbidden())]))
+
+
+@pytest.mark.parametrize(("late", "outcome"), [(0.5, Outcome.FAILED), (600.0, Outcome.ERROR)])
+def test_a_run_that_we_slept_through_is_our_fault(late, outcome):
+    async def act(_target):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        loop.time = lambda: began + 3.0 + late  # as after SIGSTOP: the clock went on without us
+        raise ProbeFailed("timeout")
+
+    result = run(act)
+    assert (result.outcome, result.code) == (outcome, "timeout" if outcome is Outcome.FAILED else "stalled")
+
+
+def test_an_answer_we_slept_through_is_an_answer_all_the_same():
+    async def act(_target):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        loop.time = lambda: began + 600.0
+        return Reading()
+
+    assert run(act).outcome is Outcome.OK

@@ -172,3 +172,18 @@ def test_the_scheduler_asks_before_it_runs_and_ends_when_told():
     assert len(ran) >= 3
     assert asked[0] in asked[1:] or len(asked) > len(ran)
     assert scheduler.progress_at > 0
+
+
+def test_a_target_that_was_busy_for_long_owes_no_more_than_a_moment():
+    schedule = Schedule()
+    checks = [check(f"s/busy/c{n}", interval=5.0) for n in range(12)]
+    schedule.update(checks, now=0.0)
+    ran = play(
+        schedule, 900, step=0.5, on_run=lambda now, item: schedule.request(Run(check=item.id, not_before=now + 1, reason="soft"), now)
+    )
+    assert len(ran) > 12 * 900 / 5
+    lone = check("s/busy/lone", interval=3600.0)
+    schedule.update([lone], now=900.0)
+    play(schedule, 12, start=900.0, step=0.5)
+    schedule.request(Run(check=lone.id, not_before=912.0, reason="hint"), 912.0)
+    assert [reason for _, _, reason in play(schedule, 10, start=912.0, step=0.5)] == ["hint"]

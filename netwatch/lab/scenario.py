@@ -163,7 +163,7 @@ class _Reading(Reading):
             duration_seconds=self.value(("duration",), entry.get("duration", 0), SECONDS) or 0.0,
             sites=tuple(str(site) for site in sites),
             faults=tuple(sorted(faults, key=lambda fault: fault.at_seconds)),
-            expect=self.expect(("expect",), entry.get("expect", {})),
+            expect=self.expect(("expect",), entry["expect"]) if "expect" in entry else None,
         )
 
     def expect(self, path: Keys, value: Any) -> Expect:

@@ -1,0 +1,244 @@
+"""What a restart, a reload, a clock that steps and a process that stood still must not do to beliefs and pages."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch import core, correlate, memory, state
+from netwatch.memory import Memory
+from netwatch.model import Belief, Outcome, Reloaded, Result, Rule, Run, Sample, Tick
+from tests.worlds import PAPER, WALL, Story, check, inventory, paper, story
+
+OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
+LINE, ROUTER, SWITCH, SNMP, PRINTER = (
+    f"na-tau/{name}" for name in ("line/icmp", "router/icmp", "switch/icmp", "switch/snmp", "printer/snmp")
+)
+DAY = 86_400.0
+
+
+def restarted(told, *, later=3.0, clock=0.0, rules=(), stored=None, **options):
+    """The next process: it started `later` seconds on, with the wall clock moved by `clock`. Its monotonic clock is another."""
+    before, wall = told.world, WALL + told.at
+    texts = stored or {name: memory.dump(known, told.at, wall) for name, known in before.memories.items()}
+    new = inventory(*before.inventory.sites, rules=rules, **options)
+    again = Story(core.World(inventory=new, pagers=("noc",)), at=50.0)
+    loaded = {name: memory.load(text, again.at, wall + later + clock) for name, text in texts.items()}
+    core.restore(again.world, loaded, (*before.incidents.values(), *before.closed), before.next_incident_id)
+    again.effects.append(core.step(again.world, Reloaded(at=again.at, wall=wall + later + clock, generation=1, new=new)))
+    return again
+
+
+def tick(told, seconds):
+    told.at += seconds
+    told.effects.append(core.step(told.world, Tick(at=told.at, wall=WALL + told.at)))
+
+
+def kinds(told):
+    return [(page.kind, page.incident.key) for page in told.pages]
+
+
+@pytest.mark.parametrize("clock", [-3600.0, 3600.0, -WALL])
+@pytest.mark.parametrize("runs", [1, 5, 14])
+def test_a_clock_that_stepped_while_we_were_down_holds_up_no_page(clock, runs):
+    told = story()
+    told.all_ok()
+    told.fail(ROUTER, runs=runs)
+    again = restarted(told, clock=clock)
+    for _ in range(14):
+        again.say(LINE, after=0.5)
+        again.say(ROUTER, FAILED, after=0.5, duration=0.4)
+    assert kinds(again) == [("open", "netwatch/na-tau/router")]
+    for _ in range(2):
+        again.say(ROUTER, after=1.0)
+    assert kinds(again)[1:] == [("recover", "netwatch/na-tau/router")]
+
+
+@given(st.floats(-3e9, 3e9), st.floats(0, 1e9), st.lists(st.sampled_from(list(Outcome)), max_size=20))
+def test_no_stored_moment_is_in_the_future(clock, now, said):
+    told = story()
+    for outcome in said:
+        told.say(LINE, outcome, after=1.0)
+    text = memory.dump(told.world.memories.get(LINE, Memory()), told.at, WALL + told.at)
+    loaded = memory.load(text, now, WALL + told.at + clock)
+    assert loaded.seen_at <= now
+    for subject in loaded.subjects.values():
+        assert max(subject.since_at, subject.changed_at, subject.candidate_at) <= now
+
+
+def test_a_failure_before_we_were_away_and_one_after_are_not_one_long_one():
+    told = story()
+    told.all_ok()
+    told.fail(LINE, runs=2)
+    again = restarted(told, later=600.0)
+    for _ in range(8):
+        again.say(LINE, FAILED, after=1.0, duration=0.9)
+    assert not again.world.memories[LINE].answers.hard
+    quick = restarted(told, later=1.0)
+    for _ in range(8):
+        quick.say(LINE, FAILED, after=1.0, duration=0.9)
+    assert quick.world.memories[LINE].answers.hard
+
+
+def test_since_is_of_the_failure_that_lasted():
+    told = story()
+    told.all_ok()
+    told.fail(LINE, runs=1)
+    told.at += 600.0
+    told.fail(LINE, runs=11)
+    answers = told.world.memories[LINE].answers
+    assert answers.hard
+    assert answers.since == WALL + told.at - 10.0
+
+
+def test_after_a_restart_a_doubted_check_is_asked_again_at_once():
+    told = story()
+    told.all_ok()
+    told.fail(LINE, runs=1)
+    again = restarted(told)
+    assert Run(check=LINE, not_before=again.at, reason="soft") in again.effects[0].requests
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{}", '{"errors": 0, "subjects": null}', "[" * 100_000, '{"errors": 1e999, "subjects": []}']
+)
+def test_what_is_no_memory_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        memory.load(text, 0.0, WALL)
+
+
+def test_every_missing_or_odd_entry_is_a_value_error():
+    told = story()
+    told.fail(LINE, runs=1)
+    whole = json.loads(memory.dump(told.world.memories[LINE], told.at, WALL + told.at))
+    for key in whole["subjects"][0]:
+        for odd in ([], {}, None):
+            broken = {**whole, "subjects": [{**whole["subjects"][0], key: odd}]}
+            try:
+                memory.load(json.dumps(broken), 0.0, WALL)
+            except ValueError:
+                continue
+        less = {name: value for name, value in whole["subjects"][0].items() if name != key}
+        with pytest.raises(ValueError, match=key):
+            memory.load(json.dumps({**whole, "subjects": [less]}), 0.0, WALL)
+
+
+def test_beliefs_about_a_check_that_was_changed_while_we_were_down_are_not_taken_over():
+    told = story(rules=[PAPER])
+    told.all_ok()
+    told.fail(LINE, runs=12)
+    told.say(PRINTER, samples=[paper(1)])
+    again = restarted(told, changed=(LINE,))
+    assert LINE not in again.world.memories
+    assert PRINTER in again.world.memories
+
+
+def test_trouble_of_ours_that_a_restart_cured_is_over_when_all_is_asked_again():
+    told = story()
+    for name in told.world.inventory.checks:
+        for _ in range(3):
+            told.say(name, ERROR, after=0.1, code="eperm")
+    assert [kind for kind, _ in kinds(told)] == ["open"]
+    again = restarted(told, stored={"na-tau/no/such": memory.dump(Memory(), 0.0, WALL)})
+    assert kinds(again) == []  # nothing is known yet
+    for name in again.world.inventory.checks:
+        again.say(name, after=0.1)
+    assert kinds(again) == [("recover", core.OWN_TROUBLE_KEY)]
+
+
+def test_one_error_after_a_restart_does_not_end_trouble_of_ours():
+    told = story()
+    for _ in range(3):
+        told.say(LINE, ERROR, after=0.1, code="eperm")
+    again = restarted(told, stored={SWITCH: memory.dump(Memory(), 0.0, WALL)})
+    again.say(LINE, ERROR, after=0.1, code="eperm")
+    assert kinds(again) == []
+
+
+def test_trouble_of_ours_with_checks_that_are_no_longer_watched_is_closed():
+    told = story("na-tau", "pu-nhi")
+    for _ in range(3):
+        told.say(LINE, ERROR, after=0.1, code="eperm")
+    told.effects.append(core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=1, new=inventory("pu-nhi"))))
+    assert kinds(told) == [("open", core.OWN_TROUBLE_KEY), ("recover", core.OWN_TROUBLE_KEY)]
+
+
+def test_a_child_of_a_dead_parent_stays_hidden_while_we_cannot_ask_the_parent():
+    told = story()
+    told.all_ok()
+    for _ in range(14):
+        told.at += 1.0
+        for name in (LINE, ROUTER, SWITCH):
+            told.say(name, FAILED, duration=0.9)
+    for _ in range(40):
+        told.at += 1.0
+        told.say(LINE, ERROR, code="enobufs")
+        for name in (ROUTER, SWITCH):
+            told.say(name, FAILED, duration=0.9)
+        tick(told, 0.0)
+    opened = [key for kind, key in kinds(told) if kind == "open"]
+    assert opened == ["netwatch/na-tau", core.OWN_TROUBLE_KEY]
+    assert correlate.hidden(told.world.inventory.checks[ROUTER], told.world.memories)
+    again = restarted(told)
+    for _ in range(20):
+        again.say(ROUTER, FAILED, after=1.0, duration=0.9)
+    assert kinds(again) == []
+    told.say(LINE, after=1.0)
+    told.say(ROUTER, FAILED, after=1.0)
+    tick(told, 16.0)
+    assert [key for kind, key in kinds(told) if kind == "open"][2:] == ["netwatch/na-tau/router"]
+
+
+PORTS = Rule(name="port", metric="port_down", crit=1.0, instance="ge*")
+
+
+def ports(*down):
+    return [Sample("port_down", (value,), name) for name, value in down]
+
+
+def test_a_port_that_is_no_more_does_not_stay_an_incident_for_ever():
+    told = story(rules=[PORTS])
+    told.all_ok()
+    told.say(PRINTER, samples=ports(("ge1", 1.0), ("ge2", 0.0)))
+    for hours in range(30):
+        told.say(PRINTER, samples=ports(("ge2", 0.0)), after=3600.0)
+        assert bool(told.world.incidents) == (hours <= 26), hours
+    assert told.pages[-1].incident.close_reason == "removed"
+    assert ("port", "ge1") not in told.world.memories[PRINTER].subjects
+
+
+def test_an_instance_that_no_rule_looks_at_any_more_closes_as_removed():
+    told = story(rules=[PORTS])
+    told.all_ok()
+    told.say(PRINTER, samples=ports(("ge1", 1.0)))
+    narrower = inventory("na-tau", rules=[replace(PORTS, instance="ge2*")])
+    checks = {**narrower.checks, PRINTER: replace(narrower.checks[PRINTER], fingerprint="2")}
+    told.effects.append(core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=1, new=replace(narrower, checks=checks))))
+    assert not told.world.incidents
+
+
+def test_closed_incidents_do_not_pile_up_whatever_the_clock_says():
+    told = story()
+    told.all_ok()
+    for _ in range(core.CLOSED_KEPT + 5):
+        told.say(PRINTER, FAILED, after=20)
+        told.world.closed.append(
+            core.Incident(id=1, key="k", cause=core.Cause("check", "k"), sites=(), severity="info", opened=0, updated=0, closed=9e9)
+        )
+        told.say(PRINTER)
+    core.step(told.world, Tick(at=told.at, wall=0.0))
+    assert len(told.world.closed) == core.CLOSED_KEPT
+
+
+def test_runs_far_apart_do_not_add_up_to_a_hold():
+    held = check(LINE, rules=[Rule(name="loss", metric="loss", warn=0.1, hold_seconds=300)])
+
+    def run(at, value):
+        return Result(check=LINE, at=at, wall=WALL, duration_seconds=0.1, outcome=OK, samples=(Sample("loss", (value,)),))
+
+    known, _ = state.observe(held, Memory(), run(0.0, 0.0))
+    known, _ = state.observe(held, known, run(10.0, 0.5))
+    known, _ = state.observe(held, known, run(2000.0, 0.5))
+    assert known.subjects[("loss", "")].belief is Belief.OK
