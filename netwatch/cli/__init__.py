@@ -20,7 +20,8 @@ app = typer.Typer(
     name="netwatch",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # rich takes longer to load than all the rest of --help
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Watches the internet lines and the equipment of the 45 commune sites of Điện Biên province.",
 )
 

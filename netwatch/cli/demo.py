@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import fcntl
 import os
-import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +14,8 @@ from netwatch.cli import _output
 from netwatch.cli._output import Exit, fail, text
 
 if TYPE_CHECKING:
+    import socket
+
     from netwatch.lab.faults import Scenario
     from netwatch.lab.lab import Lab
     from netwatch.model import Inventory, PagerSettings
@@ -67,6 +65,8 @@ def demo(
 
 def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: socket.socket, port: int, for_seconds: float | None) -> None:
     import asyncio
+    import base64
+    import socket
     import sys
 
     from netwatch.cli import _demo_run
@@ -114,6 +114,8 @@ def _duration(option: str, written: str) -> float:
 
 
 def _listen(port: int) -> socket.socket:
+    import socket
+
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -124,6 +126,9 @@ def _listen(port: int) -> socket.socket:
 @contextlib.contextmanager
 def _state_directory(path: Path) -> Iterator[Path]:
     """An empty directory that no other demo uses. Never empties one that a demo did not make."""
+    import fcntl
+    import shutil
+
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()) and not (path / LOCK).exists():

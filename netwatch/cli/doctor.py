@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
 import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +86,8 @@ def lines(finding: Finding, marks: Mapping[str, str], *, color: bool) -> Iterato
 
 def examine(inventory: Path, state: Path) -> Iterator[Finding]:
     """Looks at the machine and leaves nothing behind."""
+    import resource
+
     from netwatch import doctor as checks
 
     yield checks.python(sys.version_info[:3])
@@ -116,6 +113,8 @@ def refusal(attempt: Callable[[], None]) -> OSError | None:
 
 
 def open_ping() -> None:
+    import socket
+
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
 
 
@@ -123,12 +122,16 @@ def clock_synchronised() -> bool | None:
     """What the kernel knows of its clock: adjtimex(2), asked only; or systemd-timesyncd's word for it."""
     if Path("/run/systemd/timesync/synchronized").exists():
         return True
+    import ctypes
+
     answer = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
     return answer != TIME_ERROR if answer in CLOCK_STATES else None
 
 
 def try_writing(directory: Path) -> None:
     """Raises OSError unless files can be made in the directory, or the directory itself where it is yet to be made."""
+    import tempfile
+
     with tempfile.TemporaryFile(dir=nearest(directory)):
         pass
 
@@ -139,6 +142,8 @@ def nearest(directory: Path) -> Path:
 
 
 def knock(control: Path) -> None:
+    import socket
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(2.0)
         client.connect(str(control))
@@ -146,6 +151,8 @@ def knock(control: Path) -> None:
 
 def namespaces_allowed() -> bool:
     """Tried in a process of its own, which then ends."""
+    import subprocess
+
     trial = "from netwatch.lab.namespaces import enter_private_network; enter_private_network()"
     with contextlib.suppress(subprocess.TimeoutExpired):
         return subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=10, check=False).returncode == 0

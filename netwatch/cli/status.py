@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,7 @@ from typing import Annotated
 import typer
 
 from netwatch import __version__
-from netwatch.cli import _output, _plugin, _report
-from netwatch.cli._daemon import daemon
-from netwatch.cli._lookup import find
+from netwatch.cli import _output
 from netwatch.cli._output import Exit, Failed
 
 __all__ = ["check", "reload", "status", "version"]
@@ -38,6 +35,10 @@ def status(
 
     Exit codes: 0 all well · 1 warning · 2 critical · 3 unknown, or the daemon does not answer
     """
+    from netwatch.cli import _plugin, _report
+    from netwatch.cli._daemon import daemon
+    from netwatch.cli._lookup import find
+
     shape = _shape(output, as_json)
     with _told_on_stdout(shape):
         reached = daemon(socket, Exit.UNKNOWN)
@@ -63,6 +64,10 @@ def check(
 
     Exit codes: 0 OK · 1 WARNING · 2 CRITICAL · 3 UNKNOWN, or the daemon does not answer
     """
+    from netwatch.cli import _plugin, _report
+    from netwatch.cli._daemon import daemon
+    from netwatch.cli._lookup import find
+
     shape = _shape(output, as_json)
     with _told_on_stdout(shape):
         reached = daemon(socket, Exit.UNKNOWN)
@@ -80,6 +85,8 @@ def reload(socket: Socket = None) -> None:
 
     Exit codes: 0 in force · 69 the daemon does not answer · 77 no permission · 78 errors in the file
     """
+    from netwatch.cli._daemon import daemon
+
     accepted, messages = daemon(socket, Exit.UNAVAILABLE).reload()
     if not accepted:
         for line in messages:
@@ -97,6 +104,8 @@ def version(as_json: Annotated[bool, typer.Option("--json", help="For machines."
 
     Exit codes: 0
     """
+    import platform
+
     if as_json:
         _output.print_json({"schema": "netwatch/v1/version", "version": __version__, "python": platform.python_version()})
     else:
@@ -111,6 +120,8 @@ def _told_on_stdout(shape: str) -> Iterator[None]:
     except Failed as failure:
         if shape != "nagios":
             raise
+        from netwatch.cli import _plugin
+
         _plugin.say_unknown(str(failure))
         raise typer.Exit(Exit.UNKNOWN) from failure
 
