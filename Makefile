@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help demo test venv run check lint types imports bench fmt lock clean
+.PHONY: help demo test venv run check lint types imports bench fmt wheel lock clean
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -51,6 +51,9 @@ bench: venv  ## the figures of docs/benchmarks.md, one JSON line each
 fmt: venv
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+wheel: $(VENV)/runtime.stamp  ## dist/*.whl, with all that an installation needs
+	$(PY) -m hatchling build -t wheel -d dist
 
 lock:  ## renews the lock files from pyproject.toml
 	tools/lock

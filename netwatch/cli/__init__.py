@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db, demo, doctor, inventory, lab, probe, run, simulate, status
+from netwatch.cli import _output, db, demo, doctor, inventory, lab, probe, run, setup, simulate, status
 
 __all__ = ["app", "main"]
 
@@ -39,6 +39,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
 app.add_typer(probe.app, name="probe")
+app.add_typer(setup.app, name="setup")
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

@@ -31,7 +31,9 @@ def demo(
     scenario: Annotated[str, typer.Option("--scenario", help="What happens: a shipped scenario or a file.")] = "demo",
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run; else the scenario's.")] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of the page on 127.0.0.1.")] = 9780,
-    inventory: Annotated[Path, typer.Option("--inventory", "-i", help="The inventory file.")] = Path("inventory.yaml"),
+    inventory: Annotated[Path, typer.Option("--inventory", "-i", help="Else ./inventory.yaml, else the one that comes along.")] = Path(
+        "inventory.yaml"
+    ),
     state: Annotated[Path, typer.Option("--state", help="A directory of the demo's own, emptied at the start.")] = Path(".demo"),
 ) -> None:
     """45 sites on this machine, watched, with incidents.
@@ -40,9 +42,11 @@ def demo(
 
     Exit codes: 0 done · 64 bad option · 66 no such file · 69 port or directory in use · 73 no place for its state · 78 bad inventory or scenario
     """
+    from netwatch import shipped
     from netwatch.lab import network
     from netwatch.lab.lab import Lab, LabFailed
 
+    inventory = shipped.inventory_path(inventory)
     for_seconds = _duration("--for", for_) if for_ else None
     # Before any namespace is entered: sockets keep the network that they were made in, and the page belongs to this one.
     listener = _listen(port)

@@ -20,7 +20,9 @@ __all__ = ["simulate"]
 
 def simulate(
     scenarios: Annotated[list[str], typer.Argument(help="Scenario files, or names of shipped ones.", metavar="SCENARIO…")],
-    inventory: Annotated[Path, typer.Option("--inventory", "-i", envvar="NETWATCH_INVENTORY")] = Path("inventory.yaml"),
+    inventory: Annotated[
+        Path, typer.Option("--inventory", "-i", envvar="NETWATCH_INVENTORY", help="Else the one that comes along.")
+    ] = Path("inventory.yaml"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a scenario.")] = False,
 ) -> None:
     """Runs scenarios through the real scheduler's rules and decisions, on a virtual clock: a day in seconds.
@@ -30,13 +32,14 @@ def simulate(
     Exit codes: 0 as expected · 1 a page is missing or not expected · 66 no such file · 78 bad scenario or inventory
     """
     from netwatch import inventory as inventories
+    from netwatch import shipped
     from netwatch.lab import scenario_file
     from netwatch.lab.scenario import ScenarioRefused
     from netwatch.lab.simulation import Simulation, narrow
     from netwatch.lab.stage import DEMO_ENVIRONMENT
 
     try:
-        watched = inventories.load(inventory, environment=DEMO_ENVIRONMENT, pagers={})
+        watched = inventories.load(shipped.inventory_path(inventory), environment=DEMO_ENVIRONMENT, pagers={})
     except inventories.InventoryRefused as refused:
         _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
     as_expected = True
