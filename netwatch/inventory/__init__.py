@@ -11,9 +11,9 @@ from typing import Any
 
 import pydantic
 
-from netwatch import _yaml
 from netwatch._complaint import Complaint
 from netwatch._yaml_document import Document, Keys, YamlRefused
+from netwatch.inventory import _files
 from netwatch.inventory._collect import Collector
 from netwatch.inventory._expand import expand
 from netwatch.inventory._pager_entries import pager_settings
@@ -53,7 +53,7 @@ def load(
     site_net: str | None = None,
     pagers: Mapping[str, PagerSettings] | None = None,
 ) -> Inventory:
-    """Reads inventory.yaml. Raises InventoryRefused, and nothing else, when it is not sound.
+    """Reads inventory.yaml and the inventory.d beside it, or a folder of such files. Raises InventoryRefused, and nothing else, when it is not sound.
 
     `environment` is where `${…}` is looked up, the process's own if not given. `site_net` takes the place of the plan's,
     and `pagers` of the file's: so the lab runs the shipped file on its own addresses.
@@ -71,19 +71,20 @@ def examine(
     """As `load`, with the warnings still in no language."""
     collector = Collector()
     try:
-        document = _yaml.read(Path(path))
+        document, files = _files.read(Path(path))
     except YamlRefused as refused:
         raise InventoryRefused(refused.complaints, unreadable=refused.unreadable) from refused
     blamed = [complaint.path for complaint in document.complaints if complaint.key in _VALUE_LOST]
     references = expand(document, os.environ if environment is None else environment, collector)
-    if not document.ends_with_newline:
-        collector.warnings.append(Complaint(place=document.spot(len(document.lines) - 1, 0), key="no_newline"))
+    collector.warnings += [
+        Complaint(place=file.spot(len(file.lines) - 1, 0), key="no_newline") for file in files if not file.ends_with_newline
+    ]
     file = _validated(document, collector)
     built = _build(file, document, references, site_net, collector) if file is not None else None
     errors, warnings = collector.settled()
     errors = (*document.complaints, *(error for error in errors if not _follows(error.path, blamed)))
     if errors or built is None or file is None:
-        in_order = tuple(sorted(errors, key=lambda one: (one.place.line, one.place.column)))
+        in_order = tuple(sorted(errors, key=lambda one: (one.place.file, one.place.line, one.place.column)))
         raise InventoryRefused(in_order, warnings, demo_plan=built is not None and built[0].site_net == DEMO_SITE_NET)
     builder, written_pagers = built
     inventory = Inventory(

@@ -123,7 +123,7 @@ def _complaint(where: Where, key: str, at_key: bool, hint: str, name: str, field
 
 def _ordered(complaints: list[Complaint]) -> tuple[Complaint, ...]:
     once = {(one.place.file, one.place.line, one.place.column, one.key, one.path): one for one in complaints}
-    return tuple(sorted(once.values(), key=lambda one: (one.place.line, one.place.column)))
+    return tuple(sorted(once.values(), key=lambda one: (one.place.file, one.place.line, one.place.column)))
 
 
 def _translated(item: Any, loc: Keys, known: list[str], *, at_key: bool) -> tuple[str, str, dict[str, str]]:
