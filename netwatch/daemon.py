@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from netwatch import __version__, core, inventory, lease, memory, snapshot
+from netwatch._commits import Commits
 from netwatch.delivery import Delivery
-from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
+from netwatch.history import History, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
 from netwatch.model import Check, Effects, Event, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
 from netwatch.runner import Runner
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing has changed
 RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
-STOP_SECONDS = 20.0
+STOP_SECONDS = 15.0
+LAST_STOP_SECONDS = 25  # TimeoutStopSec of the unit is 30
 SAMPLES_NOT_KEPT = "none"
 
 
@@ -63,7 +65,6 @@ class Daemon:
         self._wall = wall
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
-        self._commits: asyncio.Queue[Effects | None] = asyncio.Queue()
         self._changed = asyncio.Condition()
         self._revision = 1
         self._taken: Snapshot | None = None
@@ -74,6 +75,7 @@ class Daemon:
         self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
         self._scheduler = Scheduler(Schedule(), self._handle, _admit)
+        self._commits: Commits
         self._world: core.World
         self._history: History
         self._delivery: Delivery
@@ -94,7 +96,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._history.run())
                 delivering = group.create_task(self._delivery.run())
-                writing = group.create_task(self._write())
+                writing = group.create_task(self._commits.run())
                 watching = [group.create_task(work()) for work in (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)]
                 self._notifier.ready()
                 await self._stopping.wait()
@@ -102,7 +104,7 @@ class Daemon:
                 self._scheduler.stop()
                 for task in watching:
                     task.cancel()
-                self._commits.put_nowait(None)
+                self._commits.stop()
                 await asyncio.wait([writing], timeout=STOP_SECONDS)
                 self._delivery.stop()
                 await asyncio.wait([delivering], timeout=STOP_SECONDS)  # what was taken at the last moment is still noted
@@ -157,8 +159,11 @@ class Daemon:
 
     async def _handle(self, check: Check, reason: RunReason) -> None:
         """The whole pipeline, in the order it happens."""
+        known = self._world.inventory.checks.get(check.id)
+        if known is None or known.fingerprint != check.fingerprint:
+            return  # the inventory was read again before the run could begin
         result = await self._runner.run(check, reason, self._world.generation)
-        if result.generation == self._world.generation:
+        if core.is_current(self._world, result):
             self._metrics.observe(check, result)
             self._keep(check, result)
         self._take(result)
@@ -184,23 +189,13 @@ class Daemon:
                         "hard": transition.hard,
                     },
                 )
-            self._commits.put_nowait(effects)
+            self._commits.put(effects, {check: self._dump(check) for check in {one.subject.check for one in effects.transitions}})
             self._revision += 1
 
-    async def _write(self) -> None:
-        """Puts effects on the disk, in order, before anything is sent; if the disk refuses, pages go from memory."""
-        while (effects := await self._commits.get()) is not None:
-            await self._tell_browsers()
-            touched = {transition.subject.check for transition in effects.transitions}
-            memories = {check: self._dump(check) for check in touched}
-            try:
-                rows = await self._history.commit(effects, memories, self._wall())
-            except HistoryFailed as failure:
-                log.error("history cannot be written; pages go from memory", extra={"error": str(failure)})
-                rows = tuple(OutboxRow(id=None, page=page, attempts=0, next_attempt_wall=0.0, error="") for page in effects.pages)
-            self._delivery.accept(rows)
-            if effects.incidents:
-                self._sync_pagers()
+    def _send(self, rows: Sequence[OutboxRow], effects: Effects) -> None:
+        self._delivery.accept(rows)
+        if effects.incidents:
+            self._sync_pagers()
 
     def _dump(self, check: str) -> str:
         known = self._world.memories.get(check)
@@ -280,12 +275,14 @@ class Daemon:
         self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings)
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
+        self._commits = Commits(self._history, wall=self._wall, announce=self._tell_browsers, written=self._send)
+        self._commits.put(Effects(), dict.fromkeys(stored.memories.keys() - first.checks.keys(), ""))
         now, wall = self._now(), self._wall()
         remembered = {}
         for check, text in stored.memories.items():
             try:
                 remembered[check] = memory.load(text, now, wall)
-            except (ValueError, KeyError):
+            except ValueError:
                 log.warning("a stored belief cannot be read; it is learned anew", extra={"check": check})
         core.restore(self._world, remembered, stored.incidents, stored.next_incident_id)
         self._delivery.restore(stored.outbox, stored.threads)
@@ -297,8 +294,9 @@ class Daemon:
         self._world.pagers = self._delivery.event_pagers()
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._metrics.forget(gone)
-        self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new))
+        self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())
+        self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new))
         self._self_view = replace(
             self._self_view,
             generation=self._world.generation,
@@ -310,7 +308,15 @@ class Daemon:
 
     def _take_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        actions = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reload_wanted.set}
+
+        def stop() -> None:
+            self.stop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)  # a second one ends it at once, which loses as little as kill -9
+            signal.alarm(LAST_STOP_SECONDS)  # nor does a disk that hangs keep us
+
+        actions = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: self._reload_wanted.set}
         for number, action in actions.items():
             loop.add_signal_handler(number, action)
             stack.callback(loop.remove_signal_handler, number)

@@ -134,6 +134,12 @@ class History:
 
         Raises HistoryFailed: the pages are not stored, deliver them from memory; do not commit the rest again.
         """
+        rows, stored = self.begin(effects, memories, wall)
+        await stored
+        return rows
+
+    def begin(self, effects: Effects, memories: Mapping[str, str], wall: float) -> tuple[tuple[OutboxRow, ...], asyncio.Future[None]]:
+        """`commit`, for a caller who may lose patience: its rows at once, and what ends as `commit` would. Raises HistoryFailed."""
         self._task.last_wall = wall
         kept = (
             statements.transitions(self._transition_id + 1, effects.transitions),
@@ -149,10 +155,10 @@ class History:
             (*kept, statements.pages(first, effects.pages, wall)),
             kept=(*kept, statements.unpaged(first, len(rows))),
         )
+        stored = self._task.enqueue(job)
         self._transition_id += len(effects.transitions)
         self._outbox_id += len(rows)
-        await self._task.submit(job)
-        return rows
+        return rows, stored
 
     async def page_sent(self, row_id: int | None, thread: str, wall: float) -> None:
         """Ends a row: the pager took it. Nothing to do for a row that lives in memory only. Raises HistoryFailed."""

@@ -75,13 +75,17 @@ class WriterTask:
         self.closing = True
         self._wake.set()
 
-    async def submit(self, job: Job) -> None:
-        """The job is done whether or not the caller is still there by then. Raises HistoryFailed."""
+    def enqueue(self, job: Job) -> asyncio.Future[None]:
+        """What ends when the job has. Raises HistoryFailed when nothing more is taken."""
         if self.closing:
             raise HistoryFailed(f"{self._path}: closed")
         self._jobs.append(job)
         self._wake.set()
-        await job.done
+        return job.done
+
+    async def submit(self, job: Job) -> None:
+        """The job is done whether or not the caller is still there by then. Raises HistoryFailed."""
+        await self.enqueue(job)
 
     async def _wait_until(self, due: float) -> None:
         self._wake.clear()
