@@ -59,7 +59,7 @@ def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[V
             return Verdict.HIDDEN, ()
         if any(_spoke_well(parent, memory) for parent in parents.values()):
             continue
-        if now - memory.answers.changed_at < PARENT_WAIT_SECONDS or any(_suspect(parent) for parent in parents.values()):
+        if any(_will_speak(parent, memory, now) for parent in parents.values()):
             waiting = True
             wanted += [parent_id for parent_id, parent in parents.items() if not _suspect(parent) and not _failed(parent)]
     if any(memory.last_at < memories[parent].answers.changed_at for group in check.parents for parent in group if parent in memories):
@@ -105,7 +105,9 @@ def _with_sibling_lines(
     siblings = [memories.get(other, _NEVER) for other in _line_checks(inventory, site) if other != check.id]
     if any(_came_back(sibling, mine, now) for sibling in siblings):
         return Verdict.WAIT, ask
-    if now - mine.answers.changed_at >= PARENT_WAIT_SECONDS or all(_failed(s) or _spoke_well(s, mine) for s in siblings):
+    if all(_failed(sibling) or _spoke_well(sibling, mine) for sibling in siblings):
+        return said, ask
+    if not any(_will_speak(sibling, mine, now) for sibling in siblings if not _failed(sibling)):
         return said, ask
     stale = [o for o in _line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
     return Verdict.WAIT, (*ask, *stale)
@@ -230,7 +232,20 @@ def _came_back(sibling: Memory, mine: Memory, now: float) -> bool:
 
 
 def _spoke_well(parent: Memory, child: Memory) -> bool:
-    """The parent answered after the child's failure began, and has not failed since."""
+    """The parent answered a run that began after the child's failure, and has not failed since."""
     if parent.last is None or parent.last.outcome is not Outcome.OK or _failed(parent):
         return False
-    return parent.good_at >= child.answers.since_at
+    return parent.good_at >= (child.last_at if _has_changed(parent, child) else child.answers.since_at)
+
+
+def _has_changed(parent: Memory, child: Memory) -> bool:
+    """It failed or came back while the child was failing: what it said then says nothing of how the child fails now."""
+    return parent.answers.changed_at > child.answers.since_at
+
+
+def _will_speak(parent: Memory, child: Memory, now: float) -> bool:
+    """Whether a word of the parent is worth waiting for: it is being asked, or may answer soon."""
+    if _suspect(parent) or now - child.answers.changed_at < PARENT_WAIT_SECONDS:
+        return True
+    answers_us = parent.last is not None and parent.last.outcome is Outcome.OK
+    return answers_us and _has_changed(parent, child) and now - child.last_at < PARENT_WAIT_SECONDS

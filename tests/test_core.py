@@ -101,8 +101,27 @@ def test_when_the_parent_is_back_a_child_pages_only_on_a_fresh_bad_result_of_its
     for _ in range(2):
         told.say(ROUTER, after=1.0)
     assert [page.kind for page in told.pages] == ["open", "recover"]
-    told.say(SWITCH, FAILED, after=1.0)
+    followed = told.say(SWITCH, FAILED, after=1.0)
+    assert ROUTER in [request.check for request in followed.requests]
+    assert len(told.pages) == 2  # the router answered before that: it may be dead again
+    told.say(ROUTER, after=0.1)
     assert [page.incident.cause.name for page in told.pages][2:] == ["na-tau/switch"]
+
+
+def test_a_parent_that_comes_back_for_a_moment_makes_no_page_for_its_children():
+    told = story(lines=("line", "backup"))
+    told.all_ok()
+    cut(told, checks=(LINE, "na-tau/backup/icmp", ROUTER, SWITCH))
+    for _ in range(4):
+        told.say(LINE, after=1.0)
+    assert [page.kind for page in told.pages] == ["open", "recover"]
+    told.say(ROUTER, FAILED, after=1.0)  # cut again, and nobody has asked the line yet
+    for _ in range(14):
+        told.say("na-tau/backup/icmp", FAILED, after=1.0)
+        told.say(LINE, FAILED, duration=0.9)
+        told.say(ROUTER, FAILED)
+        told.effects.append(core.step(told.world, Tick(at=told.at, wall=WALL + told.at)))
+    assert [(page.kind, page.incident.cause.type) for page in told.pages[2:]] == [("open", "site")]
 
 
 def test_a_child_that_comes_back_with_its_parent_is_silent():

@@ -64,6 +64,11 @@ class Simulation:
         self._numbers = itertools.count()
         self._stored: dict[str, str] = {}
 
+    @property
+    def world(self) -> core.World:
+        """What netwatch believes now."""
+        return self._world
+
     def run(self) -> Report:
         """Plays the scenario to its end."""
         ticks = self._ticks()
