@@ -20,6 +20,7 @@ from netwatch.model import (
     Check,
     Effects,
     Event,
+    Forgotten,
     Hint,
     Human,
     Incident,
@@ -44,6 +45,7 @@ CLOSED_KEPT = 2_000
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 OWN_TROUBLE_KEY = "netwatch/self/errors"
 REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
+FORGOTTEN_KEY = "netwatch/self/history"
 
 
 @dataclass(kw_only=True)
@@ -106,6 +108,8 @@ def step(world: World, event: Event) -> Effects:
                 draft.requests.append(Run(check=event.check, not_before=event.at, reason="human"))
         case Reloaded():
             _take_reload(world, draft, event)
+        case Forgotten():
+            _raise(world, draft, _own_finding(FORGOTTEN_KEY, "history", {"detail": event.detail}))
     return draft.effects()
 
 
@@ -151,6 +155,9 @@ def _take_tick(world: World, draft: _Draft, tick: Tick) -> None:
         _forget_the_stale(world, draft, tick, world.watched_since_at)
     for site in sorted(world.waiting):
         _look_at_site(world, draft, site)
+    forgotten = world.incidents.get(FORGOTTEN_KEY)
+    if forgotten is not None and world.memories.keys() >= world.inventory.checks.keys():
+        _close(world, draft, forgotten, "recovered")
     world.closed = [incident for incident in world.closed if (incident.closed or 0.0) > tick.wall - 86_400.0][-CLOSED_KEPT:]
 
 
@@ -179,9 +186,10 @@ def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
     world.changed_in = {check: since for check, since in world.changed_in.items() if check in event.new.checks}
     world.changed_in |= dict.fromkeys(changed, event.generation)
     world.checks_by_site = _by_site(event.new)
+    former = {site.renamed_from: site.id for site in event.new.sites.values() if site.renamed_from}
     world.memories = {
         check_id: memory
-        for check_id, memory in world.memories.items()
+        for check_id, memory in ((_renamed(known, former), memory) for known, memory in world.memories.items())
         if check_id in event.new.checks and event.new.checks[check_id].fingerprint == memory.fingerprint
     }
     world.waiting &= event.new.sites.keys()
@@ -198,6 +206,11 @@ def _take_reload(world: World, draft: _Draft, event: Reloaded) -> None:
     # After a restart nobody is being asked again yet.
     doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
     draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]
+
+
+def _renamed(check_id: str, former: Mapping[str, str]) -> str:
+    site, slash, rest = check_id.partition("/")
+    return f"{former.get(site, site)}{slash}{rest}"
 
 
 def _still_watched(inventory: Inventory, subject: Subject) -> bool:

@@ -16,9 +16,9 @@ from pathlib import Path
 from netwatch import __version__, core, inventory, lease, memory, snapshot
 from netwatch._commits import Commits
 from netwatch.delivery import Delivery
-from netwatch.history import History, HistoryRefused, OutboxRow
+from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
-from netwatch.model import Check, Effects, Event, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
+from netwatch.model import Check, Effects, Event, Forgotten, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
@@ -34,7 +34,6 @@ FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing h
 RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
 STOP_SECONDS = 15.0
 LAST_STOP_SECONDS = 25  # TimeoutStopSec of the unit is 30
-SAMPLES_NOT_KEPT = "none"
 
 
 class DaemonRefused(Exception):
@@ -135,6 +134,14 @@ class Daemon:
         self._take(Human(at=self._now(), wall=self._wall(), action="check_now", who=who, check=check_id))
         return True
 
+    async def prune(self) -> tuple[int, int]:
+        before = self._history.database_bytes
+        await self._history.prune()
+        return before, self._history.database_bytes
+
+    def inventory(self) -> Inventory:
+        return self._world.inventory
+
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         return await self._history.transitions(site=site, since_wall=since_wall, limit=limit)
 
@@ -153,6 +160,8 @@ class Daemon:
             finally:
                 self._notifier.ready()
             told = inventory.difference(self._world.inventory, new).lines()
+            with contextlib.suppress(HistoryFailed):  # history does it when the disk takes it again
+                await self._history.rename_sites(_former(new))
             self._adopt(new)
             log.info("inventory reloaded", extra={"checks": len(new.checks)})
             return True, told
@@ -170,8 +179,7 @@ class Daemon:
 
     def _keep(self, check: Check, result: Result) -> None:
         kinds = check.probe.metrics()
-        kept = [sample for sample in result.samples if sample.name in kinds and kinds[sample.name].keep != SAMPLES_NOT_KEPT]
-        self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, kept)
+        self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, result.samples, kinds)
 
     def _take(self, event: Event) -> None:
         """One event, one decision; what follows is queued for the disk in the same order."""
@@ -265,13 +273,17 @@ class Daemon:
 
     async def _open_history(self) -> History:
         try:
-            return await History.open(self._state_directory)
+            return await History.open(self._state_directory, set_aside_at=self._wall())
         except HistoryRefused as refused:
             raise DaemonRefused(77 if refused.code == "unwritable" else 1, str(refused)) from refused
 
     async def _restore(self, first: Inventory) -> None:
         """Takes up where the last process left off: beliefs, open incidents, what is still to be sent."""
-        stored = await self._history.load()
+        try:
+            await self._history.rename_sites(_former(first))
+            stored = await self._history.load()
+        except (HistoryFailed, HistoryRefused) as error:
+            raise DaemonRefused(1, str(error)) from error
         self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings)
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
@@ -286,6 +298,9 @@ class Daemon:
                 log.warning("a stored belief cannot be read; it is learned anew", extra={"check": check})
         core.restore(self._world, remembered, stored.incidents, stored.next_incident_id)
         self._delivery.restore(stored.outbox, stored.threads)
+        if self._history.set_aside is not None:
+            log.error("the history was damaged; everything is learned anew", extra={"moved_to": str(self._history.set_aside)})
+            self._take(Forgotten(at=now, wall=wall, detail=str(self._history.set_aside)))
         self._adopt(first)
 
     def _adopt(self, new: Inventory) -> None:
@@ -339,6 +354,11 @@ class Daemon:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _former(inventory: Inventory) -> dict[str, str]:
+    """Sites by the id they had before."""
+    return {site.renamed_from: site.id for site in inventory.sites.values() if site.renamed_from}
 
 
 def _admit(check: Check, now: float) -> lease.Admission:

@@ -23,6 +23,7 @@ __all__ = [
     "Device",
     "Effects",
     "Event",
+    "Forgotten",
     "Hint",
     "Human",
     "Incident",
@@ -293,7 +294,16 @@ class Reloaded:
     errors: tuple[str, ...] = ()
 
 
-Event: TypeAlias = Result | Tick | Human | Hint | Reloaded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """The history was damaged and has been set aside: everything must be learned anew."""
+
+    at: float
+    wall: float
+    detail: str = ""  # where the damaged file lies
+
+
+Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten
 
 
 # --- what follows: all that core.step returns

@@ -7,7 +7,7 @@ import socket
 import aiohttp
 from aiohttp import web
 
-from netwatch.model import Belief, Subject, Transition
+from netwatch.model import Belief, Inventory, Subject, Transition
 from netwatch.web import Overloaded, make_app
 from netwatch.web.stream import Streams
 from tests.province import HOSTILE, WALL, province
@@ -24,6 +24,7 @@ class FakeDaemon:
         self.asked = []
         self.reload_answer = (True, ("+ na-tau/vc",))
         self.overloaded = False
+        self.in_force = Inventory(sites={}, checks={})
 
     def snapshot(self):
         return self.now
@@ -46,9 +47,15 @@ class FakeDaemon:
     async def reload(self):
         return self.reload_answer
 
+    async def prune(self):
+        return 2_000, 1_000
+
     def check_now(self, check_id, who):
         self.asked.append((check_id, who))
         return check_id.startswith("na-tau/")
+
+    def inventory(self):
+        return self.in_force
 
     async def transitions(self, site, since_wall, limit):
         subject = Subject("na-tau/line1/icmp")

@@ -43,8 +43,19 @@ def state(tmp_path):
 def test_info_says_what_is_in_the_file(state):
     found = json.loads(db("info", "--state", state, "-o", "json").stdout)
     assert found["path"] == str(state / "netwatch.db")
-    assert found["rows"] == {"series": 2, "sample": 2, "memory": 0, "transition": 1, "incident": 1, "outbox": 1, "thread": 0}
-    assert (found["oldest_sample"], found["newest_transition"], found["last_wall"]) == (1_001.0, 1_000.0, 1_001.0)
+    assert found["rows"] == {
+        "series": 2,
+        "sample": 2,
+        "rollup_5m": 0,
+        "rollup_1h": 0,
+        "change": 0,
+        "memory": 0,
+        "transition": 1,
+        "incident": 1,
+        "outbox": 1,
+        "thread": 0,
+    }
+    assert (found["oldest_sample"], found["newest_transition"], found["last_wall"]) == (1_001.0, 1_000.0, 1_001.1)
     assert (found["open_incidents"], found["pending_pages"], found["schema"]) == (1, 1, len(MIGRATIONS))
     assert found["file_bytes"] == (state / "netwatch.db").stat().st_size
     assert found["sqlite_version"] == sqlite3.sqlite_version

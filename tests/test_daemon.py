@@ -60,10 +60,14 @@ class Pages(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/page"
 
-    def wait_for(self, kind):
+    def wait_for(self, kind, cause=""):
+        def found():
+            of_kind = [page for page in self.pages if page["kind"] == kind]
+            return [page for page in of_kind if cause in {"", page["incident"]["cause"]["name"]}]
+
         with self.arrived:
-            assert self.arrived.wait_for(lambda: any(page["kind"] == kind for page in self.pages), timeout=30), self.pages
-        return next(page for page in self.pages if page["kind"] == kind)
+            assert self.arrived.wait_for(found, timeout=30), self.pages
+            return found()[0]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -228,21 +232,41 @@ def test_a_missing_inventory_is_66_and_the_demo_plan_78(place):
     assert "make demo" in words
 
 
-def test_a_newer_and_a_broken_database_are_refused_and_left_alone(place):
+def test_a_newer_database_is_refused_and_left_alone(place):
     daemon = place.start()
     daemon.send_signal(signal.SIGTERM)
     daemon.wait(30)
     database = next(place.state.glob("*.db"))
-    sound = database.read_bytes()
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 9999")
+    newer = database.read_bytes()
     assert place.refuse()[0] == 1
-    broken = sound[:4096] + os.urandom(len(sound) - 4096)
+    assert database.read_bytes()[100:] == newer[100:]  # SQLite counts openings in its header
+
+
+def test_a_broken_database_is_set_aside_told_of_once_and_paging_goes_on(place, pages):
+    with accepting(place.tcp):
+        daemon = place.start()
+        wait_until(lambda: 'netwatch_tcp_connect_seconds{site="na-tau",target="counter"' in place.metrics())
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(30)
+    database = place.state / "netwatch.db"
+    broken = database.read_bytes()[:4096] + os.urandom(database.stat().st_size - 4096)
     database.write_bytes(broken)
-    for rest in place.state.glob("*.db-*"):
-        rest.unlink()
-    assert place.refuse()[0] == 1
-    assert database.read_bytes()[100:] == broken[100:]  # SQLite counts openings in its header
+    daemon = place.start()
+    (aside,) = place.state.glob("netwatch.db.corrupt-*")
+    assert aside.read_bytes()[100:] == broken[100:]
+    told = [pages.wait_for("open", cause) for cause in ("history", "na-tau/counter")]
+    assert told[0]["incident"]["key"] == "netwatch/self/history"
+    assert min(page["incident"]["id"] for page in told) > 3_000_000  # no number that a pager may have seen
+    assert pages.wait_for("recover", "history")
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait(10)
+    with accepting(place.tcp):
+        place.start()
+        pages.wait_for("recover", "na-tau/counter")
+    assert len([page for page in pages.pages if page["kind"] == "open"]) == 2
+    assert "Traceback" not in place.logs()
 
 
 @pytest.mark.needs_private_network

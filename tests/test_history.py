@@ -142,18 +142,3 @@ def test_the_heartbeat_is_what_a_restart_knows(tmp_path):
         assert history.progress_at > before
 
     with_history(tmp_path, body)
-
-
-def test_old_samples_go_when_the_hour_comes_round(tmp_path):
-    async def body(history):
-        history.add_result("a/b/c", 0.0, "ok", 0.1, [Sample("m", (1.0,))])
-        await history.flush()
-        series = 2  # the outcome's is 1
-        await history.heartbeat(49 * 3600.0 + series + 1)
-        await history.flush()
-        assert len(await history.samples("a/b/c", "m", "", 0, 1)) == 1
-        await history.heartbeat(49 * 3600.0 + series)
-        await history.flush()
-        assert await history.samples("a/b/c", "m", "", 0, 1) == []
-
-    with_history(tmp_path, body)

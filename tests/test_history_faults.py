@@ -61,11 +61,13 @@ async def work_through(directory, faults):
         for number in range(1, 7):
             history.add_result("a/b/c", number, "ok", 0.1, [Sample("m", (float(number),))])
             rows = await tried(history.commit(effects(number), {"a/b/c": str(number)}, float(number)))
+            await tried(history.prune())
             assert not history._writer.in_transaction
             if rows is not None:
                 acknowledged[number] = rows[0].id
                 await tried(history.page_sent(rows[0].id, f"t{number}", float(number)))
             await tried(history.flush())
+            await tried(history.prune())
             assert not history._writer.in_transaction
         faults.failing = range(0)
         await history.flush()

@@ -22,6 +22,7 @@ __all__ = ["Daemon", "Document", "daemon"]
 Document = dict[str, Any]
 ANSWER_SECONDS = 10.0
 RELOAD_SECONDS = 120.0
+PRUNE_SECONDS = 600.0
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -65,6 +66,9 @@ class Daemon:
     def reload(self) -> tuple[bool, list[str]]:
         _status, document = self._ask("POST", "/api/v1/reload", RELOAD_SECONDS)
         return bool(document.get("ok")), [str(line) for line in document.get("messages", [])]
+
+    def prune(self) -> tuple[int, Document]:
+        return self._ask("POST", "/api/v1/prune", PRUNE_SECONDS)
 
     def run_check(self, check: str) -> bool:
         status, _document = self._ask("POST", f"/api/v1/checks/{urllib.parse.quote(check)}/run", ANSWER_SECONDS)

@@ -109,10 +109,11 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=not terminal, overflow="fold")
-    widest = 0
+    widths = [len(heading) for heading in headings]
     for row in rows:
         table.add_row(*row)
-        widest = max(widest, sum(len(cell) + 2 for cell in row))
+        widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
+    widest = sum(widths) + 2 * len(widths)
     console = Console(
         force_terminal=wants_color(), no_color=not wants_color(), width=None if terminal else max(widest + 20, 120), highlight=False
     )

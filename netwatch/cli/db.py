@@ -18,7 +18,7 @@ from netwatch.cli._output import Exit, fail, text
 if TYPE_CHECKING:
     from netwatch.history import Info
 
-__all__ = ["app"]
+__all__ = ["app", "restore"]
 
 app = typer.Typer(name="db", no_args_is_help=True, help="The history file: what is in it, a copy of it, is it sound.")
 
@@ -29,6 +29,7 @@ class Form(StrEnum):
 
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="The state directory; else $STATE_DIRECTORY, else the user's.")]
+SocketOption = Annotated[Path | None, typer.Option("--socket", help="The daemon's socket, where it is not the usual one.")]
 FormOption = Annotated[Form, typer.Option("-o", "--output", help="table or json.")]
 
 
@@ -89,6 +90,75 @@ def check(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
         fail(Exit.FAILED, text("db.check_bad", path=path, count=len(found)))
 
 
+@app.command()
+def prune(state: StateOption = None, socket: SocketOption = None, output: FormOption = Form.TABLE) -> None:
+    """Deletes at once what is older than is kept, and gives the space back; asks the daemon if one runs.
+
+    Nothing need call it: the daemon does the same, a little every second.
+    """
+    from netwatch.history import HistoryFailed, HistoryRefused, prune_alone
+
+    path = _database(state)
+    if not path.exists():
+        fail(Exit.NO_INPUT, text("db.no_file", path=path))
+    try:
+        with _clear_endings(but="locked"):
+            before, after = prune_alone(path)
+    except HistoryRefused:  # a daemon has it
+        before, after = _prune_through_daemon(state, socket)
+    except HistoryFailed as failure:
+        fail(Exit.FAILED, text("db.prune_failed", detail=failure))
+    if output is Form.JSON:
+        _output.print_json({"path": str(path), "bytes_before": before, "bytes_after": after})
+    else:
+        print(text("db.pruned", path=path, before=_size(before), after=_size(after)))
+
+
+def _prune_through_daemon(state: Path | None, socket: Path | None) -> tuple[int, int]:
+    from netwatch import paths
+    from netwatch.cli._daemon import daemon
+
+    at = socket or (state / "api.sock" if state else paths.socket_path(os.environ))
+    status, answer = daemon(at, Exit.UNAVAILABLE).prune()
+    if status != 200:
+        fail(Exit.FAILED, text("db.prune_failed", detail=answer.get("text", f"HTTP {status}")))
+    return int(answer["bytes_before"]), int(answer["bytes_after"])
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup: from backups/ in the state directory, or of `netwatch db backup`.")],
+    state: StateOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Move a history that is there aside.")] = False,
+    output: FormOption = Form.TABLE,
+) -> None:
+    """Puts a backup of the history in force; netwatch must not be running.
+
+    Examples: netwatch restore /var/lib/netwatch/backups/netwatch.db-20261124T031500Z --force
+
+    Exit codes: 0 done · 1 the backup is damaged · 66 no such file · 69 netwatch runs · 73 there is a history already · 78 a newer one
+    """
+    import time
+
+    from netwatch import history
+
+    path = _database(state)
+    with _clear_endings():
+        try:
+            aside = history.restore(file, path.parent, wall=time.time(), force=force)
+        except history.Occupied as occupied:
+            fail(Exit.CANNOT_CREATE, text("db.restore_occupied", path=occupied))
+        except history.Unsound as unsound:
+            fail(Exit.FAILED, text("db.restore_unsound", path=file, count=len(unsound.findings), detail=unsound))
+        except OSError as error:
+            fail(Exit.CANNOT_CREATE, text("db.restore_failed", directory=path.parent, detail=error.strerror or error))
+    if output is Form.JSON:
+        _output.print_json({"path": str(path), "moved_aside": None if aside is None else str(aside)})
+        return
+    print(text("db.restored", directory=path.parent, file=file))
+    if aside is not None:
+        print(text("db.restored_aside", aside=aside))
+
+
 def _database(state: Path | None) -> Path:
     from netwatch.history import DATABASE_NAME
     from netwatch.paths import state_directory
@@ -97,15 +167,24 @@ def _database(state: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _clear_endings() -> Iterator[None]:
+def _clear_endings(but: str = "") -> Iterator[None]:
+    """`but` is a refusal that the caller has an answer to."""
     from netwatch.history import HistoryRefused, NoDatabase
 
-    codes = {"corrupt": Exit.FAILED, "newer": Exit.BAD_CONFIG, "unwritable": Exit.NO_PERMISSION, "locked": Exit.UNAVAILABLE}
+    codes = {
+        "corrupt": Exit.FAILED,
+        "foreign": Exit.FAILED,
+        "newer": Exit.BAD_CONFIG,
+        "unwritable": Exit.NO_PERMISSION,
+        "locked": Exit.UNAVAILABLE,
+    }
     try:
         yield
     except NoDatabase as missing:
         fail(Exit.NO_INPUT, text("db.no_file", path=missing))
     except HistoryRefused as refusal:
+        if refusal.code == but:
+            raise
         fail(codes[refusal.code], text(f"db.refused_{refusal.code}", path=refusal.path, name=refusal.path.name, detail=refusal.detail))
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from netwatch.history._codec import Malformed, incident_from, page_from
-from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, corrupt, newer, reading, unwritable
+from netwatch.history._rollup import LEVELS, Level, decode
+from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, sync, unwritable
 from netwatch.model import Belief
 
 __all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
 
-TABLES = ("series", "sample", "memory", "transition", "incident", "outbox", "thread")
+TABLES = ("series", "sample", "rollup_5m", "rollup_1h", "change", "memory", "transition", "incident", "outbox", "thread")
 FINDINGS_SHOWN = 100
 
 
@@ -72,12 +73,13 @@ def describe(path: Path) -> Info:
         oldest = one("SELECT min((SELECT min(at_ms) FROM sample WHERE series = series.id)) FROM series")
         newest = one("SELECT max((SELECT max(at_ms) FROM sample WHERE series = series.id)) FROM series")
         log = path.with_name(path.name + "-wal")
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
         return Info(
             path=path,
             file_bytes=path.stat().st_size,
             log_bytes=log.stat().st_size if log.exists() else 0,
             schema=one("PRAGMA user_version"),
-            rows={table: one(f"SELECT count(*) FROM {table}") for table in TABLES},  # noqa: S608  # names from this file
+            rows={table: one(f"SELECT count(*) FROM {table}") for table in TABLES if table in there},  # noqa: S608  # names from this file
             oldest_sample=None if oldest is None else oldest / 1000,
             newest_sample=None if newest is None else newest / 1000,
             oldest_transition=one("SELECT min(wall) FROM transition"),
@@ -108,19 +110,20 @@ def backup(path: Path, to: Path) -> None:
     unfinished = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        _copy(path, unfinished)
-        _sync(unfinished)
+        copy_file(path, unfinished)
+        sync(unfinished)
         try:  # takes the name first: a bare rename would write over one taken meanwhile, and a stick has no hard links
             os.close(os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError as error:
             raise BackupRefused(str(to)) from error
         unfinished.replace(to)
-        _sync(to.parent)
+        sync(to.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _copy(path: Path, to: Path) -> None:
+def copy_file(path: Path, to: Path) -> None:
+    """One moment of the file, as a single file. Raises NoDatabase, HistoryRefused, OSError."""
     with _open(path) as source, contextlib.closing(sqlite3.connect(to, isolation_level=None)) as copy:
         try:
             source.backup(copy)  # in one step: the daemon's writing cannot make it begin again
@@ -142,7 +145,7 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             one = _asking(connection)
             if one("PRAGMA application_id") != APPLICATION_ID:
-                raise corrupt(path, "not a netwatch database")
+                raise HistoryRefused("foreign", path, f"application id {one('PRAGMA application_id'):#x}")
             if one("PRAGMA user_version") > len(MIGRATIONS):
                 raise newer(path, one("PRAGMA user_version"))
             yield connection
@@ -181,11 +184,15 @@ def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding("document", f"transition {number}: {old} {new}")
     for (series,) in connection.execute("SELECT DISTINCT series FROM sample WHERE series NOT IN (SELECT id FROM series)"):
         yield Finding("series", f"{series}")
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has none
+    for level in LEVELS:
+        if level.table in there:
+            yield from _broken_records(connection, level)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _broken_records(connection: sqlite3.Connection, level: Level) -> Iterator[Finding]:
+    for series, at, records in connection.execute(f"SELECT series, at, records FROM {level.table}"):  # noqa: S608  # Level.table
+        try:
+            decode(records)
+        except Malformed as error:
+            yield Finding("document", f"{level.table} {series} {at}: {error}")

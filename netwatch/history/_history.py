@@ -14,13 +14,18 @@ from typing import Self
 import aiosqlite
 
 from netwatch.history import _statements as statements
+from netwatch.history._backups import Backups
+from netwatch.history._charts import Series
 from netwatch.history._file import backup
 from netwatch.history._reader import Counters, OutboxRow, Reader, Stored
+from netwatch.history._restore import begin_anew
 from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES, SampleBuffer
-from netwatch.history._schema import DATABASE_NAME, HistoryFailed, lock_directory, prepare, unwritable
+from netwatch.history._schema import DATABASE_NAME, HistoryFailed, HistoryRefused, lock_directory, prepare, unwritable
 from netwatch.history._task import Job, WriterTask
+from netwatch.history._upkeep import Upkeep
 from netwatch.history._writer import Connect, Statement, Writer
-from netwatch.model import Effects, Incident, Outcome, Sample, Transition
+from netwatch.model import Effects, Incident, Metric, Outcome, Sample, Transition
+from netwatch.sla import Availability
 
 __all__ = ["History", "OutboxRow", "Stored"]
 
@@ -41,30 +46,50 @@ class History:
         self._lock = lock
         self._writer = writer
         self._reader = reader
-        self._buffer = SampleBuffer(queue_limit, counters.series)
-        self._task = WriterTask(path, writer, self._buffer)
+        self.set_aside: Path | None = None
+        self._buffer = SampleBuffer(queue_limit, counters.known)
+        self._task = WriterTask(path, writer, self._buffer, Upkeep(writer, self._buffer, counters.rolled_until))
+        self._backups = Backups(path)
         self._transition_id = counters.transition
         self._outbox_id = counters.outbox
         self._running = False
         self._ended = asyncio.Event()
 
     @classmethod
-    async def open(cls, directory: Path, *, queue_limit: int = 20_000, connect: Connect = aiosqlite.connect) -> Self:
+    async def open(
+        cls, directory: Path, *, queue_limit: int = 20_000, connect: Connect = aiosqlite.connect, set_aside_at: float | None = None
+    ) -> Self:
         """Takes the directory for this process, makes or migrates the file and checks it. Raises HistoryRefused.
 
-        `queue_limit` is the number of samples that may wait. `connect` is for fault injection.
+        `queue_limit` is the number of samples that may wait. `connect` is for fault injection. With `set_aside_at`, the
+        wall time, a damaged file is not refused but moved to the name in `set_aside`, and an empty one takes its place.
         """
         path = directory / DATABASE_NAME
         async with contextlib.AsyncExitStack() as undo:
             lock = lock_directory(directory)
             undo.callback(os.close, lock)
-            await asyncio.to_thread(prepare, path)
+            try:
+                history = await cls._open(path, lock, queue_limit, connect)
+            except HistoryRefused as refused:
+                if refused.code != "corrupt" or set_aside_at is None:
+                    raise
+                aside = await asyncio.to_thread(begin_anew, path, set_aside_at)
+                history = await cls._open(path, lock, queue_limit, connect)
+                history.set_aside = aside
+            undo.pop_all()
+            return history
+
+    @classmethod
+    async def _open(cls, path: Path, lock: int, queue_limit: int, connect: Connect) -> Self:
+        await asyncio.to_thread(prepare, path)
+        async with contextlib.AsyncExitStack() as undo:
             try:
                 writer = Writer(path, connect)
                 undo.push_async_callback(writer.close)
                 await writer.open()
                 reader = await Reader.open(path)
                 undo.push_async_callback(reader.close)
+                await reader.stored()  # what cannot be read must show now, while the file can still be set aside
                 history = cls(path, lock, writer, reader, await reader.counters(), queue_limit)
             except (sqlite3.Error, HistoryFailed) as error:
                 raise unwritable(path, str(error)) from error
@@ -91,6 +116,11 @@ class History:
         return self._task.error
 
     @property
+    def backup_error(self) -> str:
+        """Why the last daily backup failed; empty when it did not."""
+        return self._backups.error
+
+    @property
     def progress_at(self) -> float:
         """Monotonic, of the writer's last pass; a disk that refuses is progress, one that hangs is not."""
         return self._task.progress_at
@@ -108,7 +138,12 @@ class History:
         """The one task that writes; ends after `close`. Never cancel it while the program is to go on."""
         self._running = True
         try:
-            await self._task.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._backups.run(lambda: self._task.last_wall))
+                try:
+                    await self._task.run()
+                finally:
+                    self._backups.stop()
         finally:
             async with contextlib.AsyncExitStack() as stack:
                 stack.callback(self._ended.set)
@@ -119,15 +154,27 @@ class History:
     async def close(self) -> None:
         """Writes what waits, gives the directory back. Safe to call twice, and without `run`."""
         self._task.stop()
+        self._backups.stop()
         if self._running:
             await self._ended.wait()
         else:
             await self.run()
 
-    def add_result(self, check_id: str, wall: float, outcome: str, duration_seconds: float, samples: Sequence[Sample]) -> None:
-        """Never blocks; on disk within a second or so. A full queue drops samples and counts them."""
-        self._task.last_wall = wall
-        self._buffer.add(check_id, wall, outcome, duration_seconds, samples)
+    def add_result(
+        self,
+        check_id: str,
+        wall: float,
+        outcome: str,
+        duration_seconds: float,
+        samples: Sequence[Sample],
+        kinds: Mapping[str, Metric] | None = None,
+    ) -> None:
+        """Never blocks; on disk within a second or so. A full queue drops samples and counts them.
+
+        `kinds` are the probe's metrics: each sample is kept as its metric says. Without them all are kept for 48 hours.
+        """
+        self._task.last_wall = wall + duration_seconds
+        self._buffer.add(check_id, wall, outcome, duration_seconds, samples, kinds)
 
     async def commit(self, effects: Effects, memories: Mapping[str, str], wall: float) -> tuple[OutboxRow, ...]:
         """All of it on the disk when this returns, in one transaction; an empty memory forgets the check.
@@ -145,7 +192,7 @@ class History:
             statements.transitions(self._transition_id + 1, effects.transitions),
             *statements.incidents(effects.incidents),
             *statements.memories(memories),
-            statements.alive(wall),
+            *self._task.alive(wall),
         )
         rows = tuple(
             OutboxRow(id=number, page=page, next_attempt_wall=wall) for number, page in enumerate(effects.pages, self._outbox_id + 1)
@@ -180,6 +227,30 @@ class History:
         """Returns when all that waits is written. Raises HistoryFailed."""
         await self._task.submit(Job(whole_pass=True))
 
+    async def rename_sites(self, former: Mapping[str, str]) -> None:
+        """Carries series, transitions and memories of former site ids over to the present ones, by former id; again is harmless.
+
+        Call it before `load`, or when the inventory has changed. Raises HistoryFailed.
+        """
+        if not former:
+            return
+        for old, new in former.items():
+            self._buffer.rename(f"{old}/", f"{new}/")
+        work = tuple(statement for old, new in former.items() for statement in statements.rename_site(old, new))
+        if self._running:
+            await self._submit(work)
+            return
+        try:
+            await self._writer.transaction(work, durable=True)
+        except sqlite3.Error as error:
+            raise HistoryFailed(f"{self.path}: {error}") from error
+
+    async def prune(self) -> None:
+        """Rolls up, deletes and frees at once what its turns would within the day, beside the writing. Raises HistoryFailed."""
+        if self._task.last_wall is None:
+            self._task.last_wall = (await self._reader.stored()).last_wall
+        await self._task.prune()
+
     async def load(self) -> Stored:
         """What a start goes on from. Raises HistoryFailed, and HistoryRefused for a record this program cannot read."""
         return await self._reader.stored()
@@ -200,6 +271,14 @@ class History:
         """Wall time and values, oldest first; both ends belong to it. Raw samples live 48 h. Raises HistoryFailed."""
         return await self._reader.samples((check_id, metric, instance), since_wall, until_wall)
 
+    async def series(self, check_id: str, metric: str, instance: str, since_wall: float, until_wall: float, points: int = 300) -> Series:
+        """What a chart of about so many points shows; the level depends on it and on what is still kept. Raises HistoryFailed."""
+        return await self._reader.series((check_id, metric, instance), since_wall, until_wall, points)
+
+    async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, Availability]:
+        """Seconds up, down and unknown of each site, given the ids of its lines' checks. Raises HistoryFailed."""
+        return await self._reader.availability(sites, since_wall, until_wall)
+
     async def outcomes(self, check_id: str, since_wall: float, until_wall: float) -> list[tuple[float, Outcome, float]]:
         """Wall time, ending and duration of runs: every bad one, every change, and one of five minutes. Raises HistoryFailed."""
         rows = await self._reader.samples((check_id, OUTCOME_METRIC, ""), since_wall, until_wall)
@@ -212,5 +291,8 @@ class History:
     async def _submit_row(self, row_id: int | None, wall: float, write: Callable[[int], tuple[Statement, ...]]) -> None:
         self._task.last_wall = wall
         if row_id is not None:
-            work = write(row_id)
-            await self._task.submit(Job(work, work))
+            await self._submit(write(row_id))
+
+    async def _submit(self, work: tuple[Statement, ...]) -> None:
+        """For what may wait until the disk takes it again."""
+        await self._task.submit(Job(work, work))

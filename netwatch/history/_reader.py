@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from typing import Any
 
 import aiosqlite
 
+from netwatch import sla
+from netwatch.history import _charts
 from netwatch.history._codec import Malformed, incident_from, page_from, unpack
-from netwatch.history._samples import SeriesName
+from netwatch.history._samples import Known, SeriesName
 from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
 from netwatch.model import Belief, Incident, Page, Subject, Transition
 
 __all__ = ["CLOSED_KEPT_SECONDS", "Counters", "OutboxRow", "Reader", "Stored"]
 
 CLOSED_KEPT_SECONDS = 86_400.0
+CONFIRMED_WITHIN_SECONDS = 3_600.0  # an outage is dated at its beginning, but told when it is certain
 RECENT = "closed IS NULL OR closed >= ?"
 
 
@@ -50,7 +54,8 @@ class Counters:
 
     transition: int
     outbox: int
-    series: Mapping[SeriesName, int]
+    known: Known
+    rolled_until: Mapping[int, int]  # by series: the hour whose roll-up may be of a part of it
 
 
 class Reader:
@@ -77,11 +82,19 @@ class Reader:
         ((transition, outbox),) = await self._rows(
             "SELECT (SELECT coalesce(max(id), 0) FROM transition), (SELECT coalesce(max(id), 0) FROM outbox)"
         )
-        series = await self._rows("SELECT check_id, metric, instance, id FROM series")
+        series = await self._rows("SELECT check_id, metric, instance, id, keep FROM series")
+        last = "SELECT value FROM change WHERE series = series.id ORDER BY at_ms DESC LIMIT 1"
+        changes = await self._rows(
+            f"SELECT id, ({last}) FROM series WHERE EXISTS (SELECT 1 FROM change WHERE series = series.id)"  # noqa: S608  # a constant
+        )
+        rolled = await self._rows("SELECT id, (SELECT max(at) FROM rollup_5m WHERE series = series.id) FROM series")
         return Counters(
             transition=transition,
             outbox=outbox,
-            series={(check_id, metric, instance): number for check_id, metric, instance, number in series},
+            known=Known(
+                {(check_id, metric, instance): (number, keep) for check_id, metric, instance, number, keep in series}, dict(changes)
+            ),
+            rolled_until={number: hour for number, hour in rolled if hour is not None},
         )
 
     async def stored(self) -> Stored:
@@ -90,7 +103,8 @@ class Reader:
         last_wall = float(alive[0][0]) if alive else None
         since = (last_wall or 0.0) - CLOSED_KEPT_SECONDS
         ((newest,),) = await self._rows(
-            "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(incident), 0) FROM outbox))"
+            "SELECT max((SELECT coalesce(max(id), 0) FROM incident), (SELECT coalesce(max(incident), 0) FROM outbox),"
+            " (SELECT coalesce(max(value), 1) - 1 FROM meta WHERE key = 'first_incident'))"
         )
         pending = await self._rows("SELECT id, document, attempts, next_attempt, error FROM outbox WHERE ended IS NULL ORDER BY id")
         threads = await self._rows(
@@ -160,6 +174,31 @@ class Reader:
             round(until_wall * 1000),
         )
         return [(at_ms / 1000, unpack(value)) for at_ms, value in rows]
+
+    async def series(self, name: SeriesName, since_wall: float, until_wall: float, points: int) -> _charts.Series:
+        try:
+            return await _charts.series(self._rows, name, since_wall, until_wall, points)
+        except Malformed as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
+
+    async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, sla.Availability]:
+        """From the last settled belief before `since_wall` on."""
+        checks = sorted({check for lines in sites.values() for check in lines})
+        before = "SELECT max(wall) FROM transition WHERE check_id = asked.value AND rule = '' AND hard AND wall < ?2"
+        rows = await self._rows(
+            "SELECT found.check_id, found.since, found.new, found.hard FROM json_each(?1) AS asked"  # noqa: S608  # constants
+            f" JOIN transition AS found ON found.check_id = asked.value AND found.wall >= coalesce(({before}), 0) AND found.wall < ?3"
+            " WHERE found.rule = '' ORDER BY found.id",
+            json.dumps(checks),
+            since_wall,
+            until_wall + CONFIRMED_WITHIN_SECONDS,
+        )
+        told: dict[str, list[tuple[float, Belief, bool]]] = {}
+        for check, since, new, hard in rows:
+            told.setdefault(check, []).append((since, Belief(new), bool(hard)))
+        watched = await self._rows("SELECT began, ended FROM life WHERE ended > ? AND began < ?", since_wall, until_wall)
+        changes = {check: sla.hard_changes(found) for check, found in told.items()}
+        return sla.of_sites(sites, changes, watched, since_wall, until_wall)
 
     async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
         """One call to the connection's thread, which leaves no cursor open. Raises HistoryFailed."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,8 @@ __all__ = [
     "open_uri",
     "prepare",
     "reading",
+    "set_aside",
+    "sync",
     "unwritable",
 ]
 
@@ -36,6 +40,7 @@ ADVICE = {
     "locked": "{path}: another netwatch ({detail}) keeps its history here; stop it, or use another directory",
     "corrupt": "{path}: damaged ({detail}); `netwatch db check` shows more. Move {name}, {name}-wal and {name}-shm aside together"
     " and start again, or put a backup in their place",
+    "foreign": "{path}: not a netwatch database; it is left alone, use another directory",
     "newer": "{path}: {detail}, written by a newer netwatch; install that version again, or use another directory",
     "unwritable": "{path}: {detail}; check the owner, the permissions and the free space",
 }
@@ -43,6 +48,8 @@ ADVICE = {
 # One script a schema version, never altered once released; each runs in one transaction with its version number.
 # `sample.value` is a number, float32s for a train, NULL for NaN; REAL affinity keeps 1.0 as one byte. Metric '' is
 # how runs ended (_samples.py). `thread` is not in `outbox`: it belongs to the incident and outlives the row.
+# 2: `series.keep` is Metric.keep, '' where nobody said; `records` is _rollup.py's; `change` holds what Metric.keep calls
+# changes; `life` is when netwatch watched, one row a process.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -75,13 +82,30 @@ MIGRATIONS: tuple[str, ...] = (
         incident INTEGER NOT NULL, pager TEXT NOT NULL, thread TEXT NOT NULL, PRIMARY KEY (incident, pager)
     ) WITHOUT ROWID
     """,
+    """
+    ALTER TABLE series ADD COLUMN keep TEXT NOT NULL DEFAULT '';
+    CREATE TABLE rollup_5m (
+        series INTEGER NOT NULL, at INTEGER NOT NULL, records BLOB NOT NULL, PRIMARY KEY (series, at)
+    ) WITHOUT ROWID;
+    CREATE TABLE rollup_1h (
+        series INTEGER NOT NULL, at INTEGER NOT NULL, records BLOB NOT NULL, PRIMARY KEY (series, at)
+    ) WITHOUT ROWID;
+    CREATE TABLE change (
+        series INTEGER NOT NULL, at_ms INTEGER NOT NULL, value REAL, PRIMARY KEY (series, at_ms)
+    ) WITHOUT ROWID;
+    CREATE TABLE life (began REAL PRIMARY KEY, ended REAL NOT NULL) WITHOUT ROWID;
+    INSERT INTO life (began, ended)
+        SELECT min(wall, (SELECT value FROM meta WHERE key = 'last_wall')), (SELECT value FROM meta WHERE key = 'last_wall')
+        FROM (SELECT min(wall) AS wall FROM transition) WHERE wall IS NOT NULL AND EXISTS (SELECT 1 FROM meta WHERE key = 'last_wall')
+    """,
 )
+BULKY = frozenset({"sample", "rollup_5m", "rollup_1h"})  # what a start has no time to read through
 
 
 class HistoryRefused(Exception):
     """History cannot be opened. The message says what to do; `db.refused_<code>` says it in every language."""
 
-    def __init__(self, code: Literal["locked", "corrupt", "newer", "unwritable"], path: Path, detail: str) -> None:
+    def __init__(self, code: Literal["locked", "corrupt", "foreign", "newer", "unwritable"], path: Path, detail: str) -> None:
         self.code = code
         self.path = path
         self.detail = detail
@@ -173,7 +197,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path, newest: int) -> 
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if application != APPLICATION_ID and not (empty and application == 0 and version == 0):
-        raise corrupt(path, "not a netwatch database")
+        raise HistoryRefused("foreign", path, f"application id {application:#x}")
     if version > newest:
         raise newer(path, version)
 
@@ -182,12 +206,37 @@ def _refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
     """Reads the whole file while that is quick (0.2 GB a second from memory); a large one without the samples."""
     subjects = ["1"]
     if path.stat().st_size > WHOLE_CHECK_BYTES:
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'sample'")
-        subjects = [f'"{name}"' for (name,) in tables]
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        subjects = [f'"{name}"' for (name,) in tables if name not in BULKY]
     for subject in subjects:
         problem = connection.execute(f"PRAGMA quick_check({subject})").fetchone()[0]
         if problem != "ok":
             raise corrupt(path, str(problem))
+
+
+def set_aside(path: Path, wall: float, word: str) -> Path:
+    """Gives the file a name of its time that is still free, and returns it. The directory's lock must be held. Raises OSError.
+
+    The log goes first: a log that outlives its file would be played into the next one.
+    """
+    stamp = datetime.fromtimestamp(wall, UTC).strftime("%Y%m%dT%H%M%SZ")
+    endings = itertools.chain([""], (f".{count}" for count in itertools.count(1)))
+    names = (path.with_name(f"{path.name}.{word}-{stamp}{ending}") for ending in endings)
+    aside = next(name for name in names if not name.exists())
+    for ending in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    sync(path.parent)
+    return aside
+
+
+def sync(path: Path) -> None:
+    """What was written, or renamed in the directory, is on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def newer(path: Path, version: int) -> HistoryRefused:

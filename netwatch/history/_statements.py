@@ -8,9 +8,29 @@ from netwatch.history._codec import incident_text, page_text, storable
 from netwatch.history._writer import Statement
 from netwatch.model import Incident, Page, Transition
 
-__all__ = ["alive", "incidents", "memories", "pages", "postponed", "refused", "sent", "site_of", "transitions", "trim", "unpaged"]
+__all__ = [
+    "alive",
+    "first_incident",
+    "forget_incidents",
+    "forget_pages",
+    "forget_transitions",
+    "incidents",
+    "memories",
+    "pages",
+    "postponed",
+    "refused",
+    "rename_site",
+    "sent",
+    "site_of",
+    "transitions",
+    "trim",
+    "trim_changes",
+    "trim_rows",
+    "unpaged",
+]
 
-TRIM_STEP_MS = 2 * 3_600_000
+HOUR_MS = 3_600_000
+TRIM_HOURS = 2
 
 
 def site_of(check_id: str) -> str:
@@ -78,8 +98,35 @@ def memories(found: Mapping[str, str]) -> tuple[Statement, Statement]:
     )
 
 
-def alive(wall: float) -> Statement:
-    return "INSERT OR REPLACE INTO meta (key, value) VALUES ('last_wall', ?)", [(wall,)]
+def alive(began: float, wall: float) -> tuple[Statement, Statement]:
+    """`began` is the process's first wall time: it names the row of `life`."""
+    return (
+        ("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_wall', ?)", [(wall,)]),
+        ("INSERT OR REPLACE INTO life (began, ended) VALUES (?, ?)", [(began, wall)]),
+    )
+
+
+def first_incident(number: int) -> Statement:
+    """Incident numbers of a new or restored file must not repeat those a pager has seen."""
+    return "INSERT OR REPLACE INTO meta (key, value) VALUES ('first_incident', ?)", [(number,)]
+
+
+def rename_site(old: str, new: str) -> tuple[Statement, ...]:
+    """Carries over what is known of a site by its former id. What the new id has of its own already stays as it is.
+
+    Incidents keep their keys and words: pagers know them by those. Only where they are looked for changes.
+    """
+    first, after = f"{storable(old)}/", f"{storable(old)}0"  # "0" comes after "/"
+    prefix = storable(new)
+    renamed = "check_id = ?1 || substr(check_id, ?2)"
+    of_site = "check_id >= ?3 AND check_id < ?4"
+    row = (prefix, len(first), first, after)
+    return (
+        (f"UPDATE OR IGNORE series SET {renamed} WHERE {of_site}", [row]),  # noqa: S608  # constants
+        (f"UPDATE OR IGNORE memory SET {renamed} WHERE {of_site}", [row]),  # noqa: S608  # constants
+        (f"UPDATE transition SET site = ?1, {renamed} WHERE site = ?5 AND {of_site}", [(*row, storable(old))]),  # noqa: S608  # constants
+        ("UPDATE OR REPLACE incident_site SET site = ? WHERE site = ?", [(prefix, storable(old))]),
+    )
 
 
 def sent(row_id: int, thread: str, wall: float) -> tuple[Statement, ...]:
@@ -112,9 +159,58 @@ def postponed(row_id: int, next_attempt_wall: float, error: str) -> Statement:
     )
 
 
-def trim(series: Sequence[int], before_ms: int) -> Statement:
-    """Deletes the oldest samples of these series, at most two hours of each: a clock that leaps ahead cannot empty the file."""
+def trim(oldest_allowed: Sequence[tuple[int, int]]) -> Statement:
+    """Deletes samples of (series, before this ms), at most two hours of each: a clock that leaps ahead cannot empty the file.
+
+    Whole hours go, so that an hour that is rolled up again is never found in part.
+    """
     return (
-        "DELETE FROM sample WHERE series = ?1 AND at_ms < min(?2, (SELECT min(at_ms) FROM sample WHERE series = ?1) + ?3)",
-        [(number, before_ms, TRIM_STEP_MS) for number in series],
+        "DELETE FROM sample WHERE series = ?1 AND at_ms < min(?2, ((SELECT min(at_ms) FROM sample WHERE series = ?1) / ?3 + ?4) * ?3)",
+        [(number, before_ms - before_ms % HOUR_MS, HOUR_MS, TRIM_HOURS) for number, before_ms in oldest_allowed],
     )
+
+
+def trim_rows(table: str, series: Sequence[int], before: float, most_seconds: int) -> Statement:
+    """The same for the rows of a level of roll-ups."""
+    return (
+        f"DELETE FROM {table} WHERE series = ?1 AND at < min(?2, (SELECT min(at) FROM {table} WHERE series = ?1) + ?3)",  # noqa: S608  # Level.table
+        [(number, int(before), most_seconds) for number in series],
+    )
+
+
+def trim_changes(series: Sequence[int], before: float) -> Statement:
+    """The newest stays, however old: it still holds."""
+    return (
+        "DELETE FROM change WHERE series = ?1 AND at_ms < ?2 AND at_ms < (SELECT max(at_ms) FROM change WHERE series = ?1)",
+        [(number, round(before * 1000)) for number in series],
+    )
+
+
+def forget_transitions(before: float, most: int) -> tuple[Statement, ...]:
+    """The newest of each subject stays, however old: what is believed since then still holds."""
+    newer = "SELECT 1 FROM transition AS newer WHERE newer.check_id = old.check_id AND newer.wall >= old.wall AND newer.id > old.id"
+    oldest = (
+        f"SELECT id FROM transition AS old WHERE wall < ?1 AND EXISTS ({newer}"  # noqa: S608  # constants
+        " AND newer.rule = old.rule AND newer.instance = old.instance) ORDER BY wall LIMIT ?2"
+    )
+    return ((f"DELETE FROM transition WHERE id IN ({oldest})", [(before, most)]),)  # noqa: S608  # constants
+
+
+def forget_incidents(before: float, most: int) -> tuple[Statement, ...]:
+    """Closed ones. The newest stays: numbering goes on from it."""
+    oldest = (
+        "SELECT id FROM incident WHERE closed < ?1 AND id < (SELECT max(id) FROM incident)"
+        " AND id NOT IN (SELECT incident FROM outbox WHERE ended IS NULL) ORDER BY closed LIMIT ?2"
+    )
+    row = (before, most)
+    return (
+        (f"DELETE FROM incident_site WHERE incident IN ({oldest})", [row]),  # noqa: S608  # constants
+        (f"DELETE FROM thread WHERE incident IN ({oldest})", [row]),  # noqa: S608  # constants
+        (f"DELETE FROM incident WHERE id IN ({oldest})", [row]),  # noqa: S608  # constants
+    )
+
+
+def forget_pages(before: float, most: int) -> tuple[Statement, ...]:
+    """Ended rows. The newest stays: numbering goes on from it."""
+    oldest = "SELECT id FROM outbox WHERE ended < ?1 AND id < (SELECT max(id) FROM outbox) ORDER BY id LIMIT ?2"
+    return ((f"DELETE FROM outbox WHERE id IN ({oldest})", [(before, most)]),)  # noqa: S608  # constants

@@ -1,4 +1,4 @@
-"""The one task that writes: durable jobs at once, everything else once a second."""
+"""The one task that writes: durable jobs at once, samples once a second, the upkeep of the file in between."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from pathlib import Path
 from netwatch.history import _statements as statements
 from netwatch.history._samples import SampleBuffer
 from netwatch.history._schema import HistoryFailed
+from netwatch.history._upkeep import Upkeep
 from netwatch.history._writer import Statement, Writer
 
 __all__ = ["Job", "WriterTask"]
 
 PASS_SECONDS = 1.0
-RAW_KEPT_SECONDS = 48 * 3600.0
-TRIM_ROUND_SECONDS = 3600  # each series has its second of the hour
-VACUUM_EVERY_SECONDS = 60
-FREE_PAGES_KEPT = 2_560  # 10 MiB: tomorrow's samples go there
 BACKLOG_ROWS = 100_000
+GAP_SECONDS = 120.0  # no sign of life for so long is a time without watching
 
 
 @dataclass(slots=True)
@@ -37,7 +35,7 @@ class Job:
 class WriterTask:
     """`error` is of the last write, empty when the disk took it; `progress_at` is monotonic, of the last pass, also one the disk refused."""
 
-    def __init__(self, path: Path, writer: Writer, buffer: SampleBuffer) -> None:
+    def __init__(self, path: Path, writer: Writer, buffer: SampleBuffer, upkeep: Upkeep) -> None:
         self.error = ""
         self.progress_at = asyncio.get_running_loop().time()
         self.last_wall: float | None = None
@@ -45,6 +43,10 @@ class WriterTask:
         self._path = path
         self._writer = writer
         self._buffer = buffer
+        self._upkeep = upkeep
+        self._pruned: list[asyncio.Future[None]] = []
+        self._began: float | None = None
+        self._alive_wall = 0.0
         self._jobs: deque[Job] = deque()
         self._backlog: deque[Statement] = deque()
         self._wake = asyncio.Event()
@@ -61,14 +63,14 @@ class WriterTask:
                 elif self._jobs:
                     await self._do(self._jobs[0])
                     self._jobs.popleft()
-                else:
+                elif not await self._upkeep_portion():
                     await self._wait_until(due)
             await self._pass()
         finally:
             self.stop()
-            for job in self._jobs:
-                if not job.done.done():
-                    job.done.set_exception(HistoryFailed(f"{self._path}: closed"))
+            for future in (*(job.done for job in self._jobs), *self._pruned):
+                if not future.done():
+                    future.set_exception(HistoryFailed(f"{self._path}: closed"))
 
     def stop(self) -> None:
         """Nothing more is taken; `run` ends when what it has is done."""
@@ -86,6 +88,33 @@ class WriterTask:
     async def submit(self, job: Job) -> None:
         """The job is done whether or not the caller is still there by then. Raises HistoryFailed."""
         await self.enqueue(job)
+
+    async def prune(self) -> None:
+        """Returns when no upkeep is due any more; writing goes on meanwhile. Raises HistoryFailed."""
+        if self.closing:
+            raise HistoryFailed(f"{self._path}: closed")
+        self._upkeep.everything()
+        done = asyncio.get_running_loop().create_future()
+        self._pruned.append(done)
+        self._wake.set()
+        await done
+
+    async def _upkeep_portion(self) -> bool:
+        failure = ""
+        try:
+            if await self._upkeep.portion(self.last_wall):
+                return True
+            if self._pruned:
+                await self._writer.checkpoint(1)
+        except (sqlite3.Error, OSError) as error:
+            failure = self.error = f"{error}"
+        for done in self._pruned:
+            if failure and not done.done():
+                done.set_exception(HistoryFailed(f"{self._path}: {failure}"))
+            elif not done.done():
+                done.set_result(None)
+        self._pruned.clear()
+        return False
 
     async def _wait_until(self, due: float) -> None:
         self._wake.clear()
@@ -128,21 +157,24 @@ class WriterTask:
         wall = self.last_wall
         work = [*self._backlog, *batch.statements]
         if wall is not None and wall != self._stored_wall:
-            work += [statements.alive(wall), self._trim(wall)]
+            work += self.alive(wall)
         try:
             if work:
                 await self._writer.transaction(work, durable=bool(self._backlog))
                 self._backlog.clear()
                 self._buffer.stored(batch)
             await self._writer.checkpoint()
-            if wall is not None and wall != self._stored_wall and int(wall) % VACUUM_EVERY_SECONDS == 0:
-                await self._writer.vacuum(FREE_PAGES_KEPT)
             self._stored_wall = wall
             self.error = ""
         except (sqlite3.Error, OSError) as error:
             self.error = f"{error}"
+        if wall is not None:
+            self._upkeep.mark(wall)
         self.progress_at = asyncio.get_running_loop().time()
 
-    def _trim(self, wall: float) -> Statement:
-        series = range(int(wall) % TRIM_ROUND_SECONDS, self._buffer.newest_series + 1, TRIM_ROUND_SECONDS)
-        return statements.trim(series, round((wall - RAW_KEPT_SECONDS) * 1000))
+    def alive(self, wall: float) -> tuple[Statement, ...]:
+        """That netwatch watches, as of this process or of the last time that its clock leapt or it was stopped."""
+        if self._began is None or abs(wall - self._alive_wall) > GAP_SECONDS:
+            self._began = wall
+        self._alive_wall = wall
+        return statements.alive(self._began, wall)

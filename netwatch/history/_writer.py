@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiosqlite
 
@@ -53,19 +53,30 @@ class Writer:
             if connection.in_transaction:
                 await self._abandon(connection)
 
-    async def checkpoint(self) -> None:
+    async def rows(self, sql: str, *values: object) -> list[Any]:
+        """What the upkeep must read before it writes. Raises sqlite3.Error."""
+        return list(await (await self.open()).execute_fetchall(sql, values))
+
+    @property
+    def rows_changed(self) -> int:
+        """By this connection, so far."""
+        return 0 if self._connection is None else self._connection.total_changes
+
+    async def checkpoint(self, least_bytes: int = CHECKPOINT_BYTES) -> None:
         """Moves the log into the file once it has grown, without waiting for readers. Raises sqlite3.Error, OSError."""
-        if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_BYTES:
+        if self._log.exists() and self._log.stat().st_size >= least_bytes:
             connection = await self.open()
             await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
-    async def vacuum(self, keep_free_pages: int) -> None:
-        """Gives a little of the free space back to the file system, if there is more than a reserve. Raises sqlite3.Error."""
+    async def vacuum(self, keep_free_pages: int) -> bool:
+        """Gives a little of the free space back to the file system; False once only a reserve is left. Raises sqlite3.Error."""
         connection = await self.open()
         ((free,),) = await connection.execute_fetchall("PRAGMA freelist_count")
-        if free > keep_free_pages:
-            # A script, because `execute` would step this rowless statement once: one page.
-            await connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        if free <= keep_free_pages:
+            return False
+        # A script, because `execute` would step this rowless statement once: one page.
+        await connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        return True
 
     async def open(self) -> aiosqlite.Connection:
         """The connection, made again if the last one had to be given up. Raises sqlite3.Error."""

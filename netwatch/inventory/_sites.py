@@ -201,7 +201,8 @@ def _check(site: str, target: Target, recipe: Recipe, parents: tuple[tuple[str, 
         rules=recipe.rules,
         parents=parents,
         audience=recipe.audience,
-        fingerprint=_fingerprint((recipe.measures, target.address, repr(parents))),
+        # Parents without their site, so that a site that is renamed keeps what is believed of it.
+        fingerprint=_fingerprint((recipe.measures, target.address, repr(parents).replace(f"'{site}/", "'/"))),
     )
 
 

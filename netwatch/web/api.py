@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from netwatch.history import HistoryFailed
 from netwatch.snapshot import SiteView, Snapshot
 from netwatch.web import documents
 from netwatch.web.backend import BACKEND, SETUP, Overloaded
@@ -75,6 +76,14 @@ async def reload(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/reload", "ok": accepted, "messages": list(messages)}, 200 if accepted else 422)
 
 
+async def prune(request: web.Request) -> web.Response:
+    try:
+        before, after = await request.app[BACKEND].prune()
+    except HistoryFailed as failure:
+        return json_error(503, "history_failed", str(failure))
+    return answer({"schema": "netwatch/v1/prune", "bytes_before": before, "bytes_after": after})
+
+
 async def run_check(request: web.Request) -> web.Response:
     check = request.match_info["check"]
     if not request.app[BACKEND].check_now(check, request.headers.get("X-Netwatch-Who", "")[:60]):
@@ -89,4 +98,5 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/healthz", healthz)
     if app[SETUP].control:
         app.router.add_post("/api/v1/reload", reload)
+        app.router.add_post("/api/v1/prune", prune)
         app.router.add_post(CHECK_PATH, run_check)

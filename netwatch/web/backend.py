@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from netwatch.metrics import Overloaded
-from netwatch.model import Transition
+from netwatch.model import Inventory, Transition
 from netwatch.snapshot import Snapshot
 
 __all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
@@ -30,8 +30,14 @@ class Backend(Protocol):
     async def reload(self) -> tuple[bool, tuple[str, ...]]:
         """Whether the new inventory is in force, and what to tell: the differences or the errors."""
 
+    async def prune(self) -> tuple[int, int]:
+        """Bytes of the history before and after what is too old has gone. Raises HistoryFailed."""
+
     def check_now(self, check_id: str, who: str) -> bool:
         """False when there is no such check."""
+
+    def inventory(self) -> Inventory:
+        """The one in force."""
 
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         """Newest first; `site` None means all."""

@@ -1,0 +1,123 @@
+"""What a chart shows: the level that gives about as many points as were asked for, and the newest minutes from the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal, TypeAlias
+
+from netwatch.history._codec import unpack
+from netwatch.history._rollup import FIVE_MINUTES, HOUR, LEVELS, Level, Run, Summary, decode, merge, summarize, thin
+
+__all__ = ["MOST_POINTS", "Ask", "Point", "Series", "level_for", "series"]
+
+MOST_POINTS = 5_000
+RAW_FROM_SECONDS = 150.0  # buckets of five minutes give at least half the points of a finer chart
+HOUR_FROM_SECONDS = 1_800.0
+
+LevelName: TypeAlias = Literal["raw", "5m", "1h", "change"]
+Ask: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]  # SQL and its values; raises HistoryFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured from `wall` on, for `seconds`; 0 for a single run or a change, which holds until the next."""
+
+    wall: float
+    seconds: float
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`level` says where the points come from; where nothing was measured there is none."""
+
+    level: LevelName
+    points: tuple[Point, ...]
+
+
+def level_for(seconds_a_point: float) -> Level | None:
+    """None means the samples themselves."""
+    if seconds_a_point >= HOUR_FROM_SECONDS:
+        return HOUR
+    return FIVE_MINUTES if seconds_a_point >= RAW_FROM_SECONDS else None
+
+
+async def series(ask: Ask, name: tuple[str, str, str], since: float, until: float, points: int) -> Series:
+    """`since` belongs to it, `until` does not. Raises HistoryFailed, Malformed."""
+    found = await ask("SELECT id, keep FROM series WHERE check_id = ? AND metric = ? AND instance = ?", *name)
+    if not found or until <= since:
+        return Series("raw", ())
+    ((number, keep),) = found
+    if keep == "change":
+        return Series("change", tuple(await _changes(ask, number, since, until)))
+    seconds_a_point = (until - since) / min(max(points, 1), MOST_POINTS)
+    level = level_for(seconds_a_point)
+    if level is None and (await ask("SELECT 1 FROM sample WHERE series = ? AND at_ms <= ? LIMIT 1", number, since * 1000)):
+        return Series("raw", tuple(_drawn(await _runs(ask, number, since, until), seconds_a_point, keep)))
+    level = level or FIVE_MINUTES
+    if level is FIVE_MINUTES and not await ask("SELECT 1 FROM rollup_5m WHERE series = ? AND at <= ? LIMIT 1", number, since):
+        level = await _coarser_if_longer(ask, number)
+    return Series("1h" if level is HOUR else "5m", tuple(await _rolled(ask, number, level, since, until, seconds_a_point, keep)))
+
+
+async def _coarser_if_longer(ask: Ask, number: int) -> Level:
+    """Five minutes do not reach back as far as was asked: hours are better if they reach further."""
+    oldest = [((await ask(f"SELECT min(at) FROM {level.table} WHERE series = ?", number))[0][0]) for level in LEVELS]  # noqa: S608  # Level.table
+    fine, coarse = oldest
+    return HOUR if coarse is not None and (fine is None or coarse + HOUR.row_seconds < fine) else FIVE_MINUTES
+
+
+async def _rolled(ask: Ask, number: int, level: Level, since: float, until: float, seconds_a_point: float, keep: str) -> list[Point]:
+    rows = await ask(
+        f"SELECT at, records FROM {level.table} WHERE series = ? AND at > ? AND at < ? ORDER BY at",  # noqa: S608  # Level.table
+        number,
+        since - level.row_seconds,
+        until,
+    )
+    buckets = [(at + place * level.bucket_seconds, summary) for at, records in rows for place, summary in decode(records).items()]
+    reached = buckets[-1][0] + level.bucket_seconds if buckets else since
+    first = since // level.bucket_seconds * level.bucket_seconds
+    newest = await _runs(ask, number, max(reached, first), until)
+    buckets += list(thin(newest, level.bucket_seconds, keep))
+    shown = [(start, summary) for start, summary in buckets if first <= start < until]
+    return list(_grouped(shown, level.bucket_seconds, max(1, round(seconds_a_point / level.bucket_seconds))))
+
+
+def _grouped(buckets: Iterable[tuple[float, Summary]], bucket_seconds: float, together: int) -> Iterator[Point]:
+    width = bucket_seconds * together
+    for start, found in groupby(buckets, key=lambda bucket: bucket[0] // width):
+        yield Point(start * width, width, merge([summary for _, summary in found]))
+
+
+def _drawn(runs: Sequence[Run], seconds_a_point: float, keep: str) -> Iterator[Point]:
+    """Runs as they are while they are few enough, else in buckets."""
+    if len(runs) < 2 or (runs[-1][0] - runs[0][0]) / (len(runs) - 1) >= seconds_a_point:
+        for wall, values in runs:
+            summary = summarize(values, keep)
+            if summary is not None:
+                yield Point(wall, 0.0, summary)
+        return
+    for start, summary in thin(runs, seconds_a_point, keep):
+        yield Point(start, seconds_a_point, summary)
+
+
+async def _runs(ask: Ask, number: int, since: float, until: float) -> list[Run]:
+    rows = await ask(
+        "SELECT at_ms, value FROM sample WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms",
+        number,
+        round(since * 1000),
+        round(until * 1000),
+    )
+    return [(at_ms / 1000, unpack(value)) for at_ms, value in rows]
+
+
+async def _changes(ask: Ask, number: int, since: float, until: float) -> list[Point]:
+    """The value that held at `since` comes first, dated then."""
+    before = await ask("SELECT value FROM change WHERE series = ? AND at_ms <= ? ORDER BY at_ms DESC LIMIT 1", number, since * 1000)
+    rows = await ask(
+        "SELECT at_ms, value FROM change WHERE series = ? AND at_ms > ? AND at_ms < ? ORDER BY at_ms", number, since * 1000, until * 1000
+    )
+    runs = [*((since, unpack(value)) for (value,) in before), *((at_ms / 1000, unpack(value)) for at_ms, value in rows)]
+    return [Point(wall, 0.0, summary) for wall, values in runs if (summary := summarize(values, "change")) is not None]

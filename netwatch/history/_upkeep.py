@@ -1,0 +1,185 @@
+"""What the file needs besides writing: roll-ups, what is too old, free space. In small portions, when nobody waits.
+
+Each series has its turn once in fifteen minutes. Roll-ups are worked out from the samples on the disk, hour by hour and
+always the whole hour so far, so that a killed process leaves nothing behind that the next turn does not mend.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from netwatch.history import _statements as statements
+from netwatch.history._codec import Malformed, unpack
+from netwatch.history._rollup import FIVE_MINUTES, HOUR, LEVELS, ROLLED, Level, Run, Summary, decode, encode, summarize, thin
+from netwatch.history._samples import SampleBuffer
+from netwatch.history._writer import Statement, Writer
+
+__all__ = ["KEPT_SECONDS", "PAGES_KEPT_SECONDS", "RAW_KEPT_SECONDS", "Upkeep"]
+
+RAW_KEPT_SECONDS = 48 * 3600.0
+KEPT_SECONDS = 3 * 366 * 86_400.0  # transitions, closed incidents, changes: two full years and what the third has so far
+PAGES_KEPT_SECONDS = 90 * 86_400.0  # rows of the outbox that have ended
+TURN_SECONDS = 900  # each series has its second of it
+LATE_SECONDS = 60  # a run is dated at its beginning and may take this long
+SERIES_A_PORTION = 16
+ROWS_A_PORTION = 500  # of transitions, incidents, pages: times 24 a day
+ROWS_OF_LEVEL_A_TURN = 48
+FREE_PAGES_KEPT = 2_560  # 10 MiB: tomorrow's samples go there
+MINUTE, HOUR_SECONDS = 60, 3_600
+
+FIRST_SAMPLES = """
+    SELECT json_extract(value, '$[0]'), (
+        SELECT min(at_ms) FROM sample WHERE series = json_extract(due.value, '$[0]') AND at_ms >= json_extract(due.value, '$[1]')
+    ) FROM json_each(?) AS due
+"""
+SAMPLES = """
+    SELECT sample.series, sample.at_ms, sample.value FROM json_each(?) AS due
+    JOIN sample ON sample.series = json_extract(due.value, '$[0]')
+        AND sample.at_ms >= json_extract(due.value, '$[1]') AND sample.at_ms < json_extract(due.value, '$[2]')
+    ORDER BY sample.series, sample.at_ms
+"""
+ROWS = """
+    SELECT stored.series, stored.at, stored.records FROM json_each(?) AS due
+    JOIN {table} AS stored ON stored.series = json_extract(due.value, '$[0]') AND stored.at = json_extract(due.value, '$[1]')
+"""
+
+
+class Upkeep:
+    """Only the writer task may call it. `wall` is always what the daemon last said: its clock, not the machine's."""
+
+    def __init__(self, writer: Writer, buffer: SampleBuffer, rolled_until: Mapping[int, int]) -> None:
+        self._writer = writer
+        self._buffer = buffer
+        self._rolled_until = dict(rolled_until)  # by series: the start of the hour to go on with
+        self._due: dict[int, None] = {}  # series, in the order of their turns
+        self._tables_due = False
+        self._vacuum_due = False
+        self._all_free = False
+        self._second: int | None = None
+
+    def mark(self, wall: float) -> None:
+        """Time has passed: whose turn it is. A clock that leaps gives every series one turn, not many."""
+        second = int(wall)
+        last = self._second
+        self._second = second
+        if last is None or second < last:
+            last = second - 1
+        for number in range(max(last + 1, second - TURN_SECONDS + 1), second + 1):
+            self._due.update(dict.fromkeys(range(number % TURN_SECONDS, self._buffer.newest_series + 1, TURN_SECONDS)))
+        self._due.pop(0, None)
+        self._vacuum_due = self._vacuum_due or last // MINUTE < second // MINUTE
+        self._tables_due = self._tables_due or last // HOUR_SECONDS < second // HOUR_SECONDS
+
+    def everything(self) -> None:
+        """All that a day's turns would do is due at once."""
+        self._due.update(dict.fromkeys(range(1, self._buffer.newest_series + 1)))
+        self._tables_due = self._vacuum_due = self._all_free = True
+
+    async def portion(self, wall: float | None) -> bool:
+        """Does a little; False when nothing is due. Raises sqlite3.Error; what failed comes again at its next turn."""
+        if wall is None:
+            return False
+        if self._due:
+            series = list(self._due)[:SERIES_A_PORTION]
+            for number in series:
+                del self._due[number]
+            await self._tend(series, wall)
+            return True
+        if self._tables_due:
+            self._tables_due = False
+            self._tables_due = await self._forget(wall) and self._all_free
+            return True
+        if self._vacuum_due:
+            self._vacuum_due = False
+            self._vacuum_due = await self._writer.vacuum(FREE_PAGES_KEPT) and self._all_free
+            return True
+        self._all_free = False
+        return False
+
+    async def _tend(self, series: Sequence[int], wall: float) -> None:
+        """One hour of each of these: rolled up, then what is too old goes. A series with more hours stays due."""
+        keeps = self._buffer.keeps()
+        until = int(wall - LATE_SECONDS) // FIVE_MINUTES.bucket_seconds * FIVE_MINUTES.bucket_seconds
+        rolled = {number: keeps[number] for number in series if keeps.get(number) in ROLLED}
+        hours = await self._next_hours(rolled, until)
+        if hours:
+            await self._writer.transaction(await self._rolled_up(hours, rolled, until), durable=False)
+        more = [number for number, hour in hours.items() if hour + HOUR_SECONDS <= until]
+        self._rolled_until.update((number, hours[number] + HOUR_SECONDS) for number in more)
+        self._due.update(dict.fromkeys(more))
+        done = [number for number in series if number not in more]
+        before = self._writer.rows_changed
+        await self._writer.transaction(self._trims(done, rolled, wall), durable=False)
+        if self._all_free and self._writer.rows_changed > before:
+            self._due.update(dict.fromkeys(done))
+
+    async def _next_hours(self, rolled: Mapping[int, str], until: int) -> dict[int, int]:
+        """The hour to roll up next, of each series that has one: never one that is not in the past."""
+        starts = [(number, min(self._rolled_until.get(number, 0), until // HOUR_SECONDS * HOUR_SECONDS) * 1000) for number in rolled]
+        found = await self._writer.rows(FIRST_SAMPLES, json.dumps(starts)) if starts else []
+        firsts = {number: at_ms // (HOUR_SECONDS * 1000) * HOUR_SECONDS for number, at_ms in found if at_ms is not None}
+        return {number: hour for number, hour in firsts.items() if hour < until}
+
+    async def _rolled_up(self, hours: Mapping[int, int], keeps: Mapping[int, str], until: int) -> list[Statement]:
+        windows = [(number, hour * 1000, min(hour + HOUR_SECONDS, until) * 1000) for number, hour in hours.items()]
+        rows = await self._writer.rows(SAMPLES, json.dumps(windows))
+        fine: list[tuple[int, int, bytes]] = []
+        whole: dict[tuple[int, int], dict[int, Summary]] = {}
+        for number, found in groupby(rows, key=lambda row: row[0]):
+            runs = [(at_ms / 1000, unpack(value)) for _, at_ms, value in found]
+            hour, keep = hours[number], keeps[number]
+            if buckets := _buckets(runs, hour, keep):
+                fine.append((number, hour, encode(buckets)))
+            summary = summarize((value for _, values in runs for value in values), keep)
+            if hour + HOUR_SECONDS <= until and summary is not None:
+                day = hour // HOUR.row_seconds * HOUR.row_seconds
+                whole[number, day] = {(hour - day) // HOUR.bucket_seconds: summary}
+        before = await self._stored(HOUR, list(whole)) if whole else {}
+        coarse = [(number, day, encode(before.get((number, day), {}) | new)) for (number, day), new in whole.items()]
+        return [_put(level, stored) for level, stored in ((FIVE_MINUTES, fine), (HOUR, coarse)) if stored]
+
+    async def _stored(self, level: Level, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], dict[int, Summary]]:
+        found = await self._writer.rows(ROWS.format(table=level.table), json.dumps(places))
+        return {(number, at): _readable(records) for number, at, records in found}
+
+    def _trims(self, series: Sequence[int], rolled: Mapping[int, str], wall: float) -> list[Statement]:
+        raw_before = int(wall - RAW_KEPT_SECONDS)
+        samples = [
+            (number, min(raw_before, self._rolled_until.get(number, raw_before)) if number in rolled else raw_before) for number in series
+        ]
+        work = [statements.trim([(number, before * 1000) for number, before in samples])]
+        work += [
+            statements.trim_rows(level.table, series, wall - level.kept_seconds, ROWS_OF_LEVEL_A_TURN * level.row_seconds)
+            for level in LEVELS
+        ]
+        return [*work, statements.trim_changes(series, wall - KEPT_SECONDS)]
+
+    async def _forget(self, wall: float) -> bool:
+        """Transitions, incidents and pages that are too old; False when there were none."""
+        before = self._writer.rows_changed
+        work = (
+            *statements.forget_transitions(wall - KEPT_SECONDS, ROWS_A_PORTION),
+            *statements.forget_incidents(wall - KEPT_SECONDS, ROWS_A_PORTION),
+            *statements.forget_pages(wall - PAGES_KEPT_SECONDS, ROWS_A_PORTION),
+        )
+        await self._writer.transaction(work, durable=False)
+        return self._writer.rows_changed > before
+
+
+def _buckets(runs: Sequence[Run], hour: int, keep: str) -> dict[int, Summary]:
+    found = thin(runs, FIVE_MINUTES.bucket_seconds, keep)
+    return {int(start - hour) // FIVE_MINUTES.bucket_seconds: summary for start, summary in found}
+
+
+def _readable(records: bytes) -> dict[int, Summary]:
+    """What cannot be read is worked out no more, but does not stop what comes."""
+    try:
+        return decode(records)
+    except Malformed:
+        return {}
+
+
+def _put(level: Level, rows: Sequence[tuple[int, int, bytes]]) -> Statement:
+    return f"INSERT OR REPLACE INTO {level.table} (series, at, records) VALUES (?, ?, ?)", rows  # noqa: S608  # Level.table
