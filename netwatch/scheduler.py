@@ -23,6 +23,8 @@ APART_SECONDS = 1.0
 CROWDED_RETRY_SECONDS = 0.05
 TOKENS = 6.0
 TOKENS_PER_SECOND = 1.0
+PASS_SECONDS = 0.02
+LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -178,12 +180,15 @@ class Scheduler:
         self._admit = admit
         self._wake = asyncio.Event()
         self._stopping = False
+        self._passed_at = float("-inf")
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Runs until `stop`. Wakes at least once a second, so that `progress_at` tells of a hung loop."""
+        """Runs until `stop`. Looks at least once a second, so that `progress_at` tells of a hung loop."""
         loop = asyncio.get_running_loop()
         while not self._stopping:
-            now = self.progress_at = loop.time()
+            now = self._passed_at = self.progress_at = loop.time()
+            self._wake.clear()
             for check, reason in self.schedule.due(now):
                 admission = self._admit(check, now)
                 if isinstance(admission, Deny):
@@ -191,28 +196,38 @@ class Scheduler:
                 else:
                     self.runs += 1
                     group.create_task(self._run(check, reason))
-            self._wake.clear()
-            next_at = self.schedule.next_at()
-            try:
-                async with asyncio.timeout_at(min(now + 1.0, next_at if next_at is not None else now + 1.0)):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            self._set_alarm(loop)
+            await self._wake.wait()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wakes `run` for what is due next; what falls due within one pass is started together, since waking costs more."""
+        next_at = self.schedule.next_at()
+        latest = self._passed_at + LOOK_SECONDS
+        at = latest if next_at is None else min(latest, max(next_at, self._passed_at + PASS_SECONDS))
+        if self._alarm is not None and not self._alarm.cancelled():
+            if loop.time() < self._alarm.when() <= at:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(at, self._wake.set)
 
     async def _run(self, check: Check, reason: RunReason) -> None:
         try:
             await self._handle(check, reason)
         finally:
             self.schedule.done(check.id, check.site)
-            self._wake.set()
+            self._set_alarm(asyncio.get_running_loop())
 
     def request(self, request: Request) -> None:
-        self.schedule.request(request, asyncio.get_running_loop().time())
-        self._wake.set()
+        loop = asyncio.get_running_loop()
+        self.schedule.request(request, loop.time())
+        self._set_alarm(loop)
 
     def update(self, checks: Iterable[Check]) -> None:
-        self.schedule.update(checks, asyncio.get_running_loop().time())
-        self._wake.set()
+        loop = asyncio.get_running_loop()
+        self.schedule.update(checks, loop.time())
+        self._set_alarm(loop)
 
     def stop(self) -> None:
         self._stopping = True
