@@ -1,4 +1,4 @@
-"""`netwatch inventory check`: is the file sound, before anything is loaded?"""
+"""`netwatch inventory`: is the file sound, before anything is loaded? `inventory_tools` has what else can be done with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netwatch.cli import _output
+from netwatch.cli import _output, inventory_tools
 from netwatch.cli._output import Exit
 
 if TYPE_CHECKING:  # both bring pydantic along
@@ -18,12 +18,8 @@ if TYPE_CHECKING:  # both bring pydantic along
 
 __all__ = ["app"]
 
+SHAPES = ("table", "json")
 app = typer.Typer(no_args_is_help=True, help="The inventory file.")
-
-
-@app.callback()
-def group() -> None:
-    """Keeps `check` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -39,8 +35,8 @@ def check(
     """
     from netwatch import inventory
 
-    if output not in {"table", "json"}:
-        _output.fail(Exit.USAGE, f"--output: {output!r}; table, json")
+    if output not in SHAPES:
+        _output.fail(Exit.USAGE, _output.text("cli.bad_output", name=output, near=", ".join(SHAPES)))
     try:
         found, warnings = inventory.examine(file, environment=os.environ)
     except inventory.InventoryRefused as refused:
@@ -58,6 +54,11 @@ def check(
     print(_output.text("inventory.accepted", **_counts(found), warnings=len(warnings)))
     if found.demo_plan:
         print(_output.text("inventory.demo_plan"))
+
+
+for command in (inventory_tools.diff, inventory_tools.init, inventory_tools.render, inventory_tools.schema):
+    app.command(command.__name__)(command)
+app.command("import")(inventory_tools.import_sheet)
 
 
 def _report(errors: tuple[Complaint, ...], warnings: tuple[Complaint, ...]) -> None:

@@ -14,15 +14,38 @@ import pydantic
 from netwatch._complaint import Complaint
 from netwatch._yaml_document import Document, Keys, YamlRefused
 from netwatch.inventory import _files
+from netwatch.inventory._addresses import WrongAddress, site_network
 from netwatch.inventory._collect import Collector
+from netwatch.inventory._communes import communes
 from netwatch.inventory._expand import expand
+from netwatch.inventory._flat import Change, CheckRow, changes, check_rows, flatten
+from netwatch.inventory._json_schema import json_schema
 from netwatch.inventory._pager_entries import pager_settings
 from netwatch.inventory._schema import File
+from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
 from netwatch.lang import catalog
 from netwatch.model import Inventory, PagerSettings, Settings
 
-__all__ = ["DEMO_SITE_NET", "Complaint", "Difference", "InventoryRefused", "difference", "examine", "load"]
+__all__ = [
+    "DEMO_SITE_NET",
+    "Change",
+    "CheckRow",
+    "Complaint",
+    "Difference",
+    "InventoryRefused",
+    "Sheet",
+    "changes",
+    "check_rows",
+    "difference",
+    "examine",
+    "flatten",
+    "is_plan",
+    "json_schema",
+    "load",
+    "read_sheet",
+    "sites_yaml",
+]
 
 DEMO_SITE_NET = "127.45.{n}.0/24"
 _VALUE_LOST = frozenset({"alias", "empty_value", "not_finite", "unprintable"})  # complaints that leave a null behind
@@ -97,6 +120,14 @@ def examine(
         primary_checks=builder.primary,
     )
     return inventory, warnings
+
+
+def is_plan(site_net: str) -> bool:
+    """Whether every commune would get a network of its own by it."""
+    try:
+        return bool(site_network(site_net, 1) != site_network(site_net, len(communes())))
+    except WrongAddress:
+        return False
 
 
 def _follows(path: str, blamed: list[str]) -> bool:

@@ -33,19 +33,21 @@ ONE_LINE = r"^[^\n\t]*$"
 NAME = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
 
 
-def _unit(parse: Callable[[object], float]) -> BeforeValidator:
+def _unit(parse: Callable[[object], float], written: Any) -> BeforeValidator:
+    """`written` is what stands in the file, for the JSON schema."""
+
     def validate(value: object) -> float:
         try:
             return parse(value)
         except _units.WrongUnit as wrong:
             raise PydanticCustomError("unit", "{key}", {"key": wrong.key, **wrong.fields}) from wrong
 
-    return BeforeValidator(validate)
+    return BeforeValidator(validate, json_schema_input_type=written)
 
 
-Duration = Annotated[float, _unit(_units.duration)]
-Rate = Annotated[float, _unit(_units.rate)]
-Threshold = Annotated[float, _unit(_units.threshold)]
+Duration = Annotated[float, _unit(_units.duration, str)]
+Rate = Annotated[float, _unit(_units.rate, str)]
+Threshold = Annotated[float, _unit(_units.threshold, float | str)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Slug = Annotated[str, StringConstraints(max_length=63, pattern=SLUG)]
@@ -123,7 +125,7 @@ class LineEntry(Strict):
     carrier: Text | None = None
     circuit: Text | None = None
     hotline: Text | None = None
-    contract: Annotated[Contract | None, BeforeValidator(_contract)] = None
+    contract: Annotated[Contract | None, BeforeValidator(_contract, json_schema_input_type=Contract | str | None)] = None
     role: Literal["primary", "backup"] | None = None
     interface: Text | None = None
     metered: bool | None = None
@@ -137,7 +139,7 @@ class DeviceEntry(Strict):
     profile: Name | None = None
     role: Name | None = None
     label: Text | None = None
-    parent: Annotated[list[Slug] | None, BeforeValidator(_one_or_many)] = None
+    parent: Annotated[list[Slug] | None, BeforeValidator(_one_or_many, json_schema_input_type=list[Slug] | Slug | None)] = None
     address: Text | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
     snmp: dict[str, Any] = Field(default_factory=dict)
@@ -222,10 +224,12 @@ class Plan(Strict):
 class File(Strict):
     version: Literal[1]
     language: Language = "vi"
-    timezone: Annotated[Text, BeforeValidator(lambda value: _timezone(value) if isinstance(value, str) else value)] = "Asia/Ho_Chi_Minh"
-    listen: Annotated[str, BeforeValidator(_listen), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")] = (
-        "127.0.0.1:9780"
-    )
+    timezone: Annotated[
+        Text, BeforeValidator(lambda value: _timezone(value) if isinstance(value, str) else value, json_schema_input_type=Text)
+    ] = "Asia/Ho_Chi_Minh"
+    listen: Annotated[
+        str, BeforeValidator(_listen, json_schema_input_type=str), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")
+    ] = "127.0.0.1:9780"
     page_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^https?://[^\s/?#@]+$")] | None = None
     defaults: Defaults = Defaults()
     plan: Plan

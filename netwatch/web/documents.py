@@ -15,7 +15,7 @@ from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
 from netwatch.web import words as say
 from netwatch.web.board import Reader
 
-__all__ = ["error", "incident", "site", "summary"]
+__all__ = ["error", "incident", "site", "summary", "transitions"]
 
 Document = dict[str, Any]
 
@@ -60,6 +60,17 @@ def site(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transition], 
         "incidents": [incident(one, sites, reader) for one in snapshot.incidents if about.id in one.sites],
         "transitions": [_transition(one, view, reader) for one in transitions],
     }
+
+
+def transitions(snapshot: Snapshot, found: Sequence[Transition], reader: Reader, *, complete: bool) -> Document:
+    """Each with its site; a site that is no longer watched is only an id. `complete`: there are no more of them."""
+    views = {view.site.id: view for view in snapshot.sites}
+    listed = []
+    for one in found:
+        slug = one.subject.check.partition("/")[0]
+        view = views.get(slug)
+        listed.append({"site": slug, "site_name": view.site.name if view else slug, **_transition(one, view, reader)})
+    return {"schema": "netwatch/v1/transitions", "wall": _time(snapshot.wall, reader), "complete": complete, "transitions": listed}
 
 
 def incident(one: Incident, sites: Mapping[str, SiteView], reader: Reader) -> Document:
@@ -184,7 +195,7 @@ def _sample(sample: Sample, reader: Reader) -> Document:
     }
 
 
-def _transition(one: Transition, view: SiteView, reader: Reader) -> Document:
+def _transition(one: Transition, view: SiteView | None, reader: Reader) -> Document:
     return {
         "check": one.subject.check,
         "rule": one.subject.rule,

@@ -1,0 +1,68 @@
+"""The API of what has happened, and of what the inventory in force comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+
+from aiohttp import web
+
+from netwatch.history import HistoryFailed
+from netwatch.inventory import flatten
+from netwatch.web import documents
+from netwatch.web.api import answer, json_error
+from netwatch.web.backend import BACKEND, SETUP
+from netwatch.web.reader import reader_of
+
+__all__ = ["add_routes"]
+
+DAY_SECONDS = 86_400.0
+USUAL_LIMIT = 200
+MOST = 10_000
+
+
+async def transitions(request: web.Request) -> web.Response:
+    """`?since=` (RFC 3339 or seconds since 1970; a day when left out), `&site=`, `&limit=`; newest first."""
+    backend = request.app[BACKEND]
+    snapshot, site = backend.snapshot(), request.query.get("site")
+    try:
+        since = _moment(request.query.get("since", ""), snapshot.wall - DAY_SECONDS)
+        limit = int(request.query.get("limit", USUAL_LIMIT))
+        if not 1 <= limit <= MOST:
+            raise ValueError(f"limit: 1 to {MOST}")
+    except ValueError as error:
+        return json_error(400, "bad_query", str(error))
+    try:
+        found = await backend.transitions(site, since, limit + 1)
+    except HistoryFailed as failure:
+        return json_error(503, "history_failed", str(failure))
+    return answer(documents.transitions(snapshot, found[:limit], reader_of(request), complete=len(found) <= limit))
+
+
+async def inventory(request: web.Request) -> web.Response:
+    """As `path: value`, for `netwatch inventory diff`."""
+    found = request.app[BACKEND].inventory()
+    entries = await asyncio.get_running_loop().run_in_executor(None, flatten, found)
+    return answer({"schema": "netwatch/v1/inventory", "entries": entries})
+
+
+def _moment(text: str, otherwise: float) -> float:
+    if not text:
+        return otherwise
+    try:
+        wall = float(text)
+    except ValueError:
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("since: a time needs its offset, such as +07:00") from None
+        wall = moment.timestamp()
+    if not math.isfinite(wall):
+        raise ValueError("since: not a time")
+    return wall
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/api/v1/transitions", transitions)
+    if app[SETUP].control:
+        app.router.add_get("/api/v1/inventory", inventory)
