@@ -169,9 +169,10 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
             return remembered  # a re-check is one echo: it would weigh as much as a train
         window = (*((at, old) for at, old in before.window if at > result.at - rule.window_seconds), (result.at, value))
         remembered = replace(remembered, window=window)
-        if before.belief is not Belief.UNKNOWN and result.at - window[0][0] < rule.window_seconds / 2:
-            return remembered
         value = sum(old for _, old in window) / len(window)
+        young = result.at - window[0][0] < rule.window_seconds / 2
+        if young and (before.belief is not Belief.UNKNOWN or _level(rule, value, before.belief) is not Belief.OK):
+            return remembered  # one echo of the first train lost is not a fifth of all that is sent
     said = _level(rule, value, before.belief)
     remembered = replace(remembered, value=value)
     if said is before.belief:

@@ -180,3 +180,15 @@ def test_forgetting_is_said_once():
     assert [t.new for t in transitions] == [Belief.UNKNOWN]
     assert state.forget(LINE, memory, 130.0, WALL, "stale", "") == (memory, ())
     assert memory.subjects[ANSWERS].code == "stale"
+
+
+def test_a_window_that_is_not_half_full_says_nothing_bad_even_at_the_start():
+    windowed = check(LINE.id, rules=[rule(crit=0.1, clear=0.08, window_seconds=300)])
+    memory, _ = loss(0.2, rule_check=windowed)
+    assert level(memory) is Belief.UNKNOWN
+    memory, _ = loss(0.0, 0.0, rule_check=windowed, start=5, memory=memory)
+    assert level(memory) is Belief.OK
+    memory, _ = loss(*[0.4] * 29, rule_check=windowed)
+    assert level(memory) is Belief.UNKNOWN
+    memory, _ = loss(0.4, 0.4, rule_check=windowed, start=145, memory=memory)
+    assert level(memory) is Belief.CRIT
