@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netwatch import core, correlate, memory, state
@@ -242,3 +242,117 @@ def test_runs_far_apart_do_not_add_up_to_a_hold():
     known, _ = state.observe(held, known, run(10.0, 0.5))
     known, _ = state.observe(held, known, run(2000.0, 0.5))
     assert known.subjects[("loss", "")].belief is Belief.OK
+
+
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from(["run", "run", "run", "run", "tick", "away", "kill", "same", "changed", "fewer", "refused"]),
+        st.sampled_from([LINE, ROUTER, SWITCH, SNMP, PRINTER, "pu-nhi/line/icmp", "pu-nhi/router/icmp"]),
+        st.sampled_from([OK, FAILED, FAILED, ERROR]),
+        st.integers(1, 6),
+        st.sampled_from([0.0, 3600.0, -3600.0, -WALL]),
+    ),
+    max_size=60,
+)
+
+
+class Life:
+    """Several processes one after the other, what each stored, and what the pager was told by all of them."""
+
+    def __init__(self):
+        self.told, self.clock, self.generation, self.revision = story("na-tau", "pu-nhi", rules=[PAPER, PORTS]), 0.0, 0, {}
+        self.stored, self.heard = {}, {}
+        self.told.all_ok()
+        self.note(*self.told.effects)
+
+    def inventory(self, *sites):
+        known = inventory(*(sites or ("na-tau", "pu-nhi")), rules=[PAPER, PORTS])
+        changed = {name: replace(one, fingerprint=self.revision.get(name, "1")) for name, one in known.checks.items()}
+        return replace(known, checks=changed)
+
+    def note(self, *effects):
+        """As the daemon does: memories are stored with the transitions that made them."""
+        for followed in effects:
+            for transition in followed.transitions:
+                known = self.told.world.memories[transition.subject.check]
+                self.stored[transition.subject.check] = memory.dump(known, self.told.at, WALL + self.told.at + self.clock)
+            for page in followed.pages:
+                if page.kind == "open":
+                    assert page.incident.key not in self.heard
+                    self.heard[page.incident.key] = page.incident.id
+                elif page.kind == "recover":
+                    assert self.heard.pop(page.incident.key) == page.incident.id
+        awake = {incident.key: incident.id for incident in self.told.world.incidents.values() if incident.audience == "page"}
+        assert self.heard == awake
+
+    def reload(self, *sites, errors=()):
+        self.generation += not errors
+        new = None if errors else self.inventory(*sites)
+        at, wall = self.told.at, WALL + self.told.at + self.clock
+        self.note(core.step(self.told.world, Reloaded(at=at, wall=wall, generation=self.generation, new=new, errors=errors)))
+
+    def kill(self, clock):
+        before, self.clock, self.generation = self.told.world, self.clock + clock, 0
+        self.told = Story(core.World(inventory=before.inventory, pagers=("noc",)), at=self.told.at + 5.0)
+        loaded = {name: memory.load(text, self.told.at, WALL + self.told.at + self.clock) for name, text in self.stored.items()}
+        core.restore(self.told.world, loaded, (*before.incidents.values(), *before.closed), before.next_incident_id)
+        self.reload(*before.inventory.sites)
+
+    def run(self, name, outcome, times=1):
+        for _ in range(times):
+            samples = [paper(outcome is not OK), *ports(("ge1", float(outcome is not OK)))] if name == PRINTER else ()
+            self.note(self.told.say(name, OK if name == PRINTER and outcome is FAILED else outcome, after=1.0, samples=samples))
+
+    def tick(self, seconds):
+        self.told.at += seconds
+        self.note(core.step(self.told.world, Tick(at=self.told.at, wall=WALL + self.told.at + self.clock)))
+
+    def live(self, what, name, outcome, times, clock):
+        match what:
+            case "run":
+                self.run(name, outcome, times)
+            case "tick" | "away":
+                self.tick(1.0 if what == "tick" else 600.0)
+            case "kill":
+                self.kill(clock)
+            case "changed":
+                self.revision[name] = str(times)
+                self.reload(*self.told.world.inventory.sites)
+            case "same":
+                self.reload(*self.told.world.inventory.sites)
+            case "fewer":
+                self.reload("na-tau" if times % 2 else "pu-nhi")
+            case "refused":
+                self.reload(errors=("inventory.yaml:1:1: bad",))
+
+
+@given(happenings)
+@settings(max_examples=200, deadline=None)
+def test_the_pager_knows_what_is_open_whatever_happens_and_in_the_end_all_is_well(chosen):
+    life = Life()
+    for one in chosen:
+        life.live(*one)
+    life.reload()
+    for _ in range(4):
+        for name in life.told.world.inventory.checks:
+            life.run(name, OK)
+    life.tick(1.0)
+    assert life.heard == {}
+    assert not life.told.world.incidents
+    assert not life.told.world.broken | life.told.world.waiting | life.told.world.troubled
+
+
+@given(happenings)
+@settings(max_examples=200, deadline=None)
+def test_what_is_dead_in_the_end_is_told_whatever_happened_before(chosen):
+    life = Life()
+    for one in chosen:
+        life.live(*one)
+    life.reload()
+    for _ in range(14):
+        for name in ("pu-nhi/line/icmp", LINE, ROUTER, SWITCH, SNMP):
+            life.run(name, OK if name in {LINE, "pu-nhi/line/icmp"} else FAILED)
+        life.tick(1.0)
+    standing = life.heard.keys()
+    assert "netwatch/na-tau/router" in standing
+    assert not {"netwatch/na-tau", "netwatch/pu-nhi"} & standing
