@@ -111,7 +111,7 @@ def test_when_the_parent_is_back_a_child_pages_only_on_a_fresh_bad_result_of_its
 def test_a_parent_that_comes_back_for_a_moment_makes_no_page_for_its_children():
     told = story(lines=("line", "backup"))
     told.all_ok()
-    cut(told, checks=(LINE, "na-tau/backup/icmp", ROUTER, SWITCH))
+    cut(told, checks=(LINE, "na-tau/backup/icmp", ROUTER, SWITCH), runs=60)
     for _ in range(4):
         told.say(LINE, after=1.0)
     assert [page.kind for page in told.pages] == ["open", "recover"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netwatch import core, correlate, memory, state
 from netwatch.memory import Memory
-from netwatch.model import Belief, Outcome, Reloaded, Result, Rule, Run, Sample, Tick
+from netwatch.model import Belief, Cause, Incident, Outcome, Reloaded, Result, Rule, Run, Sample, Tick
 from tests.worlds import PAPER, WALL, Story, check, inventory, paper, story
 
 OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
@@ -225,7 +225,7 @@ def test_closed_incidents_do_not_pile_up_whatever_the_clock_says():
     for _ in range(core.CLOSED_KEPT + 5):
         told.say(PRINTER, FAILED, after=20)
         told.world.closed.append(
-            core.Incident(id=1, key="k", cause=core.Cause("check", "k"), sites=(), severity="info", opened=0, updated=0, closed=9e9)
+            Incident(id=1, key="k", cause=Cause("check", "k"), sites=(), severity="info", opened=0, updated=0, closed=9e9)
         )
         told.say(PRINTER)
     core.step(told.world, Tick(at=told.at, wall=0.0))
