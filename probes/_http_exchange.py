@@ -94,28 +94,17 @@ class Exchange:
             await self._hand_over(connection)
             return
         with self._notes.phase("tls"):
-            transport = await self._secure(connection, context)
+            transport = await _tls.handshake(connection, context, self._url.host or "", self._protocol)
+        self._ending.callback(transport.abort)
         self._look_at_certificate(transport.get_extra_info("ssl_object"))
 
-    async def _secure(self, connection: socket.socket, context: ssl.SSLContext) -> asyncio.Transport:
+    async def _hand_over(self, connection: socket.socket) -> None:
         try:
-            return await self._hand_over(connection, ssl=context, server_hostname=(self._url.host or "").rstrip("."))
-        except ssl.SSLError as error:
-            raise _tls.fault(error) from error
-        except ConnectionError as error:
-            if error.errno is None:  # asyncio's own words for a handshake that was cut off
-                raise ProbeFailed("tls", "connection closed during the handshake") from error
-            raise
-
-    async def _hand_over(self, connection: socket.socket, **tls: Any) -> asyncio.Transport:
-        loop = asyncio.get_running_loop()
-        try:
-            transport, _ = await loop.create_connection(lambda: self._protocol, sock=connection, **tls)
+            transport, _ = await asyncio.get_running_loop().create_connection(lambda: self._protocol, sock=connection)
         except BaseException:
             connection.close()
             raise
         self._ending.callback(transport.abort)
-        return transport
 
     def _look_at_certificate(self, connection: ssl.SSLObject) -> None:
         self._notes.facts["tls_version"] = connection.version() or ""

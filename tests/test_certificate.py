@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes._wire.certificate import not_after
+from probes._wire.certificate import Certificate, not_after, parse
 from tests.certificates import Authority
+
+
+def der_of(file):
+    return base64.b64decode("".join(line for line in file.read_text().splitlines() if not line.startswith("-")))
 
 
 def test_the_end_is_the_one_openssl_prints(tmp_path):
@@ -17,8 +21,7 @@ def test_the_end_is_the_one_openssl_prints(tmp_path):
         ["openssl", "x509", "-in", certificate, "-noout", "-enddate"], capture_output=True, text=True, check=True
     ).stdout
     expected = datetime.strptime(printed.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
-    der = base64.b64decode("".join(line for line in certificate.read_text().splitlines() if not line.startswith("-")))
-    assert not_after(der) == expected.timestamp()
+    assert not_after(der_of(certificate)) == parse(der_of(certificate)).not_after == expected.timestamp()
 
 
 def element(tag, *parts):
@@ -27,9 +30,9 @@ def element(tag, *parts):
     return bytes([tag]) + length + content
 
 
-def certificate(end, *, version=True):
+def certificate(end, *more, version=True):
     validity = element(0x30, element(0x17, b"200101000000Z"), end)
-    parts = [element(2, b"\1"), element(0x30), element(0x30, bytes(200)), validity]
+    parts = [element(2, b"\1"), element(0x30), element(0x30, *[element(0x31)] * 100), validity, *more]
     return element(0x30, element(0x30, *([element(0xA0, element(2, b"\2"))] if version else []), *parts))
 
 
@@ -47,16 +50,65 @@ def test_both_kinds_of_time_and_certificates_without_version_are_read(end, year,
     assert datetime.fromtimestamp(not_after(certificate(end, version=version)), UTC).year == year
 
 
+def test_a_certificate_says_whose_it_is_and_whom_it_is_for(tmp_path):
+    authority = Authority(tmp_path)
+    certificate, _ = authority.certificate(
+        names="DNS:a.example,IP:10.45.1.1,email:x@example,DNS:*.b.example,IP:2001:db8::1", begins="260101000000Z"
+    )
+    assert parse(der_of(certificate)) == Certificate(
+        subject="server",
+        issuer="Test CA",
+        not_before=datetime(2026, 1, 1, tzinfo=UTC).timestamp(),
+        not_after=datetime(2049, 12, 31, tzinfo=UTC).timestamp(),
+        names=("a.example", "*.b.example"),
+        addresses=(bytes([10, 45, 1, 1]), bytes.fromhex("20010db8000000000000000000000001")),
+    )
+    assert parse(der_of(authority.file)).names == ()
+
+
+def distinguished(kind, tag, text):
+    return element(0x30, element(0x31, element(0x30, element(6, kind), element(tag, text))))
+
+
+@pytest.mark.parametrize(
+    ("subject", "read"),
+    [
+        (distinguished(b"\x55\x04\x03", 0x0C, "máy in".encode()), "máy in"),
+        (distinguished(b"\x55\x04\x03", 0x1E, "máy in".encode("utf-16-be")), "máy in"),
+        (distinguished(b"\x55\x04\x03", 0x14, b"m\xe1y in"), "máy in"),
+        (distinguished(b"\x55\x04\x03", 0x13, b"m\xe1y"), "m\N{REPLACEMENT CHARACTER}y"),
+        (distinguished(b"\x55\x04\x0a", 0x0C, b"Polycom"), "Polycom"),
+        (distinguished(b"\x55\x04\x06", 0x13, b"VN"), ""),
+        (element(0x30), ""),
+    ],
+)
+def test_a_subject_is_read_in_any_of_its_encodings(subject, read):
+    assert parse(certificate(element(0x17, b"301231235959Z"), subject, element(0x30))).subject == read
+
+
 @given(st.binary(max_size=300))
 def test_anything_else_is_a_value_error(junk):
-    with pytest.raises(ValueError, match=r"certificate|time data|codec"):
-        not_after(junk)
+    for read in (not_after, parse):
+        with pytest.raises(ValueError, match=r"certificate|time data|codec"):
+            read(junk)
+
+
+ALTERNATIVES = element(0x30, element(0x82, b"a.example"), element(0x87, bytes(4)))
+WHOLE = certificate(
+    element(0x17, b"301231235959Z"),
+    distinguished(b"\x55\x04\x03", 0x0C, b"server"),
+    element(0x30),
+    element(0xA3, element(0x30, element(0x30, element(6, b"\x55\x1d\x11"), element(4, ALTERNATIVES)))),
+)
 
 
 @given(st.data())
 def test_a_damaged_certificate_is_read_or_a_value_error(data):
-    good = bytearray(certificate(element(0x17, b"301231235959Z")))
+    good = bytearray(WHOLE)
+    assert parse(WHOLE).names == ("a.example",)
     good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(good[: data.draw(st.integers(0, len(good)))])
-    with contextlib.suppress(ValueError):
-        assert isinstance(not_after(cut), float)
+    for read in (not_after, parse):
+        for damaged in (bytes(good), cut):
+            with contextlib.suppress(ValueError):
+                assert read(damaged)

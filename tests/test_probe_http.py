@@ -396,7 +396,7 @@ def test_each_way_to_be_wrong_has_its_own_code(authority):
     assert over_tls(authority, ca=False).code == "tls_untrusted"
     self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     self_signed.load_cert_chain(authority.file, authority.folder / "ca.key")
-    assert over_tls(authority, tls=self_signed, ca=False).code == "tls_untrusted"
+    assert over_tls(authority, tls=self_signed, ca=False).code == "tls_self_signed"
 
 
 def test_a_ca_file_that_was_replaced_is_read_again(authority, tmp_path):
