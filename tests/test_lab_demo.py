@@ -101,7 +101,7 @@ def test_a_directory_that_is_not_the_demos_is_left_alone(tmp_path):
     [
         (("--for", "soon"), 64, "soon is not a duration"),
         (("--for", "0s"), 64, "not a duration"),
-        (("--scenario", "nope"), 66, "there is no scenario nope; shipped: demo"),
+        (("--scenario", "nope"), 66, "there is no scenario nope; shipped: back-for-a-moment,"),
         (("--inventory", "nope.yaml"), 66, "there is no nope.yaml"),
     ],
 )
