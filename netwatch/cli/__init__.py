@@ -12,7 +12,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from netwatch.cli import _output, db, demo, doctor, inventory, lab, probe, run, setup, simulate, status
+from netwatch.cli import (
+    _output,
+    completion,
+    db,
+    demo,
+    doctor,
+    events,
+    inventory,
+    lab,
+    ping,
+    probe,
+    run,
+    setup,
+    simulate,
+    status,
+    watch,
+)
 
 __all__ = ["app", "main"]
 
@@ -20,6 +36,7 @@ app = typer.Typer(
     name="netwatch",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,  # `netwatch completion` prints it
     rich_markup_mode=None,  # rich takes longer to load than all the rest of --help
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Watches the internet lines and the equipment of the 45 commune sites of Điện Biên province.",
@@ -35,6 +52,7 @@ def options(
     _output.configure(lang, color)
 
 
+app.add_typer(events.alerts, name="alerts")
 app.add_typer(db.app, name="db")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
@@ -46,9 +64,14 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("status")(status.status)
 app.command("check")(status.check)
+app.command("watch")(watch.watch)
+app.command("events")(events.events)
+app.command("ping")(ping.ping)
+app.command("trace")(ping.trace)
 app.command("reload")(status.reload)
 app.command("version")(status.version)
 app.command("doctor")(doctor.doctor)
+app.command("completion")(completion.completion)
 
 
 def main() -> NoReturn:

@@ -18,6 +18,9 @@ from netwatch.lang import LANGUAGES, Catalog, catalog
 __all__ = ["Exit", "Failed", "configure", "fail", "print_json", "print_table", "run", "text", "wants_color"]
 
 
+COMPLETING = "_NETWATCH_COMPLETE"  # set by the script of `netwatch completion`
+
+
 class Exit(IntEnum):
     """ux conventions: plugins' codes below 4, sysexits.h above."""
 
@@ -122,11 +125,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
     """Runs the app and turns every ending into an exit code; no traceback for what a user can mend."""
-    del environment
     from typer._click import exceptions
 
+    if COMPLETING in environment:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+
     try:
-        code = int(app(standalone_mode=False) or 0)
+        code = int(app(prog_name="netwatch", standalone_mode=False) or 0)
         sys.stdout.flush()  # here, where a reader that has gone is still handled
         return code
     except exceptions.UsageError as error:

@@ -15,6 +15,7 @@ from netwatch.cli._output import Exit
 __all__ = ["SHAPES", "csv_line", "print_records", "shape"]
 
 SHAPES = ("table", "json", "jsonl", "csv")
+LINE_END = "\r\n"  # RFC 4180
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would run
 
 
@@ -28,8 +29,8 @@ def shape(output: str, known: Sequence[str] = SHAPES) -> str:
 def csv_line(cells: Iterable[object]) -> str:
     """One line of CSV; a stranger's text that a spreadsheet would take for a formula is put in quotes of its own."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([_harmless(cell) for cell in cells])
-    return text.getvalue()
+    csv.writer(text, lineterminator=LINE_END).writerow([_harmless(cell) for cell in cells])
+    return text.getvalue().removesuffix(LINE_END)
 
 
 def _harmless(cell: object) -> object:
@@ -54,7 +55,7 @@ def print_records(
         sys.stdout.write("".join(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records))
     elif output == "csv":
         sys.stdout.write(
-            "".join(f"{csv_line(cells)}\r\n" for cells in (list(headings), *([one[key] for key in headings] for one in records)))
+            "".join(csv_line(cells) + LINE_END for cells in (list(headings), *([one[key] for key in headings] for one in records)))
         )
     else:
         rows = table if table is not None else ([str(one[key]) for key in headings] for one in records)

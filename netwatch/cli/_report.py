@@ -12,7 +12,19 @@ from netwatch.cli._lookup import Found, find
 from netwatch.cli._plugin import PLUGIN_WORDS, exit_code, moment_of, perfdata, plugin_line, plugin_safe, province_code, say, seconds_of
 from netwatch.lang import writing
 
-__all__ = ["measure_now", "print_check", "print_province", "print_site"]
+__all__ = [
+    "clock",
+    "icon",
+    "measure_now",
+    "print_check",
+    "print_province",
+    "print_site",
+    "problem_rows",
+    "say_pairs",
+    "say_rows",
+    "since_text",
+    "urgent_first",
+]
 
 WORST_FIRST = ("crit", "warn", "unknown", "unreachable", "maintenance", "ok")
 ICONS = {"ok": "✓", "warn": "▲", "crit": "✕", "unknown": "?", "unreachable": "⊘", "maintenance": "⚒"}
@@ -36,19 +48,26 @@ def print_province(summary: Document, shape: str, *, every: bool) -> None:
     now = summary["wall"]
     say(f"{summary['text']}  ({_output.text('cli.moment', moment=_stamp(now))})")
     _say_own_troubles(summary["self"])
-    quiet = [] if every else [one for one in summary["incidents"] if one["severity"] == "info"]
-    rows = [_incident_row(one, now) for one in sorted(summary["incidents"], key=_urgent_first) if one not in quiet]
-    spoken_of = {slug for one in summary["incidents"] for slug in one["sites"]}
-    silent = [one for one in summary["sites"] if one["state"] not in {"ok", "maintenance"} and one["id"] not in spoken_of]
-    rows += [_row(one["state"], one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
+    rows = problem_rows(summary, every=every)
     say("")
-    _say_rows(rows) if rows else say(_output.text("cli.no_problems"))
+    say_rows(rows) if rows else say(_output.text("cli.no_problems"))
+    quiet = 0 if every else sum(one["severity"] == "info" for one in summary["incidents"])
     if quiet:
-        say(_output.text("cli.quiet", count=len(quiet)))
-    hubs = [f"{_icon(one['state'])} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
+        say(_output.text("cli.quiet", count=quiet))
+    hubs = [f"{icon(one['state'])} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
     if hubs:
         say("")
         say(_output.text("cli.hubs", hubs=" · ".join(hubs)))
+
+
+def problem_rows(summary: Document, *, every: bool) -> list[Sequence[str]]:
+    """What, since when, and who has it; urgent and worst first. Without `every`, nothing that waits for the morning."""
+    now = summary["wall"]
+    loud = [one for one in summary["incidents"] if every or one["severity"] != "info"]
+    rows = [_incident_row(one, now) for one in sorted(loud, key=urgent_first)]
+    spoken_of = {slug for one in summary["incidents"] for slug in one["sites"]}
+    silent = [one for one in summary["sites"] if one["state"] not in {"ok", "maintenance"} and one["id"] not in spoken_of]
+    return rows + [_row(one["state"], one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
 
 
 def print_site(found: Found, shape: str) -> None:
@@ -61,8 +80,8 @@ def print_site(found: Found, shape: str) -> None:
         print_check(found, shape)
         return
     code = f" ({site['code']})" if site["code"] else ""
-    say(f"{_icon(site['state'])} {site['id']} - {site['full_name'] or site['name']}{code}")
-    facts = [("cli.active", " · ".join(part for part in (_state_text(site), _since(site["since"], now)) if part))]
+    say(f"{icon(site['state'])} {site['id']} - {site['full_name'] or site['name']}{code}")
+    facts = [("cli.active", " · ".join(part for part in (_state_text(site), since_text(site["since"], now)) if part))]
     facts.append(("cli.office", site["office"]))
     contact = site["contact"] or {"name": "", "phone": ""}
     facts.append(("cli.contact", " ".join(part for part in (contact["name"], contact["phone"]) if part)))
@@ -72,13 +91,13 @@ def print_site(found: Found, shape: str) -> None:
             parts = (target["name"], line["carrier"], line["circuit"], line["hotline"])
             facts.append(("cli.line", " · ".join(part for part in parts if part)))
     facts.append(("cli.path", _path(site["targets"])))
-    _say_pairs((_output.text(key), value) for key, value in facts if value)
+    say_pairs((_output.text(key), value) for key, value in facts if value)
     say(f"\n{_output.text('cli.devices')}:")
-    _say_rows([_target_row(one, now) for one in sorted(site["targets"], key=_worst_first)], "  ")
+    say_rows([_target_row(one, now) for one in sorted(site["targets"], key=_worst_first)], "  ")
     if site["transitions"]:
         say(f"\n{_output.text('cli.events')}:")
         for one in site["transitions"][:MOST_EVENTS]:
-            say(f"  {_clock(one['wall'], now)}  {one['text']}")
+            say(f"  {clock(one['wall'], now)}  {one['text']}")
 
 
 def print_check(found: Found, shape: str) -> None:
@@ -100,12 +119,12 @@ def print_check(found: Found, shape: str) -> None:
             }
         )
         return
-    say(f"{_icon(found.subject['state'])} {plugin_line(found)}")
+    say(f"{icon(found.subject['state'])} {plugin_line(found)}")
     checks = [found.check] if found.check else found.target["checks"] if found.target else []
     for check in checks:
-        _say_pairs((sample["title"], sample["text"]) for sample in check["samples"])
+        say_pairs((sample["title"], sample["text"]) for sample in check["samples"])
     if found.target is None:
-        _say_rows([_target_row(one, found.site["wall"]) for one in sorted(found.site["targets"], key=_worst_first)], "  ")
+        say_rows([_target_row(one, found.site["wall"]) for one in sorted(found.site["targets"], key=_worst_first)], "  ")
 
 
 def measure_now(daemon: Daemon, found: Found, path: str) -> Found:
@@ -133,24 +152,24 @@ def _incident_row(one: Document, now: str) -> Sequence[str]:
     owner = one["acknowledgement"]
     extra = [_output.text("page.hidden", count=one["hidden"])] if one["hidden"] else []
     extra += [_output.text("page.owner", owner=owner["who"])] if owner else []
-    return (f"{_icon(state)} {one['title']}", _since(one["opened"], now), " · ".join(extra))
+    return (f"{icon(state)} {one['title']}", since_text(one["opened"], now), " · ".join(extra))
 
 
 def _row(state: str, name: str, text: str, since: str | None, now: str) -> Sequence[str]:
-    return (f"{_icon(state)} {name}: {text or _output.text(f'state.{state}')}", _since(since, now), "")
+    return (f"{icon(state)} {name}: {text or _output.text(f'state.{state}')}", since_text(since, now), "")
 
 
 def _target_row(one: Document, now: str) -> Sequence[str]:
     said = one["text"] or _output.text(f"state.{one['state']}")
     telling = [sample for check in one["checks"] for sample in check["samples"] if sample["name"].endswith(TELLING)]
     key_values = [f"{sample['title']} {sample['text']}" for sample in telling]
-    facts = " · ".join(key_values[:2]) if one["state"] in {"ok", "warn"} else _since(one["since"], now)
-    return (f"{_icon(one['state'])} {one['name']}", one["address"], said, facts)
+    facts = " · ".join(key_values[:2]) if one["state"] in {"ok", "warn"} else since_text(one["since"], now)
+    return (f"{icon(one['state'])} {one['name']}", one["address"], said, facts)
 
 
 def _path(targets: Sequence[Document]) -> str:
     """From netwatch: lines side by side, router, switch; each with its state."""
-    stages = [[f"{one['name']} {_icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}] for wanted in PATH]
+    stages = [[f"{one['name']} {icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}] for wanted in PATH]
     return " → ".join(["netwatch", *(" | ".join(stage) for stage in stages if stage)])
 
 
@@ -166,7 +185,7 @@ def _say_own_troubles(own: Document) -> None:
         say(_output.text("cli.database_bad"))
 
 
-def _urgent_first(incident: Document) -> tuple[bool, int, float]:
+def urgent_first(incident: Document) -> tuple[bool, int, float]:
     severity = ("critical", "warning", "info").index(incident["severity"])
     return (incident["acknowledgement"] is not None, severity, -seconds_of(incident["opened"]))
 
@@ -176,7 +195,7 @@ def _worst_first(one: Document) -> int:
     return WORST_FIRST.index(one["state"])
 
 
-def _clock(text: str, now: str) -> str:
+def clock(text: str, now: str) -> str:
     """By the daemon's own zone, which its times carry."""
     return writing.clock(seconds_of(text), seconds_of(now), _output.words(), moment_of(now).tzinfo or writing.VIETNAM)
 
@@ -185,25 +204,25 @@ def _stamp(text: str) -> str:
     return writing.stamp(seconds_of(text), _output.words(), moment_of(text).tzinfo or writing.VIETNAM)
 
 
-def _since(since: str | None, now: str) -> str:
+def since_text(since: str | None, now: str) -> str:
     if not since:
         return ""
-    return _output.text("cli.since", since=_clock(since, now), lasted=writing.age(seconds_of(now) - seconds_of(since), _output.words()))
+    return _output.text("cli.since", since=clock(since, now), lasted=writing.age(seconds_of(now) - seconds_of(since), _output.words()))
 
 
-def _icon(state: str) -> str:
-    icon = (ICONS if _output.unicode_ok() else ASCII_ICONS).get(state, "?")
-    return f"\x1b[{COLORS[state]}m{icon}\x1b[0m" if _output.wants_color() and state in COLORS else icon
+def icon(state: str) -> str:
+    mark = (ICONS if _output.unicode_ok() else ASCII_ICONS).get(state, "?")
+    return f"\x1b[{COLORS[state]}m{mark}\x1b[0m" if _output.wants_color() and state in COLORS else mark
 
 
-def _say_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+def say_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     listed = list(pairs)
     widest = max((len(name) for name, _ in listed), default=0)
     for name, value in listed:
         say(f"  {name:>{widest}}: {value}")
 
 
-def _say_rows(rows: Sequence[Sequence[str]], indent: str = "") -> None:
+def say_rows(rows: Sequence[Sequence[str]], indent: str = "") -> None:
     """Columns as wide as their widest cell; colour codes take no room."""
     widths = [max((_width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -1,0 +1,57 @@
+"""Options and look-ups that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._output import Exit, Failed
+
+if TYPE_CHECKING:
+    from netwatch.cli._daemon import Daemon
+    from netwatch.cli._lookup import Found
+
+__all__ = ["Format", "Site", "Socket", "Target", "find", "moment_since"]
+
+
+def _sites(incomplete: str) -> list[tuple[str, str]]:
+    """For the shell: the sites of the running daemon, none when there is no daemon."""
+    from netwatch.cli._daemon import daemon
+    from netwatch.cli._lookup import slug_like
+
+    try:
+        sites = daemon(None, Exit.UNAVAILABLE).summary()["sites"]
+    except Failed:
+        return []
+    return [(one["id"], one["name"]) for one in sites if one["id"].startswith(slug_like(incomplete))]
+
+
+Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket, when it is not at its usual place.")]
+Format = Annotated[str, typer.Option("-o", "--output", help="table, json, jsonl or csv.")]
+Site = Annotated[str, typer.Option("--site", help="Only this site: its id or name.", autocompletion=_sites)]
+Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=_sites)]
+
+
+def find(reached: Daemon, path: str) -> Found:
+    """As `_lookup.find`, for commands that are no monitoring plugins: what is not there is 66."""
+    from netwatch.cli import _lookup
+
+    try:
+        return _lookup.find(reached, path)
+    except Failed as failure:
+        raise Failed(Exit.NO_INPUT if failure.code == Exit.UNKNOWN else failure.code, str(failure)) from failure
+
+
+def moment_since(text: str, wall: str) -> float:
+    """What is meant by `--since`, by the daemon's own clock and zone."""
+    import datetime as dt
+
+    from netwatch.cli._since import NoMoment, since
+
+    try:
+        return since(text, dt.datetime.fromisoformat(wall))
+    except NoMoment:
+        _output.fail(Exit.USAGE, _output.text("tools.bad_since", given=text[:60]))
