@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from netwatch.cli._daemon import Daemon
     from netwatch.cli._lookup import Found
 
-__all__ = ["Format", "Site", "Socket", "Target", "find", "moment_since"]
+__all__ = ["Format", "Site", "Socket", "Target", "complete_site", "find", "moment_since"]
 
 
-def _sites(incomplete: str) -> list[tuple[str, str]]:
+def complete_site(incomplete: str) -> list[tuple[str, str]]:
     """For the shell: the sites of the running daemon, none when there is no daemon."""
     from netwatch.cli._daemon import daemon
     from netwatch.cli._lookup import slug_like
@@ -31,8 +31,8 @@ def _sites(incomplete: str) -> list[tuple[str, str]]:
 
 Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket, when it is not at its usual place.")]
 Format = Annotated[str, typer.Option("-o", "--output", help="table, json, jsonl or csv.")]
-Site = Annotated[str, typer.Option("--site", help="Only this site: its id or name.", autocompletion=_sites)]
-Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=_sites)]
+Site = Annotated[str, typer.Option("--site", help="Only this site: its id or name.", autocompletion=complete_site)]
+Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=complete_site)]
 
 
 def find(reached: Daemon, path: str) -> Found:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from netwatch.cli import _output
+from netwatch.cli._common import Socket
 from netwatch.cli._output import Exit, fail, text
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def diff(
     file: FileArgument = INVENTORY,
     against: Annotated[str, typer.Option("--against", help="'running' for what the daemon has in force, or another file.")] = RUNNING,
     output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
-    socket: Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket, when it is not at its usual place.")] = None,
+    socket: Socket = None,
 ) -> None:
     """What would change with this file: + new, - gone, ~ otherwise. Secrets are compared but never shown.
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netwatch import __version__
 from netwatch.cli import _output
+from netwatch.cli._common import Socket, complete_site
 from netwatch.cli._output import Exit, Failed
 
 __all__ = ["check", "reload", "status", "version"]
 
 FORMATS = ("table", "json", "nagios")
-Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket, when it is not at its usual place.")]
 Format = Annotated[str, typer.Option("-o", "--output", help="table, json or nagios.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 
 
 def status(
-    site: Annotated[str, typer.Argument(help="A site's id or name, with or without diacritics; the whole province when left out.")] = "",
+    site: Annotated[
+        str,
+        typer.Argument(
+            help="A site's id or name, with or without diacritics; the whole province when left out.", autocompletion=complete_site
+        ),
+    ] = "",
     output: Format = "table",
     as_json: AsJson = False,
     every: Annotated[bool, typer.Option("--all", help="Also what waits for office hours, such as a low toner.")] = False,
@@ -52,7 +56,7 @@ def status(
 
 
 def check(
-    path: Annotated[str, typer.Argument(metavar="SITE[/TARGET[/CHECK]]", help="What to look at.")],
+    path: Annotated[str, typer.Argument(metavar="SITE[/TARGET[/CHECK]]", help="What to look at.", autocompletion=complete_site)],
     output: Format = "table",
     as_json: AsJson = False,
     now: Annotated[bool, typer.Option("--now", help="Measure at once and wait for the result.")] = False,
