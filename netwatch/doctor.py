@@ -54,10 +54,12 @@ class Finding:
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-def ping(refused: OSError | None) -> Finding:
-    """`refused` is what opening an ICMP datagram socket raised: icmp(7), ping_group_range."""
+def ping(refused: OSError | None, raw_refused: OSError | None) -> Finding:
+    """What opening ICMP sockets raised: a datagram one (icmp(7), ping_group_range), and a raw one, which stands in for it."""
     if refused is None:
         return Finding("ping", Verdict.OK, "ping_ok")
+    if raw_refused is None:
+        return Finding("ping", Verdict.INFO, "ping_raw", PING_EVERYBODY)
     return Finding("ping", Verdict.MEND, "ping_refused", PING_EVERYBODY, {"error": refused.strerror})
 
 

@@ -1,12 +1,14 @@
-"""One datagram ICMP socket: sends echoes, takes replies with the kernel's receive stamp, and reads ICMP errors."""
+"""One ICMP socket: sends echoes, takes replies with the kernel's receive stamp, and reads ICMP errors."""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 from probes._echo import Book, Train
 from probes._wire import icmp as wire
@@ -34,12 +36,17 @@ class EchoSocket:
     Raises OSError: EACCES where `net.ipv4.ping_group_range` leaves this process out.
     """
 
+    kind = socket.SOCK_DGRAM
+    no_room = errno.EAGAIN
+
     def __init__(self, version: wire.Version, source: str | None) -> None:
         self._version = version
         self.book = Book(version.reply_type)
         self._sequence = 0
         self._tokens: list[bytes] = []
-        self._socket = socket.socket(version.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, version.protocol)
+        self._read_bytes = READ_BYTES
+        self._take: Callable[[bytes, str, int | None, int, int], None] = self.book.reply
+        self._socket = socket.socket(version.family, self.kind | socket.SOCK_NONBLOCK, version.protocol)
         try:
             self._configure(source)
         except BaseException:
@@ -70,15 +77,15 @@ class EchoSocket:
         Raises OSError for what is wrong on this host: no route, no permission, no buffers.
         """
         token = (self._tokens or self._more_tokens()).pop()
-        packet = self._version.request + token + train.padding
+        packet = self._packet(token, train.padding)
         for tries in range(1, SEND_TRIES + 1):
             monotonic = time.monotonic_ns()
             wall = time.time_ns()
             try:
                 self._socket.sendto(packet, train.where)
-            except BlockingIOError:
-                return False
-            except OSError:
+            except OSError as error:
+                if error.errno == self.no_room:
+                    return False
                 self._read_errors()
                 if tries == SEND_TRIES:
                     raise
@@ -86,6 +93,9 @@ class EchoSocket:
                 self.book.sent(train, token, wall, wall - monotonic)
                 break
         return True
+
+    def _packet(self, token: bytes, padding: bytes) -> bytes:
+        return self._version.request + token + padding
 
     def _more_tokens(self) -> list[bytes]:
         """Sequence numbers, counting up from the end of the list, each with its nonce; made in lots because that is cheaper."""
@@ -99,11 +109,11 @@ class EchoSocket:
 
     def read(self) -> None:
         """Takes the datagrams that have come, and the ICMP errors."""
-        receive, take = self._socket.recvmsg, self.book.reply
+        receive, take, most = self._socket.recvmsg, self._take, self._read_bytes
         wall, monotonic = time.time_ns, time.monotonic_ns
         for _ in range(READS_AT_ONCE):
             try:
-                data, control, _flags, source = receive(READ_BYTES, READ_CONTROL_BYTES)
+                data, control, _flags, source = receive(most, READ_CONTROL_BYTES)
             except BlockingIOError:
                 break
             except OSError:  # an ICMP error is pending

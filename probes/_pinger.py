@@ -19,6 +19,7 @@ from typing import Any
 
 from probes import _connect
 from probes._echo import Train
+from probes._echo_raw import open_echo_socket
 from probes._echo_socket import EchoSocket
 from probes._wire import icmp as wire
 
@@ -121,7 +122,7 @@ class Pinger:
         version = wire.IPV6 if len(where) == 4 else wire.IPV4
         found = self._sockets.get((version, source))
         if found is None:
-            found = self._sockets[version, source] = EchoSocket(version, source)
+            found = self._sockets[version, source] = open_echo_socket(version, source)
         return found
 
     def totals(self) -> Mapping[str, int]:

@@ -60,7 +60,7 @@ class Icmp(Probe):
         return METRICS
 
     async def prepare(self, shared: Shared) -> None:
-        """Raises OSError EACCES where this process may not send echo requests: `net.ipv4.ping_group_range`."""
+        """Raises OSError EACCES where this process may not send echo requests: neither `net.ipv4.ping_group_range` nor CAP_NET_RAW."""
         shared.get(Pinger).echo_socket(("", 0))
 
     async def run(self, target: Target, shared: Shared) -> Reading:

@@ -81,6 +81,18 @@ def kernel_silent(switch: str) -> Iterator[None]:
         Path(switch).write_text("0", "ascii")
 
 
+@contextlib.contextmanager
+def datagrams_refused() -> Iterator[None]:
+    """Nobody in this network namespace may open an ICMP datagram socket."""
+    allowed = Path("/proc/sys/net/ipv4/ping_group_range")
+    before = allowed.read_text("ascii")
+    allowed.write_text("1 0", "ascii")
+    try:
+        yield
+    finally:
+        allowed.write_text(before, "ascii")
+
+
 def checksum(data: bytes) -> int:
     """RFC 1071."""
     total = sum(struct.unpack(f"!{len(data) // 2}H", data[: len(data) // 2 * 2])) + (data[-1] << 8 if len(data) % 2 else 0)

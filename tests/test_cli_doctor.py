@@ -14,6 +14,7 @@ from netwatch import doctor
 from netwatch.cli import doctor as command
 from netwatch.doctor import MEBIBYTE, Verdict
 from netwatch.lang import LANGUAGES, catalog
+from tests.icmp_peer import datagrams_refused
 
 PATH = Path("/srv/state of netwatch")
 DENIED = PermissionError(errno.EACCES, "Permission denied")
@@ -21,7 +22,8 @@ DENIED = PermissionError(errno.EACCES, "Permission denied")
 FINE = [
     doctor.python((3, 11, 2)),
     doctor.python((3, 13)),
-    doctor.ping(None),
+    doctor.ping(None, None),
+    doctor.ping(None, DENIED),
     doctor.clock(synchronised=True),
     doctor.state(PATH, None),
     doctor.disk(PATH, 4096 * MEBIBYTE),
@@ -35,7 +37,7 @@ FINE = [
 ]
 BROKEN = [
     doctor.python((3, 10, 12)),
-    doctor.ping(DENIED),
+    doctor.ping(DENIED, DENIED),
     doctor.state(PATH, DENIED),
     doctor.disk(PATH, 512 * MEBIBYTE - 1),
     doctor.descriptors(64, 1024),
@@ -50,7 +52,7 @@ DOUBTFUL = [
     doctor.disk(PATH, 512 * MEBIBYTE),
     doctor.sqlite((3, 40, 1)),
 ]
-TOLD = [doctor.daemon(PATH, DENIED), doctor.lab(DENIED), doctor.namespaces(allowed=False)]
+TOLD = [doctor.ping(DENIED, None), doctor.daemon(PATH, DENIED), doctor.lab(DENIED), doctor.namespaces(allowed=False)]
 ALL = [*FINE, *BROKEN, *DOUBTFUL, *TOLD]
 
 
@@ -67,7 +69,7 @@ def test_what_netwatch_can_live_with_is_a_warning():
     assert {finding.verdict for finding in DOUBTFUL} == {Verdict.WARNING}
 
 
-def test_what_only_the_lab_or_a_running_daemon_needs_is_only_told():
+def test_what_the_daemon_can_do_without_is_only_told():
     assert {finding.verdict for finding in TOLD} == {Verdict.INFO}
 
 
@@ -105,15 +107,13 @@ def test_the_limit_is_raised_in_the_shell_only_where_the_hard_limit_lets_it(soft
 
 
 @pytest.mark.needs_private_network
-def test_ping_is_tried_for_real():
-    allowed = Path("/proc/sys/net/ipv4/ping_group_range")
-    before = allowed.read_text("ascii")
+def test_ping_is_tried_for_real(tmp_path):
     assert command.refusal(command.open_ping) is None
-    allowed.write_text("1 0", "ascii")
-    try:
+    with datagrams_refused():
         assert isinstance(command.refusal(command.open_ping), PermissionError)
-    finally:
-        allowed.write_text(before, "ascii")
+        found = next(finding for finding in command.examine(tmp_path / "inventory.yaml", tmp_path) if finding.name == "ping")
+        raw_refused = command.refusal(lambda: command.open_ping(raw=True))
+        assert found.text == ("ping_raw" if raw_refused is None else "ping_refused")
 
 
 def test_the_kernel_is_asked_about_its_clock():

@@ -17,9 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 import probes
 from probes import ProbeFailed, Shared, Target
 from probes._echo import Book, Train
+from probes._echo_raw import RawEchoSocket
+from probes._echo_socket import EchoSocket
 from probes._pinger import BEAT_SECONDS, Flight, padding
 from probes.icmp import Icmp, Pinger, host_address, ping_many
-from tests.icmp_peer import EchoPeer, kernel_silent
+from tests.icmp_peer import EchoPeer, datagrams_refused, kernel_silent
 
 pytestmark = pytest.mark.needs_private_network
 
@@ -33,6 +35,20 @@ def routes():
     yield
     for network in ("198.51.100.0/24", "203.0.113.0/24"):
         subprocess.run(["ip", "route", "del", network], check=True)
+
+
+@pytest.fixture(scope="module", autouse=True, params=["datagram", "raw"])
+def form(request):
+    """All that holds of echoes over a datagram socket holds over the raw one that stands in for it."""
+    if request.param == "datagram":
+        yield request.param
+        return
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+    except PermissionError as refusal:
+        pytest.skip(f"no raw socket: {refusal.strerror}")
+    with datagrams_refused():
+        yield request.param
 
 
 @contextlib.asynccontextmanager
@@ -504,6 +520,15 @@ def test_a_name_that_does_not_exist_is_the_targets_fault():
     with pytest.raises(ProbeFailed) as caught:
         one_run(quick(), "not a name")
     assert caught.value.code == "resolve"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_raw_socket_stands_in_only_where_the_datagram_socket_is_refused(form, address):
+    async def scenario():
+        async with opened() as shared:
+            return type(shared.get(Pinger).echo_socket(host_address(address)))
+
+    assert asyncio.run(scenario()) is (RawEchoSocket if form == "raw" else EchoSocket)
 
 
 def test_prepare_says_at_once_whether_echo_is_allowed():

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import struct
 
@@ -5,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes._wire.icmp import IPV4, IPV6, BadMessage, IcmpError, Quote, parse_error, parse_quote, parse_stamp, reason
+from probes._wire.icmp import (
+    IPV4,
+    IPV6,
+    BadMessage,
+    IcmpError,
+    Quote,
+    checksum,
+    echo_filter,
+    message_of,
+    parse_error,
+    parse_quote,
+    parse_stamp,
+    reason,
+)
+from tests import icmp_peer
 
 OFFENDER_V4 = struct.pack("=HH", socket.AF_INET, 0) + socket.inet_aton("10.1.2.3") + bytes(8)
 OFFENDER_V6 = struct.pack("=HHI", socket.AF_INET6, 0, 0) + socket.inet_pton(socket.AF_INET6, "fd00::7") + bytes(4)
@@ -95,3 +110,34 @@ def test_a_quote_has_a_token_only_when_the_nonce_is_whole():
 def test_a_quote_of_something_else_is_refused(data):
     with pytest.raises(BadMessage):
         parse_quote(data, IPV4)
+
+
+@given(st.binary(min_size=1, max_size=1600).filter(any))
+def test_the_checksum_is_that_of_rfc_1071_in_its_plain_form(message):
+    assert checksum(message) % 0xFFFF == icmp_peer.checksum(message) % 0xFFFF
+
+
+@given(st.binary(min_size=4, max_size=100), st.binary(max_size=40).map(lambda options: options[: len(options) // 4 * 4]))
+def test_a_message_is_found_behind_its_ip_header_and_only_with_a_right_checksum(payload, options):
+    body = b"\0\0\0\0" + payload
+    message = body[:2] + checksum(body).to_bytes(2) + body[4:]
+    header = bytes([0x45 + len(options) // 4]) + bytes(19) + options
+    if any(body):
+        assert message_of(header + message, IPV4) == message
+        spoilt = message[:2] + bytes([message[2] ^ 1]) + message[3:]
+        with pytest.raises(BadMessage):
+            message_of(header + spoilt, IPV4)
+    assert message_of(message, IPV6) == message
+
+
+@given(st.binary(max_size=100))
+def test_any_datagram_gives_a_message_or_one_exception(data):
+    with contextlib.suppress(BadMessage):
+        assert len(message_of(data, IPV4)) >= 8
+
+
+@pytest.mark.parametrize(("version", "instructions"), [(IPV4, 7), (IPV6, 6)])
+def test_a_filter_is_whole_instructions_and_names_the_identifier(version, instructions):
+    program = echo_filter(version, b"\x12\x34")
+    assert len(program) == instructions * 8
+    assert program != echo_filter(version, b"\x12\x35")

@@ -91,7 +91,7 @@ def examine(inventory: Path, state: Path) -> Iterator[Finding]:
     from netwatch import doctor as checks
 
     yield checks.python(sys.version_info[:3])
-    yield checks.ping(refusal(open_ping))
+    yield checks.ping(refusal(open_ping), refusal(lambda: open_ping(raw=True)))
     yield checks.clock(synchronised=clock_synchronised())
     yield checks.state(state, refusal(lambda: try_writing(state)))
     yield checks.disk(state, shutil.disk_usage(nearest(state)).free)
@@ -112,10 +112,10 @@ def refusal(attempt: Callable[[], None]) -> OSError | None:
     return None
 
 
-def open_ping() -> None:
+def open_ping(*, raw: bool = False) -> None:
     import socket
 
-    socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
+    socket.socket(socket.AF_INET, socket.SOCK_RAW if raw else socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
 
 
 def clock_synchronised() -> bool | None:

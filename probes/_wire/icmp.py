@@ -1,4 +1,7 @@
-"""ICMP echo and ICMP errors as a Linux datagram ICMP socket gives them: no IP header, checksums done by the kernel."""
+"""ICMP echo and ICMP errors as Linux gives them.
+
+A datagram ICMP socket has no IP header, and the kernel does the checksums; a raw one has both to be done here for IPv4.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ __all__ = [
     "IcmpError",
     "Quote",
     "Version",
+    "checksum",
+    "echo_filter",
+    "message_of",
     "parse_error",
     "parse_quote",
     "parse_stamp",
@@ -34,6 +40,8 @@ ORIGIN_LOCAL = 1
 ORIGIN_ICMP = 2
 ORIGIN_ICMP6 = 3
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # errno, origin, type, code, padding, info, data
+# linux/filter.h
+FILTER_INSTRUCTION = struct.Struct("=HBBI")  # code, jump when true, jump when false, operand
 OFFENDER_IPV4 = struct.Struct("=HH4s")  # sockaddr_in: family, port, address
 OFFENDER_IPV6 = struct.Struct("=HHI16s")  # sockaddr_in6: family, port, flow, address
 TIMESPEC = struct.Struct("=qq")
@@ -146,3 +154,41 @@ def parse_stamp(control: bytes) -> int:
         raise BadMessage(f"timespec of {len(control)} bytes")
     seconds, nanoseconds = TIMESPEC.unpack(control)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def checksum(message: bytes) -> int:
+    """RFC 1071, for a message whose own checksum is 0 as yet; 0 for one whose checksum is right.
+
+    2^16 is 1 modulo 65535: the remainder of the whole message is the sum of its words with the carries added in.
+    """
+    return 0xFFFF - ((int.from_bytes(message) << 8 * (len(message) % 2)) % 0xFFFF or 0xFFFF)
+
+
+def message_of(datagram: bytes, version: Version) -> bytes:
+    """The ICMP message in what a raw socket gives: IPv4 comes with its header and unchecked. Raises BadMessage."""
+    if version.family == socket.AF_INET6:
+        return datagram
+    message = datagram[(datagram[0] & 0xF) * 4 :] if datagram else b""
+    if len(message) < HEADER_BYTES:
+        raise BadMessage(f"datagram of {len(datagram)} bytes")
+    if checksum(message):
+        raise BadMessage("checksum is wrong")
+    return message
+
+
+def echo_filter(version: Version, identifier: bytes) -> bytes:
+    """A classic BPF program that lets in only replies with this identifier: a raw socket is given everybody's.
+
+    IPv4 is seen from its IP header on: the X register holds how long that is.
+    """
+    ipv4 = version.family == socket.AF_INET
+    program = [
+        (0x50 if ipv4 else 0x30, 0, 0, 0),  # load the byte of the type
+        (0x15, 0, 3, version.reply_type),  # unless it is this, go to the end
+        (0x48 if ipv4 else 0x28, 0, 0, 4),  # load the half-word of the identifier
+        (0x15, 0, 1, int.from_bytes(identifier)),
+        (0x06, 0, 0, 0xFFFFFFFF),  # take it whole
+        (0x06, 0, 0, 0),  # drop it
+    ]
+    header_length = [(0xB1, 0, 0, 0)] if ipv4 else []
+    return b"".join(FILTER_INSTRUCTION.pack(*each) for each in header_length + program)
