@@ -86,7 +86,7 @@ class Daemon:
         await self._prepare(first)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._runner.aclose)
-            self._history = await self._open_history()
+            self._history = await self._open_history(first)
             stack.push_async_callback(self._history.close)
             await self._restore(first)
             await serve(stack, self, first.settings, listener=self._listener, control_path=self._control_path)
@@ -135,9 +135,7 @@ class Daemon:
         return True
 
     async def prune(self) -> tuple[int, int]:
-        before = self._history.database_bytes
-        await self._history.prune()
-        return before, self._history.database_bytes
+        return await self._history.prune()
 
     def inventory(self) -> Inventory:
         return self._world.inventory
@@ -271,16 +269,15 @@ class Daemon:
             await self._runner.aclose()
             raise DaemonRefused(77, f"{error}; netwatch doctor says what mends it") from error
 
-    async def _open_history(self) -> History:
+    async def _open_history(self, first: Inventory) -> History:
         try:
-            return await History.open(self._state_directory, set_aside_at=self._wall())
+            return await History.open(self._state_directory, set_aside_at=self._wall(), former_sites=_former(first))
         except HistoryRefused as refused:
             raise DaemonRefused(77 if refused.code == "unwritable" else 1, str(refused)) from refused
 
     async def _restore(self, first: Inventory) -> None:
         """Takes up where the last process left off: beliefs, open incidents, what is still to be sent."""
         try:
-            await self._history.rename_sites(_former(first))
             stored = await self._history.load()
         except (HistoryFailed, HistoryRefused) as error:
             raise DaemonRefused(1, str(error)) from error

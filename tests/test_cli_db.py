@@ -1,5 +1,6 @@
 """`netwatch db` beside a running daemon, without one, and on files that are missing, damaged or newer."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -18,10 +19,14 @@ from tests.history_cases import effects, with_history
 ROOT = Path(__file__).parent.parent
 
 
-def db(*arguments, lang="en", **environment):
+def db(*arguments, **environment):
+    return netwatch("db", *arguments, **environment)
+
+
+def netwatch(*arguments, lang="en", **environment):
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8", "NETWATCH_LANG": lang, **environment}
     return subprocess.run(
-        [sys.executable, "-m", "netwatch", "db", *map(str, arguments)],
+        [sys.executable, "-m", "netwatch", *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -143,3 +148,58 @@ def test_files_that_are_not_ours_or_newer_end_with_their_code(tmp_path):
     (tmp_path / "netwatch.db").unlink()
     prepare(tmp_path / "netwatch.db", (*MIGRATIONS, "CREATE TABLE later (x)"))
     assert db("info", "--state", tmp_path).returncode == 78
+
+
+def restore(*arguments, lang="en"):
+    return netwatch("restore", *arguments, lang=lang)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_restore_works_in_an_empty_directory_and_moves_a_history_aside_only_by_force(state, tmp_path, lang):
+    ended = restore(state / "netwatch.db", "--state", tmp_path / "new", lang=lang)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert str(tmp_path / "new") in ended.stdout
+    assert findings(tmp_path / "new" / "netwatch.db") == []
+    ended = restore(state / "netwatch.db", "--state", tmp_path / "new", lang=lang)
+    assert ended.returncode == 73
+    assert "--force" in ended.stderr
+    ended = restore(state / "netwatch.db", "--state", tmp_path / "new", "--force", "-o", "json", lang=lang)
+    assert Path(json.loads(ended.stdout)["moved_aside"]).exists()
+
+
+def test_restore_says_what_is_wrong_with_a_copy(state, tmp_path):
+    assert restore(tmp_path / "nothing", "--state", tmp_path / "new").returncode == 66
+    connection = sqlite3.connect(state / "netwatch.db", isolation_level=None)
+    connection.execute("UPDATE outbox SET document = '[]'")
+    connection.close()
+    ended = restore(state / "netwatch.db", "--state", tmp_path / "new")
+    assert ended.returncode == 1
+    assert "1 faults" in ended.stderr
+    (tmp_path / "file").write_text("")
+    assert restore(tmp_path / "file", "--state", tmp_path / "new").returncode == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_prune_alone_gives_space_back_and_takes_no_file_to_be_made(state, tmp_path):
+    async def body(history):
+        for number in range(300):
+            history.add_result(f"a/b/{number}", 1_000.0, "ok", 0.1, [Sample("m", tuple(range(10_000)))])
+        await history.heartbeat(1_000.0 + 50 * 3_600)
+
+    with_history(state, body)
+    ended = db("prune", "--state", state, "-o", "json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    told = json.loads(ended.stdout)
+    assert told["bytes_after"] < told["bytes_before"] - 1_000_000
+    assert db("prune", "--state", state).stdout.startswith(str(state / "netwatch.db"))
+    assert db("prune", "--state", tmp_path / "nothing").returncode == 66
+
+
+def test_prune_beside_a_daemon_that_does_not_answer_is_one_clear_line(state):
+    async def body(history):
+        ended = await asyncio.to_thread(db, "prune", "--state", state)
+        assert ended.returncode == 69
+        assert "api.sock" in ended.stderr
+        await history.commit(effects(2), {}, 1_002.0)
+
+    with_history(state, body)

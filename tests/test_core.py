@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from netwatch import core
 from netwatch.memory import Memory
-from netwatch.model import Belief, Hint, Human, Outcome, Reloaded, Rule, Run, Sample, Tick
+from netwatch.model import Belief, Forgotten, Hint, Human, Outcome, Reloaded, Rule, Run, Sample, Tick
 from tests.worlds import PAPER, WALL, Story, inventory, paper, story
 
 OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
@@ -226,6 +226,35 @@ def test_reload_keeps_belief_and_timers_of_unchanged_checks_and_forgets_changed_
     core.step(told.world, Reloaded(at=told.at, wall=WALL, generation=1, new=inventory("na-tau", "pu-nhi", changed=(LINE,))))
     assert told.world.memories[ROUTER] is soft
     assert LINE not in told.world.memories
+
+
+def test_a_renamed_site_keeps_what_is_believed_of_it():
+    told = story("na-tau", "pu-nhi")
+    told.all_ok()
+    told.fail(ROUTER, runs=3)
+    known = told.world.memories[ROUTER]
+    new = inventory("na-tau-moi", "pu-nhi")
+    new = replace(new, sites={**new.sites, "na-tau-moi": replace(new.sites["na-tau-moi"], renamed_from="na-tau")})
+    core.step(told.world, Reloaded(at=told.at, wall=WALL + told.at, generation=1, new=new))
+    assert told.world.memories["na-tau-moi/router/icmp"] is known
+    assert told.world.memories.keys() == new.checks.keys()
+
+
+def test_a_lost_history_is_told_once_and_over_when_every_check_has_been_heard_of():
+    told = story("na-tau", "pu-nhi")
+    for effects in (
+        core.step(told.world, Forgotten(at=told.at, wall=WALL + told.at, detail="netwatch.db.corrupt")),
+        core.step(told.world, Reloaded(at=told.at, wall=WALL + told.at, generation=1, new=told.world.inventory)),
+        core.step(told.world, Tick(at=told.at, wall=WALL + told.at)),
+    ):
+        told.effects.append(effects)
+    told.all_ok()
+    told.effects.append(core.step(told.world, Tick(at=told.at, wall=WALL + told.at)))
+    assert [(page.kind, page.incident.key) for page in told.pages] == [
+        ("open", "netwatch/self/history"),
+        ("recover", "netwatch/self/history"),
+    ]
+    assert told.pages[0].incident.facts["detail"] == "netwatch.db.corrupt"
 
 
 def test_reload_closes_what_is_no_longer_watched_as_removed():

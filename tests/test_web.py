@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netwatch.history import HistoryFailed
 from netwatch.lang import LANGUAGES, catalog
 from netwatch.model import State
 from netwatch.web import guard
@@ -145,6 +146,24 @@ def test_errors_of_the_api_are_json_and_say_what_is_allowed():
 def test_the_page_cannot_change_anything():
     assert ask("/api/v1/reload", method="POST")[0] == 404
     assert ask("/api/v1/checks/na-tau/line1/icmp/run", method="POST")[0] == 404
+
+
+def test_only_the_control_socket_prunes_and_it_says_when_the_disk_refuses():
+    assert ask("/api/v1/prune", method="POST")[0] == 404
+
+    async def refuses():
+        raise HistoryFailed("disk full")
+
+    async def scenario():
+        async with page(control=True) as (daemon, client):
+            async with client.post("/api/v1/prune") as answer:
+                assert await answer.json() == {"schema": "netwatch/v1/prune", "bytes_before": 2_000, "bytes_after": 1_000}
+            daemon.prune = refuses
+            async with client.post("/api/v1/prune") as answer:
+                assert answer.status == 503
+                assert "disk full" in await answer.text()
+
+    asyncio.run(scenario())
 
 
 def test_the_control_socket_reloads_and_asks_for_checks():

@@ -128,6 +128,11 @@ def test_a_ward_and_a_hub_are_not_called_communes():
             "🟣 netwatch: new configuration refused, old one in use",
         ),
         (
+            incident("netwatch", "history", {"detail": "/var/lib/netwatch/netwatch.db.corrupt-1"}, sites=()),
+            "🟣 netwatch: tệp lịch sử hỏng, đang dò lại trạng thái",
+            "🟣 netwatch: history damaged, learning all states anew",
+        ),
+        (
             incident("netwatch", "errors", {"detail": "EMFILE"}, sites=("",), hidden=45),
             "🟣 netwatch: 45 phép đo không chạy được",
             "🟣 netwatch: 45 checks cannot be run",

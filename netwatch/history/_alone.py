@@ -19,11 +19,9 @@ def prune_alone(path: Path) -> tuple[int, int]:
         async with asyncio.TaskGroup() as group:
             group.create_task(history.run())
             try:
-                before = history.database_bytes
-                await history.prune()
+                return await history.prune()
             finally:
                 await history.close()
-        return before, history.database_bytes
 
     try:
         return asyncio.run(work())

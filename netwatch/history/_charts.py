@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from netwatch.history._codec import unpack
-from netwatch.history._rollup import FIVE_MINUTES, HOUR, LEVELS, Level, Run, Summary, decode, merge, summarize, thin
+from netwatch.history._rollup import FIVE_MINUTES, HOUR, Level, Run, Summary, decode, merge, summarize, thin
 
 __all__ = ["MOST_POINTS", "Ask", "Point", "Series", "level_for", "series"]
 
@@ -20,8 +20,7 @@ LevelName: TypeAlias = Literal["raw", "5m", "1h", "change"]
 Ask: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]  # SQL and its values; raises HistoryFailed
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """What was measured from `wall` on, for `seconds`; 0 for a single run or a change, which holds until the next."""
 
     wall: float
@@ -64,9 +63,10 @@ async def series(ask: Ask, name: tuple[str, str, str], since: float, until: floa
 
 async def _coarser_if_longer(ask: Ask, number: int) -> Level:
     """Five minutes do not reach back as far as was asked: hours are better if they reach further."""
-    oldest = [((await ask(f"SELECT min(at) FROM {level.table} WHERE series = ?", number))[0][0]) for level in LEVELS]  # noqa: S608  # Level.table
-    fine, coarse = oldest
-    return HOUR if coarse is not None and (fine is None or coarse + HOUR.row_seconds < fine) else FIVE_MINUTES
+    ((fine,),) = await ask("SELECT min(at) FROM rollup_5m WHERE series = ?", number)
+    days = await ask("SELECT at, records FROM rollup_1h WHERE series = ? ORDER BY at LIMIT 1", number)
+    hours = [day + place * HOUR.bucket_seconds for day, records in days for place in decode(records)]
+    return HOUR if hours and (fine is None or min(hours) < fine) else FIVE_MINUTES
 
 
 async def _rolled(ask: Ask, number: int, level: Level, since: float, until: float, seconds_a_point: float, keep: str) -> list[Point]:

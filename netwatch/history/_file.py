@@ -12,7 +12,7 @@ from typing import Any
 
 from netwatch.history._codec import Malformed, incident_from, page_from
 from netwatch.history._rollup import LEVELS, Level, decode
-from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, sync, unwritable
+from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, refusal, sync, unwritable
 from netwatch.model import Belief
 
 __all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
@@ -149,10 +149,8 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
             if one("PRAGMA user_version") > len(MIGRATIONS):
                 raise newer(path, one("PRAGMA user_version"))
             yield connection
-    except sqlite3.OperationalError as error:
-        raise unwritable(path, str(error)) from error
-    except sqlite3.DatabaseError as error:
-        raise corrupt(path, str(error)) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise refusal(path, error) from error
     except PermissionError as error:
         raise unwritable(path, error.strerror or str(error)) from error
 

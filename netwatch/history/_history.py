@@ -19,22 +19,20 @@ from netwatch.history._charts import Series
 from netwatch.history._file import backup
 from netwatch.history._reader import Counters, OutboxRow, Reader, Stored
 from netwatch.history._restore import begin_anew
-from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES, SampleBuffer
-from netwatch.history._schema import DATABASE_NAME, HistoryFailed, HistoryRefused, lock_directory, prepare, unwritable
+from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES, Kinds, SampleBuffer
+from netwatch.history._schema import DATABASE_NAME, HistoryFailed, HistoryRefused, lock_directory, prepare, refusal
 from netwatch.history._task import Job, WriterTask
 from netwatch.history._upkeep import Upkeep
 from netwatch.history._writer import Connect, Statement, Writer
-from netwatch.model import Effects, Incident, Metric, Outcome, Sample, Transition
+from netwatch.model import Effects, Incident, Outcome, Sample, Transition
 from netwatch.sla import Availability
 
 __all__ = ["History", "OutboxRow", "Stored"]
 
 
 class History:
-    """Everything that must outlive the process.
-
-    Use `open`; run `run` in the daemon's TaskGroup; end with `close` (or `async with`), which must not be forgotten: the
-    connections' threads would keep the process alive.
+    """Everything that must outlive the process. Use `open`; run `run` in the daemon's TaskGroup; end with `close` (or
+    `async with`), which must not be forgotten: the connections' threads would keep the process alive.
 
     While the disk refuses, `commit` raises, samples wait and then are dropped and counted, and the rest (transitions,
     incidents, memories, how pages ended) is kept and written when the disk takes it again; only the pages of a failed
@@ -57,42 +55,53 @@ class History:
 
     @classmethod
     async def open(
-        cls, directory: Path, *, queue_limit: int = 20_000, connect: Connect = aiosqlite.connect, set_aside_at: float | None = None
+        cls,
+        directory: Path,
+        *,
+        queue_limit: int = 20_000,
+        connect: Connect = aiosqlite.connect,
+        set_aside_at: float | None = None,
+        former_sites: Mapping[str, str] | None = None,
     ) -> Self:
         """Takes the directory for this process, makes or migrates the file and checks it. Raises HistoryRefused.
 
         `queue_limit` is the number of samples that may wait. `connect` is for fault injection. With `set_aside_at`, the
         wall time, a damaged file is not refused but moved to the name in `set_aside`, and an empty one takes its place.
+        `former_sites` are present site ids by former ones: what is stored of a former one is carried over.
         """
         path = directory / DATABASE_NAME
         async with contextlib.AsyncExitStack() as undo:
             lock = lock_directory(directory)
             undo.callback(os.close, lock)
             try:
-                history = await cls._open(path, lock, queue_limit, connect)
+                history = await cls._open(path, lock, queue_limit, connect, former_sites or {})
             except HistoryRefused as refused:
                 if refused.code != "corrupt" or set_aside_at is None:
                     raise
                 aside = await asyncio.to_thread(begin_anew, path, set_aside_at)
-                history = await cls._open(path, lock, queue_limit, connect)
+                history = await cls._open(path, lock, queue_limit, connect, {})
                 history.set_aside = aside
             undo.pop_all()
             return history
 
     @classmethod
-    async def _open(cls, path: Path, lock: int, queue_limit: int, connect: Connect) -> Self:
+    async def _open(cls, path: Path, lock: int, queue_limit: int, connect: Connect, former_sites: Mapping[str, str]) -> Self:
         await asyncio.to_thread(prepare, path)
         async with contextlib.AsyncExitStack() as undo:
             try:
                 writer = Writer(path, connect)
                 undo.push_async_callback(writer.close)
                 await writer.open()
+                if former_sites:
+                    await writer.transaction(statements.rename_sites(former_sites), durable=True)
                 reader = await Reader.open(path)
                 undo.push_async_callback(reader.close)
                 await reader.stored()  # what cannot be read must show now, while the file can still be set aside
                 history = cls(path, lock, writer, reader, await reader.counters(), queue_limit)
-            except (sqlite3.Error, HistoryFailed) as error:
-                raise unwritable(path, str(error)) from error
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise refusal(path, error) from error
+            except HistoryFailed as failed:
+                raise refusal(path, failed.__cause__) from failed
             undo.pop_all()
             return history
 
@@ -136,6 +145,9 @@ class History:
 
     async def run(self) -> None:
         """The one task that writes; ends after `close`. Never cancel it while the program is to go on."""
+        if self._running:  # `close` came before this task began
+            await self._ended.wait()
+            return
         self._running = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -161,13 +173,7 @@ class History:
             await self.run()
 
     def add_result(
-        self,
-        check_id: str,
-        wall: float,
-        outcome: str,
-        duration_seconds: float,
-        samples: Sequence[Sample],
-        kinds: Mapping[str, Metric] | None = None,
+        self, check_id: str, wall: float, outcome: str, duration_seconds: float, samples: Sequence[Sample], kinds: Kinds | None = None
     ) -> None:
         """Never blocks; on disk within a second or so. A full queue drops samples and counts them.
 
@@ -228,28 +234,22 @@ class History:
         await self._task.submit(Job(whole_pass=True))
 
     async def rename_sites(self, former: Mapping[str, str]) -> None:
-        """Carries series, transitions and memories of former site ids over to the present ones, by former id; again is harmless.
-
-        Call it before `load`, or when the inventory has changed. Raises HistoryFailed.
-        """
-        if not former:
-            return
+        """As `former_sites` of `open`, for a reload. Raises HistoryFailed; then it is done when the disk takes it again."""
         for old, new in former.items():
             self._buffer.rename(f"{old}/", f"{new}/")
-        work = tuple(statement for old, new in former.items() for statement in statements.rename_site(old, new))
-        if self._running:
-            await self._submit(work)
-            return
-        try:
-            await self._writer.transaction(work, durable=True)
-        except sqlite3.Error as error:
-            raise HistoryFailed(f"{self.path}: {error}") from error
+        if former:
+            await self._submit(statements.rename_sites(former))
 
-    async def prune(self) -> None:
-        """Rolls up, deletes and frees at once what its turns would within the day, beside the writing. Raises HistoryFailed."""
+    async def prune(self) -> tuple[int, int]:
+        """Rolls up, deletes and frees at once what its turns would within the day, beside the writing.
+
+        Bytes of the file before and after, its log aside. Raises HistoryFailed.
+        """
         if self._task.last_wall is None:
             self._task.last_wall = (await self._reader.stored()).last_wall
+        before = await self._reader.file_bytes()
         await self._task.prune()
+        return before, await self._reader.file_bytes()
 
     async def load(self) -> Stored:
         """What a start goes on from. Raises HistoryFailed, and HistoryRefused for a record this program cannot read."""
@@ -280,7 +280,7 @@ class History:
         return await self._reader.availability(sites, since_wall, until_wall)
 
     async def outcomes(self, check_id: str, since_wall: float, until_wall: float) -> list[tuple[float, Outcome, float]]:
-        """Wall time, ending and duration of runs: every bad one, every change, and one of five minutes. Raises HistoryFailed."""
+        """Wall time, ending and duration: every bad run, every change, and one of five minutes. Raises HistoryFailed."""
         rows = await self._reader.samples((check_id, OUTCOME_METRIC, ""), since_wall, until_wall)
         return [(wall, OUTCOMES[int(code)], duration) for wall, (code, duration) in rows]
 

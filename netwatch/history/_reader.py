@@ -78,6 +78,11 @@ class Reader:
     async def close(self) -> None:
         await self._connection.close()
 
+    async def file_bytes(self) -> int:
+        """As the file will be once the log is in it."""
+        ((pages, page_bytes),) = await self._rows("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
+        return int(pages) * int(page_bytes)
+
     async def counters(self) -> Counters:
         ((transition, outbox),) = await self._rows(
             "SELECT (SELECT coalesce(max(id), 0) FROM transition), (SELECT coalesce(max(id), 0) FROM outbox)"
@@ -204,7 +209,7 @@ class Reader:
         """One call to the connection's thread, which leaves no cursor open. Raises HistoryFailed."""
         try:
             return list(await self._connection.execute_fetchall(sql, values))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise HistoryFailed(f"{self._path}: {error}") from error
 
 

@@ -1,8 +1,8 @@
 """Samples in a few figures: what a bucket of time keeps of them, as bytes and back. Pure.
 
 A row of a level holds the buckets of one hour (or day) of one series as records one after another: a byte of shape and
-place, the count, then as many float32 as the shape has. A quiet series, such as the errors of a good port, costs three
-bytes a bucket.
+place, the count, then as many float32 as the shape has. Buckets in a row that are constant and the same are one record
+with their number after the count: a quiet hour, such as the errors of a good port, costs four bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from netwatch.history._codec import Malformed
 
@@ -23,8 +24,9 @@ HEAD = struct.Struct("<BH")
 MOST_COUNTED = 0xFFFF
 PLACE_BITS = 5
 PLACES = 1 << PLACE_BITS
-ZERO, CONSTANT, MEAN, SMOKE = range(4)
-FLOATS = {ZERO: 0, CONSTANT: 1, MEAN: 2, SMOKE: 7}
+ZERO, CONSTANT, MEAN, SMOKE, ZEROS, CONSTANTS = range(6)
+FLOATS = {ZERO: 0, CONSTANT: 1, MEAN: 2, SMOKE: 7, ZEROS: 0, CONSTANTS: 1}
+OF_MANY = {ZERO: ZEROS, CONSTANT: CONSTANTS}
 
 Run = tuple[float, tuple[float, ...]]  # wall seconds, values
 
@@ -39,16 +41,15 @@ class Level:
     kept_seconds: float
 
 
-FIVE_MINUTES = Level(table="rollup_5m", bucket_seconds=300, row_seconds=3_600, kept_seconds=35 * 86_400.0)
+FIVE_MINUTES = Level(table="rollup_5m", bucket_seconds=300, row_seconds=3_600, kept_seconds=28 * 86_400.0)
 HOUR = Level(table="rollup_1h", bucket_seconds=3_600, row_seconds=86_400, kept_seconds=2 * 366 * 86_400.0)
 LEVELS = (FIVE_MINUTES, HOUR)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is kept of `count` values. The quantiles are None where only mean and maximum are kept."""
+class Summary(NamedTuple):
+    """What is kept of `counted` values. The quantiles are None where only mean and maximum are kept."""
 
-    count: int
+    counted: int
     mean: float
     maximum: float
     minimum: float | None = None
@@ -71,7 +72,10 @@ def summarize(values: Iterable[float], keep: str) -> Summary | None:
 
 def encode(buckets: Mapping[int, Summary]) -> bytes:
     """`buckets` by their place in the row, 0 to 31."""
-    return b"".join(_record(place, buckets[place]) for place in sorted(buckets))
+    records = [(place, *_record(buckets[place])) for place in sorted(buckets)]
+    # What is alike has the same distance between its place and its number, as long as nothing lies in between.
+    runs = groupby(enumerate(records), key=lambda one: (one[1][0] - one[0] if one[1][1] in OF_MANY else one[1][0], *one[1][1:]))
+    return b"".join(_written([record for _, record in found]) for _, found in runs)
 
 
 def decode(records: bytes) -> dict[int, Summary]:
@@ -79,24 +83,31 @@ def decode(records: bytes) -> dict[int, Summary]:
     found: dict[int, Summary] = {}
     at = 0
     while at < len(records):
-        if at + HEAD.size > len(records):
+        shape, place = records[at] >> PLACE_BITS, records[at] % PLACES
+        many = shape in OF_MANY.values()
+        if at + HEAD.size + many > len(records):
             raise Malformed("half a record")
-        shape_and_place, count = HEAD.unpack_from(records, at)
-        shape, place = shape_and_place >> PLACE_BITS, shape_and_place % PLACES
-        at += HEAD.size
+        _, count = HEAD.unpack_from(records, at)
+        at += HEAD.size + many
+        times = records[at - 1] if many else 1
         width = FLOATS.get(shape)
         if width is None or at + 4 * width > len(records):
             raise Malformed(f"a record of shape {shape} cut short")
-        found[place] = _summary(shape, count, array("f", records[at : at + 4 * width]))
+        if place + times > PLACES:
+            raise Malformed(f"{times} buckets from {place} on")
+        summary = _summary(shape, count, array("f", records[at : at + 4 * width]))
+        found.update((place + number, summary) for number in range(times))
         at += 4 * width
     return found
 
 
 def merge(parts: Sequence[Summary]) -> Summary:
     """Several buckets as one. Count, mean and extremes are exact; a quantile is the mean of the parts' by count."""
-    count = sum(part.count for part in parts)
+    if len(parts) == 1:
+        return parts[0]
+    count = sum(part.counted for part in parts)
     mean, p10, median, p90, p99 = (
-        _weighted([(part.count, figure) for part, figure in zip(parts, column, strict=True)])
+        _weighted([(part.counted, figure) for part, figure in zip(parts, column, strict=True)])
         for column in zip(*((part.mean, part.p10, part.median, part.p90, part.p99) for part in parts), strict=True)
     )
     lowest = [part.minimum for part in parts if part.minimum is not None]
@@ -113,7 +124,8 @@ def thin(runs: Iterable[Run], bucket_seconds: float, keep: str) -> Iterator[tupl
             yield bucket * bucket_seconds, summary
 
 
-def _record(place: int, summary: Summary) -> bytes:
+def _record(summary: Summary) -> tuple[int, int, bytes]:
+    """Shape, count, figures."""
     smoke = (summary.minimum, summary.p10, summary.median, summary.p90, summary.p99)
     floats = [summary.mean, summary.maximum]
     shape = MEAN
@@ -124,14 +136,21 @@ def _record(place: int, summary: Summary) -> bytes:
     # A constant says all there is to say of quantiles as well; whether there were any is lost with it, and not missed.
     if packed.count(packed[0]) == len(packed):
         shape, packed = (CONSTANT, packed[:1]) if packed[0] else (ZERO, packed[:0])
-    return HEAD.pack(shape << PLACE_BITS | place, min(summary.count, MOST_COUNTED)) + packed.tobytes()
+    return shape, min(summary.counted, MOST_COUNTED), packed.tobytes()
+
+
+def _written(alike: Sequence[tuple[int, int, int, bytes]]) -> bytes:
+    place, shape, count, figures = alike[0]
+    if len(alike) == 1:
+        return HEAD.pack(shape << PLACE_BITS | place, count) + figures
+    return HEAD.pack(OF_MANY[shape] << PLACE_BITS | place, count) + bytes((len(alike),)) + figures
 
 
 def _summary(shape: int, count: int, floats: Sequence[float]) -> Summary:
-    if shape in {ZERO, CONSTANT}:
-        value = floats[0] if shape == CONSTANT else 0.0
-        return Summary(count, value, value, value, value, value, value, value)
-    return Summary(count, *floats)
+    if shape in {MEAN, SMOKE}:
+        return Summary(count, *floats)
+    value = floats[0] if floats else 0.0
+    return Summary(count, value, value, value, value, value, value, value)
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

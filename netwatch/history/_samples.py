@@ -10,10 +10,11 @@ from netwatch.history._codec import pack, storable
 from netwatch.history._writer import Statement
 from netwatch.model import Metric, Outcome, Sample
 
-__all__ = ["NOTHING_KNOWN", "OUTCOMES", "OUTCOME_METRIC", "Batch", "Known", "SampleBuffer", "SeriesName"]
+__all__ = ["NOTHING_KNOWN", "OUTCOMES", "OUTCOME_METRIC", "Batch", "Kinds", "Known", "SampleBuffer", "SeriesName"]
 
 SeriesName: TypeAlias = tuple[str, str, str]  # check id, metric, instance
 Stored: TypeAlias = float | bytes | None
+Kinds: TypeAlias = Mapping[str, Metric]  # what a probe can measure, by the name of the sample
 OUTCOME_METRIC = ""  # values: how it ended (place in OUTCOMES), duration in seconds
 OUTCOMES = tuple(Outcome)
 OUTCOME_CODES = {outcome.value: float(code) for code, outcome in enumerate(OUTCOMES)}
@@ -67,13 +68,7 @@ class SampleBuffer:
         return dict(self._series.values())
 
     def add(
-        self,
-        check_id: str,
-        wall: float,
-        outcome: str,
-        duration_seconds: float,
-        samples: Sequence[Sample],
-        kinds: Mapping[str, Metric] | None = None,
+        self, check_id: str, wall: float, outcome: str, duration_seconds: float, samples: Sequence[Sample], kinds: Kinds | None = None
     ) -> None:
         """Raises ValueError for an outcome there is not."""
         if outcome not in OUTCOME_CODES:
@@ -150,7 +145,7 @@ class SampleBuffer:
         return True
 
 
-def _keep(kinds: Mapping[str, Metric] | None, name: str) -> str:
+def _keep(kinds: Kinds | None, name: str) -> str:
     if kinds is None:
         return UNSAID
     metric = kinds.get(name)

@@ -25,6 +25,7 @@ __all__ = [
     "open_uri",
     "prepare",
     "reading",
+    "refusal",
     "set_aside",
     "sync",
     "unwritable",
@@ -36,6 +37,21 @@ APPLICATION_ID = 0x4E574831  # "NWH1": tells our file from any other SQLite file
 BUSY_MILLISECONDS = 3_000
 WHOLE_CHECK_BYTES = 256 * 1024 * 1024
 
+OF_THE_SYSTEM = frozenset(
+    {
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOLFS,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 ADVICE = {
     "locked": "{path}: another netwatch ({detail}) keeps its history here; stop it, or use another directory",
     "corrupt": "{path}: damaged ({detail}); `netwatch db check` shows more. Move {name}, {name}-wal and {name}-shm aside together"
@@ -170,10 +186,8 @@ def prepare(path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
             migrate(connection, migrations)
     except OSError as error:
         raise unwritable(path, error.strerror or str(error)) from error
-    except sqlite3.OperationalError as error:
-        raise unwritable(path, str(error)) from error
-    except sqlite3.DatabaseError as error:
-        raise corrupt(path, str(error)) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise refusal(path, error) from error
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
@@ -237,6 +251,15 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refusal(path: Path, error: BaseException | None) -> HistoryRefused:
+    """What an error at opening means: the disk's or the system's fault, or else the file's, which may lack a table."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # from Python's own half of the module
+        undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode")
+        return corrupt(path, str(error)) if undecodable else unwritable(path, str(error))
+    return unwritable(path, str(error)) if code & 0xFF in OF_THE_SYSTEM else corrupt(path, str(error))
 
 
 def newer(path: Path, version: int) -> HistoryRefused:

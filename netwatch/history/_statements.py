@@ -19,7 +19,7 @@ __all__ = [
     "pages",
     "postponed",
     "refused",
-    "rename_site",
+    "rename_sites",
     "sent",
     "site_of",
     "transitions",
@@ -111,7 +111,11 @@ def first_incident(number: int) -> Statement:
     return "INSERT OR REPLACE INTO meta (key, value) VALUES ('first_incident', ?)", [(number,)]
 
 
-def rename_site(old: str, new: str) -> tuple[Statement, ...]:
+def rename_sites(former: Mapping[str, str]) -> tuple[Statement, ...]:
+    return tuple(statement for old, new in former.items() for statement in _rename_site(old, new))
+
+
+def _rename_site(old: str, new: str) -> tuple[Statement, ...]:
     """Carries over what is known of a site by its former id. What the new id has of its own already stays as it is.
 
     Incidents keep their keys and words: pagers know them by those. Only where they are looked for changes.
