@@ -131,7 +131,7 @@ class _Draft:
         """Why a check failed: our words for a code we know, otherwise the code as it is."""
         code = self.fact("code_word", 30)
         known = f"state.code_{code}"
-        return self.words.text(known) if self.words.has(known) else code
+        return self.words.text(known, detail=self.fact("detail", 60)) if self.words.has(known) else code
 
     def what(self) -> str:
         """A crossed threshold: what, how much."""

@@ -55,6 +55,18 @@ def closed(made, reason="recovered"):
     return dataclasses.replace(made, closed=OPENED + 38 * 60, close_reason=reason)
 
 
+@pytest.mark.parametrize("cause", ["check", "device", "line"])
+@pytest.mark.parametrize("language", lang.LANGUAGES)
+def test_every_reason_we_have_words_for_can_be_put_into_a_page(cause, language):
+    codes = [key.removeprefix("state.code_") for key in lang.catalog(language).texts if key.startswith("state.code_")]
+    for code in codes:
+        assert page(
+            incident(cause, "na-tau/kiosk/web", facts={**FACTS, "code_word": code, "detail": "status 503"}), language=language
+        ).title
+    wrong = incident("check", "na-tau/kiosk/web", facts={**FACTS, "code_word": "status", "detail": "status 503", "target_role": "kiosk"})
+    assert "status 503" in page(wrong, language=language).title
+
+
 def test_a_dark_site_says_where_what_since_when_and_whom_to_ring():
     text = page(incident(hidden=9))
     assert text.title == "🔴 Nà Tấu mất kết nối (cả điểm) từ 02:47"
