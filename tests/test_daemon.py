@@ -177,6 +177,8 @@ def test_it_starts_answers_and_stops_when_told(place):
     with accepting(place.tcp):
         daemon = place.start()
         assert "Nà Tấu" in place.ask("status").stdout
+        pruned = place.ask("db", "prune", "--state", str(place.state))
+        assert (pruned.returncode, pruned.stderr) == (0, "")
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
     assert CANARY not in place.logs()

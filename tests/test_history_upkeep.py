@@ -92,6 +92,23 @@ def test_a_bucket_waits_until_late_runs_are_in_and_the_hour_until_it_is_over(tmp
     with_history(tmp_path, body)
 
 
+def test_what_cannot_be_read_is_passed_over_and_the_rest_is_rolled_up(tmp_path):
+    async def body(history):
+        for minute in range(60):
+            add(history, START + minute * 60)
+        await history.flush()
+        await history._writer.transaction([("UPDATE sample SET value = x'0102' WHERE at_ms = ?", [(START * 1000,)])], durable=False)
+        await pruned_at(history, START + 3_700)
+        assert stored(tmp_path, "rollup_1h", "load")[START][0].counted == 59
+        await history._writer.transaction([("UPDATE rollup_1h SET records = x'ff'", [()])], durable=False)
+        for minute in range(60):
+            add(history, START + 3_600 + minute * 60)
+        await pruned_at(history, START + 7_300)
+
+    with_history(tmp_path, body)
+    assert sorted(stored(tmp_path, "rollup_1h", "load")[START]) == [1]
+
+
 def test_a_restart_goes_on_and_a_change_is_not_told_twice(tmp_path):
     async def before(history):
         for minute in range(90):

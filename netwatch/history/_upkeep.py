@@ -6,8 +6,9 @@ always the whole hour so far, so that a killed process leaves nothing behind tha
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from netwatch.history import _statements as statements
@@ -128,7 +129,7 @@ class Upkeep:
         fine: list[tuple[int, int, bytes]] = []
         whole: dict[tuple[int, int], dict[int, Summary]] = {}
         for number, found in groupby(rows, key=lambda row: row[0]):
-            runs = [(at_ms / 1000, unpack(value)) for _, at_ms, value in found]
+            runs = list(_runs(found))
             hour, keep = hours[number], keeps[number]
             if buckets := _buckets(runs, hour, keep):
                 fine.append((number, hour, encode(buckets)))
@@ -171,6 +172,12 @@ class Upkeep:
 def _buckets(runs: Sequence[Run], hour: int, keep: str) -> dict[int, Summary]:
     found = thin(runs, FIVE_MINUTES.bucket_seconds, keep)
     return {int(start - hour) // FIVE_MINUTES.bucket_seconds: summary for start, summary in found}
+
+
+def _runs(rows: Iterable[tuple[int, int, float | bytes | None]]) -> Iterator[Run]:
+    for _, at_ms, value in rows:
+        with contextlib.suppress(Malformed):  # one sample that cannot be read
+            yield at_ms / 1000, unpack(value)
 
 
 def _readable(records: bytes) -> dict[int, Summary]:
