@@ -106,6 +106,26 @@ def test_a_sheet_that_is_none_says_so(text, expected):
     assert complaints(text) == expected
 
 
+def test_a_wrong_code_or_name_is_answered_with_the_one_that_was_meant():
+    found = inventory.read_sheet("code,name\n0331,Nà Tấu\n,nua ngan\n", "s.csv").complaints
+    assert [one.hint for one in found] == ["03316", "nua-ngam"]
+
+
+def test_an_id_is_63_letters_at_most():
+    assert list(sites(f"code,id\n03316,{'a' * 63}\n")) == ["a" * 63]
+    assert complaints(f"code,id\n03316,{'a' * 64}\n") == {(2, "bad_slug")}
+
+
+def test_names_that_yaml_would_take_for_something_else_are_quoted():
+    found = sites("code,id,tag.1a,tag.null,tag.a1\n03316,12,x,y,z\n")
+    assert found["12"]["tags"] == {"1a": "x", "null": "y", "a1": "z"}
+
+
+def test_a_sheet_has_at_most_ten_thousand_rows():
+    assert complaints("code\n" + "\n" * 9_999) == set()
+    assert complaints("code\n" + "\n" * 10_000 + "03316\n") == {(1, "sheet_rows")}
+
+
 def test_what_is_imported_is_an_inventory(tmp_path):
     text = "code,device.pc\n" + "".join(f"{one.code},\n" for one in ALL)
     whole = load(tmp_path, compose(sites=inventory.sites_yaml(sites(text))))

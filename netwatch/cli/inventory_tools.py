@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netwatch.inventory import Complaint
     from netwatch.model import Inventory
 
-__all__ = ["diff", "import_sheet", "init", "render", "schema"]
+__all__ = ["diff", "import_sheet", "init", "load", "render", "schema"]
 
 RUNNING = "running"
 COLUMNS = (
@@ -56,8 +56,8 @@ def diff(
     from netwatch.cli import _records
 
     shape = _records.shape(output, ("table", "json"))
-    new = inventory.flatten(_load(file))
-    old = _running(socket) if against == RUNNING else inventory.flatten(_load(Path(against)))
+    new = inventory.flatten(load(file))
+    old = _running(socket) if against == RUNNING else inventory.flatten(load(Path(against)))
     changes = inventory.changes(old, new)
     if shape == "json":
         listed = [{"change": one.sign, "path": one.path, "old": one.old, "new": one.new} for one in changes]
@@ -115,7 +115,7 @@ def render(
     from netwatch.cli._lookup import slug_like
 
     shape = _records.shape(output)
-    rows = [row for row in inventory.check_rows(_load(file)) if not site or slug_like(site) in {row.site, slug_like(row.name)}]
+    rows = [row for row in inventory.check_rows(load(file)) if not site or slug_like(site) in {row.site, slug_like(row.name)}]
     if site and not rows:
         fail(Exit.NO_INPUT, text("cli.no_site", name=site))
     records = [dataclasses.asdict(row) for row in rows]
@@ -168,7 +168,8 @@ def import_sheet(
     print(text("tools.imported", count=len(found.sites)), file=sys.stderr)
 
 
-def _load(file: Path) -> Inventory:
+def load(file: Path) -> Inventory:
+    """The inventory; what is wrong with it ends the command."""
     from netwatch import inventory
 
     try:

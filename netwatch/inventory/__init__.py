@@ -14,7 +14,7 @@ import pydantic
 from netwatch._complaint import Complaint
 from netwatch._yaml_document import Document, Keys, YamlRefused
 from netwatch.inventory import _files
-from netwatch.inventory._addresses import WrongAddress, site_network
+from netwatch.inventory._addresses import Network, WrongAddress, site_network
 from netwatch.inventory._collect import Collector
 from netwatch.inventory._communes import communes
 from netwatch.inventory._expand import expand
@@ -43,6 +43,7 @@ __all__ = [
     "is_plan",
     "json_schema",
     "load",
+    "networks",
     "read_sheet",
     "sites_yaml",
 ]
@@ -92,6 +93,17 @@ def examine(
     pagers: Mapping[str, PagerSettings] | None = None,
 ) -> tuple[Inventory, tuple[Complaint, ...]]:
     """As `load`, with the warnings still in no language."""
+    return _examined(path, environment, site_net, pagers)[:2]
+
+
+def networks(path: str | Path, *, environment: Mapping[str, str] | None = None) -> Mapping[str, Network]:
+    """The network of each site, by the plan or its own `net`. Raises InventoryRefused."""
+    return _examined(path, environment, None, None)[2]
+
+
+def _examined(
+    path: str | Path, environment: Mapping[str, str] | None, site_net: str | None, pagers: Mapping[str, PagerSettings] | None
+) -> tuple[Inventory, tuple[Complaint, ...], Mapping[str, Network]]:
     collector = Collector()
     try:
         document, files = _files.read(Path(path))
@@ -119,7 +131,7 @@ def examine(
         warnings=tuple(warning.line(file.language) for warning in warnings),
         primary_checks=builder.primary,
     )
-    return inventory, warnings
+    return inventory, warnings, builder.networks
 
 
 def is_plan(site_net: str) -> bool:

@@ -38,6 +38,7 @@ class Builder:
         self._numbers: dict[int, Keys] = {}
         self._codes: dict[str, Keys] = {}
         self._nets: list[Network] = []
+        self.networks: dict[str, Network] = {}
         self.sites: dict[str, Site] = {}
         self.checks: dict[str, Check] = {}
         self.primary: dict[tuple[str, str], str] = {}
@@ -54,6 +55,8 @@ class Builder:
                 self.collector.error((self.document, path), "duplicate_id", at_key=True, word=name, line=line)
             settings = snmp.under(place.snmp, (self.document, (*path, "snmp")), self.collector)
             net = self._network(path, place)
+            if net is not None:
+                self.networks[name] = net
             targets = self._targets.of(path, place, net, settings)
             self._renamed(path, name, place)
             self._site(path, name, place, targets)
