@@ -16,8 +16,8 @@ from probes._wire import dns as wire
 
 __all__ = ["Dns"]
 
-# RFC 1035 section 4.1.1; any other is a `bad_response`.
-REFUSALS = frozenset({"formerr", "servfail", "nxdomain", "notimp", "refused"})
+# RFC 1035 section 4.1.1; any other is a `bad_response`. A closed port is `refused`, which is another thing.
+REFUSALS = {"formerr": "formerr", "servfail": "servfail", "nxdomain": "nxdomain", "notimp": "notimp", "refused": "dns_refused"}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -26,7 +26,7 @@ class Dns(Probe):
 
     `expect` lists the records that must come, all of them and no others, in any order, as a zone file writes them: `10.45.1.1`,
     `10 mail.example`, `0 5 5061 sip.example`; a TXT record as its plain text. Without it any record will do. A PTR record may be
-    asked for by address. Fails with the resolver's own word (`nxdomain`, `servfail`, `refused` …), `nodata` when the name has no
+    asked for by address. Fails with the resolver's own word (`nxdomain`, `servfail`, `dns_refused` …), `nodata` when the name has no
     such record, `mismatch`, `cname_loop`, `bad_response`, or `truncated` when the answer needs TCP and TCP fails.
     """
 
@@ -77,7 +77,7 @@ class Dns(Probe):
     def _judge(self, answer: wire.Answer) -> tuple[str, str]:
         """A code and a detail of what is wrong; empty when nothing is."""
         if answer.rcode != "noerror":
-            return answer.rcode if answer.rcode in REFUSALS else "bad_response", f"the resolver says {answer.rcode.upper()}"
+            return REFUSALS.get(answer.rcode, "bad_response"), f"the resolver says {answer.rcode.upper()}"
         if not answer.records:
             return "nodata", f"no record of type {self.record}"
         found = frozenset(answer.records)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Runs a command without CAP_NET_RAW, though it be root's.
+WITHOUT_RAW_SOCKETS = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
 ECHO_REPLY, UNREACHABLE, ECHO_REQUEST = 0, 3, 8
 IPV4_HEADER = struct.Struct("!BBHHHBBH4s4s")
 

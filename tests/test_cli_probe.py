@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from netwatch.cli import app
 from netwatch.cli._output import Failed, run
 from netwatch.cli.probe_icmp import _seconds
+from tests.dns_peer import nsd
+from tests.icmp_peer import WITHOUT_RAW_SOCKETS
 
 pytestmark = pytest.mark.needs_private_network
 
@@ -158,7 +160,7 @@ def test_an_unroutable_target_names_the_reason_and_the_others_are_measured():
 
 
 def test_without_permission_the_mending_command_is_named():
-    done = process("icmp", "127.0.0.1", before=("unshare", "--net"))
+    done = process("icmp", "127.0.0.1", before=("unshare", "--net", *WITHOUT_RAW_SOCKETS))
     assert done.returncode == 77
     assert "sysctl" in done.stderr
     assert "net.ipv4.ping_group_range" in done.stderr
@@ -248,6 +250,10 @@ def test_http_takes_its_keys_as_options_and_prints_a_table():
         (("tcp", "127.0.0.1", "--ports", "80"), "--ports"),
         (("http", "127.0.0.1", "--max-redirects", "9"), "--max-redirects"),
         (("http", "127.0.0.1", "--method", "HEAD", "--body-match", "x"), "body_match"),
+        (("dns", "127.0.0.1"), "--name"),
+        (("dns", "127.0.0.1", "--name", "a..b"), "a..b"),
+        (("dns", "127.0.0.1", "--name", "a", "--expect", "b"), "expect"),
+        (("tls", "127.0.0.1", "--starttls", "smtp"), "--starttls"),
         (("telnet", "127.0.0.1"), "telnet"),
     ],
 )
@@ -260,7 +266,7 @@ def test_a_wrong_option_is_a_usage_error(arguments, says):
 
 def test_every_probe_type_is_listed_and_has_help():
     listed = netwatch("--help").stdout
-    for name in ("icmp", "tcp", "http", "snmp"):
+    for name in ("icmp", "tcp", "http", "snmp", "dns", "tls"):
         assert name in listed
         assert netwatch(name, "--help").returncode == 0
 
@@ -269,3 +275,12 @@ def test_both_languages_have_the_same_words():
     folder = Path(__file__).parent.parent / "netwatch" / "lang"
     vietnamese, english = (json.loads((folder / language / "probe.json").read_text("utf-8")) for language in ("vi", "en"))
     assert vietnamese.keys() == english.keys()
+
+
+def test_dns_asks_the_resolver_it_is_told(tmp_path):
+    with nsd(tmp_path) as (address, port):
+        asked = ("dns", address, "--port", str(port), "--name", "www.example")
+        good = netwatch(*asked, "--expect", "10.45.1.1", "--expect", "10.45.1.2", "--recursion", "false", "--json")
+        bad = netwatch(*asked, "--expect", "10.45.1.9")
+    assert json.loads(good.stdout)["facts"] == {"dns_answer": "10.45.1.1, 10.45.1.2"}
+    assert (bad.returncode, "missing: 10.45.1.9" in bad.stderr) == (1, True)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.icmp_peer import WITHOUT_RAW_SOCKETS, datagrams_refused
+
 ROOT = Path(__file__).parent.parent
 CANARY = "canary-7f3a-never-seen"
 INVENTORY = """\
@@ -132,9 +134,9 @@ class Place:
         log.seek(0)
         raise AssertionError(log.read())
 
-    def refuse(self):
-        """Starts one that must not start; gives its exit code and words."""
-        command = self.command("run", "--inventory", str(self.inventory), "--state", str(self.state))
+    def refuse(self, before=()):
+        """Starts one that must not start, by `before` if given; gives its exit code and words."""
+        command = [*before, *self.command("run", "--inventory", str(self.inventory), "--state", str(self.state))]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=self.environment(), timeout=60, check=False)
         assert "Traceback" not in ended.stderr
         return ended.returncode, ended.stderr
@@ -273,13 +275,8 @@ def test_a_broken_database_is_set_aside_told_of_once_and_paging_goes_on(place, p
 
 @pytest.mark.needs_private_network
 def test_without_permission_to_ping_it_says_what_mends_it(place):
-    setting = Path("/proc/sys/net/ipv4/ping_group_range")
-    before = setting.read_text()
-    setting.write_text("1 0")
-    try:
-        code, words = place.refuse()
-    finally:
-        setting.write_text(before)
+    with datagrams_refused():
+        code, words = place.refuse(before=WITHOUT_RAW_SOCKETS)
     assert code == 77
     assert "netwatch doctor" in words
 

@@ -289,3 +289,26 @@ def test_the_difference_is_told_by_target(tmp_path):
         "~ na-tau/switch: icmp, web",
     )
     assert inventory.difference(old, old) == inventory.Difference()
+
+
+RESOLVER = """\
+profiles:
+  box: {role: router, checks: {icmp: {probe: icmp}}}
+  plain: {role: pc, checks: {port: {probe: tcp, port: 22}}}
+  resolver:
+    role: server
+    checks:
+      names: {probe: dns, name: portal.example, expect: [10.45.1.1], interval: 60s}
+      encrypted: {probe: tls, port: 853, server_name: dns.example, interval: 5m}
+    rules:
+      certificate: {check: encrypted, metric: tls_left_seconds, below: {warn: 14d, crit: 3d}}
+"""
+
+
+def test_names_and_certificates_are_checked_with_days_as_thresholds(tmp_path):
+    site = "sites:\n  na-tau: {n: 34, code: '03316', devices: {dns: {profile: resolver, host: 53}}}\n"
+    checks = load(tmp_path, compose(site, profiles=RESOLVER)).checks
+    assert checks["na-tau/dns/names"].probe.expect == ["10.45.1.1"]
+    assert checks["na-tau/dns/encrypted"].probe.server_name == "dns.example"
+    (rule,) = checks["na-tau/dns/encrypted"].rules
+    assert (rule.metric, rule.warn, rule.crit) == ("tls_left_seconds", 14 * 86400, 3 * 86400)

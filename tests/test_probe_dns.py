@@ -134,7 +134,7 @@ def test_a_txt_record_is_compared_by_letter_case():
     [
         ("nobody.example", "nxdomain"),
         ("www.broken", "servfail"),
-        ("www.elsewhere", "refused"),
+        ("www.elsewhere", "dns_refused"),
         ("text.example", "nodata"),
         ("dangling.example", "nodata"),
         ("loop.example", "cname_loop"),
