@@ -72,7 +72,10 @@ def _targets(path: str, socket: Any) -> tuple[str, Sequence[Document]]:
     """The site, and the target that was named or else all its lines; a site without lines is its first device."""
     from netwatch.cli._daemon import daemon
 
-    found = find(daemon(socket, Exit.UNAVAILABLE), path)
+    reached = daemon(socket, Exit.UNAVAILABLE)
+    found = find(reached, path)
+    if not reached.shares_our_network():
+        fail(Exit.UNAVAILABLE, text("tools.other_network", path=path))
     if found.target is not None:
         return str(found.site["id"]), [found.target]
     known = found.site["targets"]

@@ -112,7 +112,7 @@ def _lines(reached: Daemon, summary: Document, only: Only, every: float) -> None
         for key, said in rows.items():
             if shown.get(key) != said:
                 say(f"{now}  {said}")
-        for key in shown.keys() - rows.keys():
+        for key in _over(shown, rows, summary):
             say(f"{now}  {text('tools.watch_over', what=shown[key])}")
         shown = rows
         sys.stdout.flush()
@@ -121,6 +121,12 @@ def _lines(reached: Daemon, summary: Document, only: Only, every: float) -> None
         if why and why != trouble:
             print(f"netwatch: {why}", file=sys.stderr, flush=True)
         trouble = why
+
+
+def _over(shown: dict[str, str], rows: dict[str, str], summary: Document) -> list[str]:
+    """What has ended: a site that an incident now speaks of is as bad as it was."""
+    bad = {f"site {one['id']}" for one in summary["sites"] if one["state"] not in {"ok", "maintenance"}}
+    return [key for key in shown if key not in rows and key not in bad]
 
 
 def _changing(summary: Document, only: Only) -> dict[str, str]:
