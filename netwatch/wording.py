@@ -159,7 +159,8 @@ class _Draft:
         if metric.endswith("_bytes_per_second"):
             return writing.bits_per_second(value * 8, self.words)
         if metric.endswith("_seconds"):
-            return writing.age(value, self.words) if value >= 60 else writing.seconds(value, self.words)
+            shown = writing.age(abs(value), self.words) if abs(value) >= 60 else writing.seconds(value, self.words)
+            return f"-{shown}" if value <= -60 else shown
         return writing.number(value, 0 if value == int(value) else 2, self.words)
 
     # --- the body

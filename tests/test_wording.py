@@ -67,6 +67,11 @@ def test_every_reason_we_have_words_for_can_be_put_into_a_page(cause, language):
     assert "status 503" in page(wrong, language=language).title
 
 
+def test_a_certificate_that_has_ended_is_told_in_days():
+    facts = {**FACTS, "rule": "certificate", "metric": "tls_left_seconds", "value": "-864000.0", "threshold": "1209600.0"}
+    assert "chứng thư còn -10 ngày (ngưỡng 14 ngày)" in page(incident("check", "na-tau/pc/tls", facts=facts)).body
+
+
 def test_a_dark_site_says_where_what_since_when_and_whom_to_ring():
     text = page(incident(hidden=9))
     assert text.title == "🔴 Nà Tấu mất kết nối (cả điểm) từ 02:47"

@@ -105,6 +105,11 @@ def test_a_train_is_told_by_its_median_and_an_empty_one_by_a_dash():
     assert say.sample_text(Sample("icmp_rtt_seconds", ()), VI) == "–"
 
 
+@pytest.mark.parametrize(("seconds", "shown"), [(864_000.0, "10 ngày"), (-864_000.0, "-10 ngày"), (-1.0, "-1,0 s")])
+def test_what_is_left_of_a_certificate_is_told_in_days_before_and_after_its_end(seconds, shown):
+    assert say.sample_text(Sample("tls_left_seconds", (seconds,)), VI) == shown
+
+
 def test_a_rule_without_its_metric_is_told_by_the_sample_it_judged():
     rule = RuleView(subject=Subject("a/b/c", "loss"), belief=Belief.WARN, hard=True, since=0.0, value=0.25, detail="loss")
     assert say.rule_text(rule, (Sample("icmp_loss_ratio", (0.25,)),), VI) == "mất gói 25%"

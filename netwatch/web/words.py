@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 WORST_FIRST = (State.CRIT, State.WARN, State.UNKNOWN, State.UNREACHABLE, State.MAINTENANCE, State.OK)
-YES_OR_NO = ("_up", "_empty", "_on_battery", "_error", "_faulty", "_overload", "_battery_low", "_battery_replace")
+YES_OR_NO = ("_up", "_empty", "_on_battery", "_error", "_faulty", "_overload", "_battery_low", "_battery_replace", "_ok")
 LONG_TIMES = ("uptime", "runtime", "remaining", "age", "validity", "expiry", "lifetime")
 
 
@@ -87,6 +87,8 @@ def quantity(metric: str, value: float, words: Catalog) -> str:
     if name.endswith("_seconds"):
         if value >= 90 or any(word in name for word in LONG_TIMES):
             return writing.age(value, words)
+        if value <= -90:  # a certificate that has ended
+            return f"-{writing.age(-value, words)}"
         return writing.seconds(value, words)
     if name.endswith("_ratio"):
         return writing.percent(value, words)
