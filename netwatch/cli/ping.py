@@ -14,9 +14,8 @@ from netwatch.cli._output import Exit, fail, text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from icmplib import Hop  # type: ignore[import-untyped]  # it ships no types
-
     from netwatch.cli._daemon import Document
+    from netwatch.cli._way import Hop
     from probes.icmp import Pinger
 
 __all__ = ["ping", "trace"]
@@ -204,9 +203,9 @@ def trace(
 ) -> None:
     """The way to a site's line, or to one of its devices, router by router; gives up where nobody answers any more.
 
-    Examples: netwatch trace na-tau · sudo netwatch trace na-tau/router --json
+    Examples: netwatch trace na-tau · netwatch trace na-tau/router --json
 
-    Exit codes: 0 reached · 1 not reached · 66 no such target · 69 the daemon does not answer · 77 needs root or CAP_NET_RAW
+    Exit codes: 0 reached · 1 not reached · 66 no such target · 69 the daemon does not answer · 77 no permission
     """
     site, targets = _targets(target, socket)
     name, address = f"{site}/{targets[0]['id']}", targets[0]["address"]
@@ -215,9 +214,7 @@ def trace(
     way: list[Document] = []
     for distance in range(1, hops + 1):
         hop = _hop(address, distance)
-        way.append(
-            {"distance": distance, "address": hop.address if hop else None, "rtt_seconds": [rtt / 1000 for rtt in hop.rtts] if hop else []}
-        )
+        way.append({"distance": distance, "address": hop.address if hop else None, "rtt_seconds": list(hop.rtt_seconds) if hop else []})
         if not as_json:
             print(_hop_line(way[-1]), flush=True)
         if _ends(way, address):
@@ -232,16 +229,14 @@ def trace(
 
 
 def _hop(address: str, distance: int) -> Hop | None:
-    """Who answers at this distance."""
-    import icmplib
+    from netwatch.cli import _way
 
     try:
-        found = icmplib.traceroute(address, count=2, interval=0.02, timeout=HOP_SECONDS, first_hop=distance, max_hops=distance)
-    except icmplib.SocketPermissionError:
-        fail(Exit.NO_PERMISSION, text("tools.trace_permission"))
-    except icmplib.ICMPLibError as error:
-        fail(Exit.FAILED, text("tools.trace_failed", why=str(error)))
-    return found[0] if found else None
+        return _way.hop(address, distance, HOP_SECONDS)
+    except _way.WayFailed as failed:
+        if failed.permission:
+            _fail_by(PermissionError(0, str(failed)))
+        fail(Exit.FAILED, text("tools.trace_failed", why=str(failed)))
 
 
 def _hop_line(hop: Document) -> str:
