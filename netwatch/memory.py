@@ -34,7 +34,7 @@ class SubjectMemory:
     detail: str = ""
     absent_runs: int = 0
     was_down: bool = False  # it had failed when we could no longer tell: it hides what is behind it still
-    window: tuple[tuple[float, float], ...] = ()  # (at, value); not stored
+    window: tuple[tuple[float, float, int], ...] = ()  # (since at, sum, count) of each slice of the window; not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ __all__ = ["ABSENT_KEPT_SECONDS", "ERROR_RUNS", "RECOVERY_RUNS", "forget", "obse
 
 RECOVERY_RUNS = 2
 ERROR_RUNS = 3
+WINDOW_SLICES = 20
 ABSENT_RUNS = 3
 ABSENT_KEPT_SECONDS = 86_400.0  # a port or a tray that is no more
 QUIET_INTERVALS = 3.0
@@ -92,6 +93,8 @@ def _observe_error(check: Check, memory: Memory, result: Result) -> tuple[Memory
 def _observe_answer(check: Check, subjects: dict[tuple[str, str], SubjectMemory], result: Result) -> Iterator[Transition]:
     before = subjects.get(ANSWERS, NOTHING)
     said = Belief.OK if result.outcome is Outcome.OK else Belief.CRIT
+    if said is before.belief and before.hard and before.candidate is None and (before.code, before.detail) == (result.code, result.detail):
+        return
     after = replace(_settle(check, before, said, result), code=result.code, detail=result.detail)
     subjects[ANSWERS] = after
     if (before.belief, before.hard) != (after.belief, after.hard):
@@ -167,9 +170,9 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
     if rule.window_seconds:
         if result.reason != "schedule":
             return remembered  # a re-check is one echo: it would weigh as much as a train
-        window = (*((at, old) for at, old in before.window if at > result.at - rule.window_seconds), (result.at, value))
+        window = _slide(before.window, result.at, value, rule.window_seconds)
         remembered = replace(remembered, window=window)
-        value = sum(old for _, old in window) / len(window)
+        value = sum(total for _, total, _ in window) / sum(count for _, _, count in window)
         young = result.at - window[0][0] < rule.window_seconds / 2
         if young and (before.belief is not Belief.UNKNOWN or _level(rule, value, before.belief) is not Belief.OK):
             return remembered  # one echo of the first train lost is not a fifth of all that is sent
@@ -184,6 +187,16 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
     return replace(
         _become(counted, said, hard=True, at=result.at, since=counted.candidate_wall, since_at=counted.candidate_at), code=rule.name
     )
+
+
+def _slide(window: tuple[tuple[float, float, int], ...], at: float, value: float, seconds: float) -> tuple[tuple[float, float, int], ...]:
+    """A window with one more value; it is kept in slices, so that a long one costs no more than a short one."""
+    if window and window[0][0] <= at - seconds:
+        window = tuple(one for one in window if one[0] > at - seconds)
+    if window and at - window[-1][0] < seconds / WINDOW_SLICES:
+        since_at, total, count = window[-1]
+        return (*window[:-1], (since_at, total + value, count + 1))
+    return (*window, (at, value, 1))
 
 
 def _level(rule: Rule, value: float, current: Belief) -> Belief:
