@@ -12,7 +12,7 @@ from pathlib import Path
 from probes import ProbeFailed
 from probes._wire.certificate import Certificate, not_after
 
-__all__ = ["TlsContexts", "certificate_ends", "fault", "handshake", "is_named", "utc"]
+__all__ = ["TlsContexts", "certificate_ends", "fault", "handshake", "is_named", "server_name", "utc"]
 
 # <openssl/x509_vfy.h>: X509_V_ERR_*
 VERIFY_CODES = {
@@ -85,12 +85,19 @@ async def handshake(connection: socket.socket, context: ssl.SSLContext, name: st
 async def _handshake(connection: socket.socket, context: ssl.SSLContext, name: str, protocol: asyncio.Protocol) -> asyncio.Transport:
     try:
         transport, _ = await asyncio.get_running_loop().create_connection(
-            lambda: protocol, sock=connection, ssl=context, server_hostname=name.rstrip("."), ssl_handshake_timeout=HANDSHAKE_SECONDS
+            lambda: protocol, sock=connection, ssl=context, server_hostname=server_name(name), ssl_handshake_timeout=HANDSHAKE_SECONDS
         )
     except BaseException:
         connection.close()
         raise
     return transport
+
+
+def server_name(name: str) -> str:
+    """A host name as TLS takes it, without the dot at its end. Raises ValueError for one with a label that cannot be."""
+    name = name.rstrip(".")
+    name.encode("idna")
+    return name
 
 
 def fault(error: ssl.SSLError) -> ProbeFailed:

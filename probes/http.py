@@ -15,7 +15,7 @@ from yarl import URL
 
 from probes import Metric, Probe, ProbeFailed, Reading, Shared, Target
 from probes._http_exchange import Exchange, Notes, clean, text
-from probes._tls import TlsContexts
+from probes._tls import TlsContexts, server_name
 
 __all__ = ["Http"]
 
@@ -50,6 +50,10 @@ class Http(Probe):
     def __post_init__(self) -> None:
         """Raises ValueError for a key that cannot be right."""
         self._expected = status_codes(self.expect_status)
+        try:
+            server_name(self.host)
+        except ValueError as error:
+            raise ValueError(f"host: {error}") from error
         if self.body_match and self.method == "HEAD":
             raise ValueError("body_match: an answer to HEAD has no body; use method: GET")
         try:

@@ -17,7 +17,7 @@ from pydantic import Field
 from probes import Metric, Probe, ProbeFailed, Reading, Sample, Shared, Target, _connect
 from probes._connect import Address
 from probes._snmp_text import clean
-from probes._tls import TlsContexts, handshake, is_named, utc
+from probes._tls import TlsContexts, handshake, is_named, server_name, utc
 from probes._wire.certificate import Certificate, parse
 
 __all__ = ["Tls"]
@@ -48,6 +48,13 @@ class Tls(Probe):
     server_name: Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)] = ""
     verify: bool = True
     ca_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a key that cannot be right."""
+        try:
+            server_name(self.server_name)
+        except ValueError as error:
+            raise ValueError(f"server_name: {error}") from error
 
     def metrics(self) -> Mapping[str, Metric]:
         return {
