@@ -102,6 +102,12 @@ WHOLE = certificate(
 )
 
 
+def test_names_are_found_in_an_extension_that_is_critical():
+    critical = element(0x30, element(6, b"\x55\x1d\x11"), element(1, b"\xff"), element(4, ALTERNATIVES))
+    made = certificate(element(0x17, b"301231235959Z"), element(0x30), element(0x30), element(0xA3, element(0x30, critical)))
+    assert (parse(made).names, parse(made).addresses) == (("a.example",), (bytes(4),))
+
+
 @given(st.data())
 def test_a_damaged_certificate_is_read_or_a_value_error(data):
     good = bytearray(WHOLE)

@@ -393,6 +393,8 @@ def test_each_way_to_be_wrong_has_its_own_code(authority):
     assert over_tls(authority, tls=authority.server(days=-1)).code == "tls_expired"
     assert over_tls(authority, tls=authority.server(names="DNS:other.example")).code == "tls_name"
     assert over_tls(authority, host="other.example").code == "tls_name"
+    # Its common name is "server", where nobody looks any more.
+    assert over_tls(authority, tls=authority.server(names="IP:10.9.9.9"), host="server").code == "tls_name"
     assert over_tls(authority, ca=False).code == "tls_untrusted"
     self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     self_signed.load_cert_chain(authority.file, authority.folder / "ca.key")
@@ -549,6 +551,7 @@ def test_a_ca_file_that_is_not_there_is_our_own_fault():
         '{"path": "/a\\r\\nX-Evil: 1"}',
         '{"path": "/#fragment"}',
         '{"host": "a/b"}',
+        '{"host": "a..b"}',
         '{"host": "user@host"}',
         '{"scheme": "file"}',
         '{"method": "DELETE"}',

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import probes
 from probes import ProbeFailed, Shared, Target
-from probes._tls import is_named
+from probes._tls import handshake, is_named
 from probes._wire.certificate import Certificate, parse
 from probes.tls import NAMES_SHOWN, Tls, whom
 from tests.certificates import Authority
@@ -208,7 +208,10 @@ def test_an_old_version_has_its_code_and_no_second_handshake(authority):
 @pytest.mark.parametrize("answer", [b"", b"220 mail.example ESMTP\r\n", b"\x15\x03\x01\x00\x02\x02\x28"], ids=["closed", "smtp", "alert"])
 def test_a_server_that_does_not_shake_hands_is_a_tls_fault_with_its_connect_time(answer):
     async def scenario():
+        connections = []
+
         async def handle(reader, writer):
+            connections.append(writer)
             await reader.read(10)
             writer.write(answer)
             writer.close()
@@ -217,9 +220,9 @@ def test_a_server_that_does_not_shake_hands_is_a_tls_fault_with_its_connect_time
         async with listening(handle) as port:
             with pytest.raises(ProbeFailed) as caught:
                 await greet(port, report=reported.append)
-        return caught.value.code, [sample.name for sample in reported]
+        return caught.value.code, [sample.name for sample in reported], len(connections)
 
-    assert asyncio.run(scenario()) == ("tls", ["tls_connect_seconds"])
+    assert asyncio.run(scenario()) == ("tls", ["tls_connect_seconds"], 1)
 
 
 def open_descriptors():
@@ -236,6 +239,18 @@ def test_a_handshake_that_hangs_ends_with_the_deadline_and_leaves_nothing_open()
             return open_descriptors() - before, [sample.name for sample in reported]
 
     assert asyncio.run(scenario()) == (0, ["tls_connect_seconds"])
+
+
+def test_a_connection_is_closed_though_the_handshake_could_not_begin():
+    async def scenario(connection):
+        with pytest.raises(ValueError, match="label"):
+            await handshake(connection, ssl.create_default_context(), "a..example", asyncio.Protocol())
+        await asyncio.sleep(0)
+        return connection.fileno()
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as connection:
+        connection.setblocking(False)
+        assert asyncio.run(scenario(connection)) == -1
 
 
 def test_a_second_handshake_that_hangs_hides_no_verdict(authority):
@@ -284,6 +299,7 @@ def test_a_ca_file_that_is_not_there_is_our_own_fault():
         '{"port": "443"}',
         '{"server_name": "a b"}',
         '{"server_name": ".example"}',
+        '{"server_name": "a..example"}',
         '{"server_name": "user@host"}',
         '{"verify": "no"}',
         '{"starttls": "smtp"}',
