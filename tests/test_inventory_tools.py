@@ -59,6 +59,10 @@ def test_a_value_that_changes_is_shown_with_both_values_and_nothing_that_only_fo
         "~ na-tau/router/web.interval_seconds  30 -> 20",
         "~ na-tau/switch/web.interval_seconds  30 -> 20",
     ]
+    assert changes(tmp_path, compose(), compose().replace("port: 443", "port: 8443")) == [
+        "~ na-tau/router/web.port  443 -> 8443",
+        "~ na-tau/switch/web.port  443 -> 8443",
+    ]
     moved = compose(sites='sites:\n  na-tau: {n: 34, code: "03316", devices: {pc: {host: 10}}}\n')
     assert changes(tmp_path, compose(), moved) == ["~ na-tau/pc.address  10.45.34.9 -> 10.45.34.10"]
 

@@ -41,6 +41,7 @@ def test_more_than_the_limit_is_said():
     document = found("?since=0&limit=2")[1]
     assert (len(document["transitions"]), document["complete"]) == (2, False)
     assert found("?since=0&limit=3")[1]["complete"]
+    assert len(found("?since=0&limit=1")[1]["transitions"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,12 @@ FormOption = Annotated[Form, typer.Option("-o", "--output", help="table or json.
 
 @app.command()
 def info(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
-    """Size, schema, rows, oldest and newest entries."""
+    """Size, schema, rows, oldest and newest entries.
+
+    Examples: netwatch db info · netwatch db info --state /var/lib/netwatch -o json
+
+    Exit codes: 0 done · 1 damaged · 66 no history there · 77 no permission
+    """
     from netwatch.history import describe, has_wal_reset_bug
 
     with _clear_endings():
@@ -54,7 +59,12 @@ def backup(
     state: StateOption = None,
     output: FormOption = Form.TABLE,
 ) -> None:
-    """A copy of this moment in one file; the daemon goes on writing."""
+    """A copy of this moment in one file; the daemon goes on writing.
+
+    Examples: netwatch db backup --to /var/backups/netwatch.db
+
+    Exit codes: 0 done · 1 damaged · 66 no history there · 73 the copy cannot be made · 77 no permission
+    """
     from netwatch import history
 
     with _clear_endings():
@@ -73,7 +83,12 @@ def backup(
 
 @app.command()
 def check(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
-    """SQLite's integrity check and netwatch's own rules; exit code 1 when something is wrong."""
+    """SQLite's integrity check and netwatch's own rules.
+
+    Examples: netwatch db check · netwatch db check --state /var/lib/netwatch -o json
+
+    Exit codes: 0 sound · 1 something is wrong · 66 no history there · 77 no permission
+    """
     from netwatch.history import findings
 
     path = _database(state)
@@ -95,6 +110,10 @@ def prune(state: StateOption = None, socket: SocketOption = None, output: FormOp
     """Deletes at once what is older than is kept, and gives the space back; asks the daemon if one runs.
 
     Nothing need call it: the daemon does the same, a little every second.
+
+    Examples: netwatch db prune · netwatch db prune --state /var/lib/netwatch
+
+    Exit codes: 0 done · 1 failed · 66 no history there · 69 the daemon does not answer · 77 no permission
     """
     from netwatch.history import HistoryFailed, HistoryRefused, prune_alone
 

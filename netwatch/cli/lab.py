@@ -16,7 +16,10 @@ __all__ = ["DEFAULT_SOCKET", "app"]
 DEFAULT_SOCKET = Path(".demo/lab.sock")
 
 app = typer.Typer(
-    name="lab", no_args_is_help=True, help="Faults by hand in a running lab: cut a line, switch a device off, let a battery drain."
+    name="lab",
+    no_args_is_help=True,
+    help="Faults by hand in a running lab: cut a line, switch a device off, let a battery drain.\n\n"
+    "Exit codes: 0 done · 1 not possible in this lab · 64 wrong place or value · 69 there is no lab",
 )
 
 
@@ -125,7 +128,10 @@ def rate(
 
 @app.command()
 def uplink(state: UpDown, socket: SocketOption = DEFAULT_SOCKET) -> None:
-    """The way out of netwatch itself."""
+    """The way out of netwatch itself.
+
+    Example: netwatch lab uplink down
+    """
     _put(socket, "uplink", "", state=state.value)
 
 
@@ -144,7 +150,10 @@ def reboot(
     takes: Annotated[str, typer.Option("--takes", help="How long it stays away.")] = "",
     socket: SocketOption = DEFAULT_SOCKET,
 ) -> None:
-    """Off for a minute, then uptime and counters from zero."""
+    """Off for a minute, then uptime and counters from zero.
+
+    Example: netwatch lab reboot na-tau/switch
+    """
     _put(socket, "reboot", where, takes=_number(takes))
 
 
@@ -174,7 +183,10 @@ def paper(where: Devices, state: Paper, socket: SocketOption = DEFAULT_SOCKET) -
 
 @app.command()
 def toner(where: Devices, ratio: Annotated[str, typer.Argument(help="7% or 0.07.")], socket: SocketOption = DEFAULT_SOCKET) -> None:
-    """What is left of the toner."""
+    """What is left of the toner.
+
+    Example: netwatch lab toner thanh-an/printer1 3%
+    """
     _put(socket, "toner", where, ratio=_number(ratio))
 
 
@@ -189,13 +201,19 @@ def errors(where: OneDevice, port: str, per_second: float, socket: SocketOption 
 
 @app.command()
 def port(where: OneDevice, name: str, state: UpDown, socket: SocketOption = DEFAULT_SOCKET) -> None:
-    """A port down or up, as SNMP tells it."""
+    """A port down or up, as SNMP tells it.
+
+    Example: netwatch lab port na-tau/switch GigabitEthernet0/0/3 down
+    """
     _put(socket, "port", where, port=name, state=state.value)
 
 
 @app.command()
 def snmp(where: OneDevice, oid: str, value: str, socket: SocketOption = DEFAULT_SOCKET) -> None:
-    """What a device answers for an SNMP object that it has."""
+    """What a device answers for an SNMP object that it has.
+
+    Example: netwatch lab snmp na-tau/router 1.3.6.1.2.1.1.5.0 tên-mới
+    """
     _put(socket, "snmp", where, oid=oid, value=_number(value))
 
 
@@ -203,7 +221,10 @@ def snmp(where: OneDevice, oid: str, value: str, socket: SocketOption = DEFAULT_
 def status(
     output: Annotated[Form, typer.Option("-o", "--output", help="table or json.")] = Form.TABLE, socket: SocketOption = DEFAULT_SOCKET
 ) -> None:
-    """What is set, and how many packets have passed."""
+    """What is set, and how many packets have passed.
+
+    Example: netwatch lab status
+    """
     answer = _ask(socket, {})
     if output is Form.JSON:
         _output.print_json({"schema": "netwatch/v1/lab", **answer})

@@ -35,7 +35,12 @@ def snmp(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
 ) -> None:
-    """What a check would see on a device: profile, facts and samples."""
+    """What a check would see on a device: profile, facts and samples.
+
+    Examples: netwatch probe snmp 10.45.7.2 --community-file secret · netwatch probe snmp 10.45.7.2 --profile switch --rates --json
+
+    Exit codes: 0 measured · 1 failed · 64 usage · 66 no such file · 77 no permission
+    """
     import asyncio
 
     from probes import ProbeFailed
