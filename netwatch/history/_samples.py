@@ -50,6 +50,7 @@ class SampleBuffer:
     def __init__(self, limit: int, known: Known) -> None:
         self._limit = limit
         self._series = dict(known.series)
+        self._keeps: dict[int, str] = dict(self._series.values())  # the same by number: asked for twice a second
         self._newest_series = max((number for number, _ in self._series.values()), default=0)
         self._waiting: list[tuple[SeriesName, int, Stored, str]] = []
         self._last_changes = {
@@ -63,9 +64,9 @@ class SampleBuffer:
         """Series are numbered from 1 without gaps."""
         return self._newest_series
 
-    def keeps(self) -> dict[int, str]:
+    def keeps(self) -> Mapping[int, str]:
         """How each series on the disk is kept, by its number."""
-        return dict(self._series.values())
+        return self._keeps
 
     def add(
         self, check_id: str, wall: float, outcome: str, duration_seconds: float, samples: Sequence[Sample], kinds: Kinds | None = None
@@ -131,6 +132,7 @@ class SampleBuffer:
     def stored(self, batch: Batch) -> None:
         del self._waiting[: batch.rows]
         self._series.update(batch.series)
+        self._keeps.update(batch.series.values())
         self._newest_series = max([self._newest_series, *(number for number, _ in batch.series.values())])
 
     def _worth_keeping(self, check_id: str, wall: float, outcome: str) -> bool:
