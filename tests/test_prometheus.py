@@ -28,8 +28,8 @@ def free_port():
 
 
 @contextlib.asynccontextmanager
-async def prometheus(directory, target):
-    (directory / "prometheus.yml").write_text(CONFIGURATION.format(target=target.removeprefix("http://")))
+async def prometheus(directory, target, configuration=CONFIGURATION):
+    (directory / "prometheus.yml").write_text(configuration.format(target=target.removeprefix("http://")))
     address = f"127.0.0.1:{free_port()}"
     command = [
         "prometheus",
