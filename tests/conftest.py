@@ -1,6 +1,9 @@
 """The whole test run lives in a network namespace of its own: it cannot reach, or be reached by, anything else."""
 
+import os
 import warnings
+
+import pytest
 
 from netwatch.lab.namespaces import NamespaceRefused, enter_private_network
 
@@ -21,10 +24,17 @@ def pytest_configure(config):
 
 
 def pytest_runtest_setup(item):
-    import pytest
-
     if not PRIVATE_NETWORK and item.get_closest_marker("needs_private_network"):
         pytest.skip(f"no private network namespace: {WHY_NOT}")
 
 
 warnings.filterwarnings("error")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """On CI everything the tests need is installed: a skip hides something, so it fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("a test was skipped on CI: the run fails", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
