@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netwatch import shipped
 
-__all__ = ["Item", "Verdict", "copies", "put", "systemd", "verdict"]
+__all__ = ["Item", "Verdict", "copies", "grafana", "put", "systemd", "verdict"]
 
 OURS = {
     "netwatch.service": "etc/systemd/system/netwatch.service",
@@ -21,6 +21,7 @@ OURS = {
 }
 INVENTORY = "etc/netwatch/inventory.yaml"
 PROGRAM = "/opt/netwatch/bin/netwatch"  # as the shipped unit has it
+DASHBOARDS = "/etc/grafana/netwatch"  # as the shipped provisioning has it
 
 
 class Verdict(StrEnum):
@@ -49,6 +50,15 @@ def systemd(prefix: Path, program: Path) -> tuple[Item, ...]:
         items.append(Item(prefix / where, content))
     inventory = shipped.inventory_text(community=shipped.SYSTEM_COMMUNITY)
     return (*items, Item(prefix / INVENTORY, inventory.encode(), theirs=True))
+
+
+def grafana(to: Path) -> tuple[Item, ...]:
+    """Dashboards and provisioning, which says where the dashboards are."""
+    copied = copies(shipped.place("grafana"), to, leave_out=("prometheus", "alertmanager"))
+    return tuple(
+        Item(item.path, item.content.replace(DASHBOARDS.encode(), str(to).encode())) if "provisioning" in item.path.parts else item
+        for item in copied
+    )
 
 
 def copies(folder: Path, to: Path, *, leave_out: Sequence[str] = ()) -> tuple[Item, ...]:

@@ -72,11 +72,10 @@ def grafana(
 
     Exit codes: 0 done · 1 files that differ were left · 66 none in this installation · 73 cannot be written · 77 no permission
     """
-    from netwatch import install, shipped
+    from netwatch import install
 
     to = folder.absolute()
-    items = install.copies(shipped.place("grafana"), to, leave_out=("prometheus", "alertmanager"))
-    _install(items, (text("setup.next_grafana", path=to),), name="grafana", dry_run=dry_run, yes=yes)
+    _install(install.grafana(to), (text("setup.next_grafana", path=to),), name="grafana", dry_run=dry_run, yes=yes)
 
 
 @app.command()
