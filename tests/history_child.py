@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from netwatch.history import History, HistoryFailed, findings
-from netwatch.model import Effects, Sample
+from netwatch.model import Effects, Metric, Sample
 from tests.history_cases import effects, page
+
+ROLLED = {"rtt_seconds": Metric("histogram", "seconds", "", keep="smoke")}
 
 
 def say(*words):
@@ -20,12 +22,13 @@ async def write(history):
     first = (await history.load()).next_incident_id
     for number in range(first, first + 1_000_000):
         for check in range(20):
-            history.add_result(f"xa-{check}/line/icmp", 1_000.0 + number, "failed", 0.1, [Sample("rtt_seconds", (0.1, 0.2, 0.3))])
+            rtts = [Sample("rtt_seconds", (0.1, 0.2, 0.3))]
+            history.add_result(f"xa-{check}/line/icmp", 1_000.0 + 60 * number, "failed", 0.1, rtts, ROLLED)
         say("trying", number)
-        rows = await history.commit(effects(number), {"xa-1/line/icmp": str(number)}, 1_000.0 + number)
+        rows = await history.commit(effects(number), {"xa-1/line/icmp": str(number)}, 1_000.0 + 60 * number)
         say("committed", number, rows[0].id)
         if number % 3 == 0:
-            await history.page_sent(rows[0].id, f"thread-{number}", 1_000.0 + number)
+            await history.page_sent(rows[0].id, f"thread-{number}", 1_000.0 + 60 * number)
             say("sent", number, rows[0].id)
         if number % 10 == 0:
             await history.flush()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netwatch.history import findings
+from netwatch.history import describe, findings
 from tests.history_cases import with_history
 
 CHILD = [sys.executable, "-m", "tests.history_child", "write"]
@@ -21,8 +21,9 @@ def killed_after(directory, lines):
             said = [child.stdout.readline() for _ in range(lines)]
         finally:
             child.kill()
-        rest, errors = child.communicate()
-        assert child.returncode == -9, errors
+        rest = child.stdout.read()  # not communicate(), which loses what readline() has read ahead
+        errors = child.stderr.read()
+        assert child.wait(30) == -9, errors
     return [line.split() for line in [*said, *rest.splitlines()] if line]
 
 
@@ -55,6 +56,7 @@ def test_kill_9_at_random_moments_loses_no_acknowledged_transition_and_no_page(t
         assert findings(tmp_path / "netwatch.db") == []
         with_history(tmp_path, functools.partial(nothing_is_missing, lines=lines))
     assert len(numbers(lines, "committed")) > KILLS
+    assert describe(tmp_path / "netwatch.db").rows["rollup_5m"] > 0
 
 
 def test_a_killed_daemons_directory_is_free_again_at_once(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netwatch.history import _schema, _upkeep
+from netwatch.history import _schema, _upkeep, describe, findings
 from netwatch.history._reader import Reader
 from netwatch.history._rollup import FIVE_MINUTES, HOUR, decode, summarize
 from netwatch.history._samples import SampleBuffer
@@ -282,6 +282,8 @@ def test_old_file_is_brought_up_to_date_with_all_it_holds(tmp_path, shared_copy)
         found = await history.availability({"xa-1": ["xa-1/line/icmp"]}, 991.0, 1_031.0)
         assert found["xa-1"].down == pytest.approx(31.0)  # as long as it was watched: from its first transition to its last sign
 
+    assert describe(shared_copy / "netwatch.db").rows["transition"] == 1
+    assert findings(shared_copy / "netwatch.db") == []
     with_history(shared_copy, body)
     assert rows(shared_copy, "PRAGMA user_version") == [(len(_schema.MIGRATIONS),)]
 
