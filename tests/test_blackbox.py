@@ -178,6 +178,24 @@ def test_a_page_that_lacks_the_words_failed_by_its_pattern():
     assert values(exposition(target_view(), failed, WALL))["probe_failed_due_to_regex",] == 1
 
 
+def test_where_the_time_of_a_page_went_is_told_phase_by_phase():
+    phases = {"resolve": 0.1, "connect": 0.2, "tls": 0.3, "processing": 0.4}
+    measured = [Sample("http_duration_seconds", (seconds,), phase) for phase, seconds in phases.items()]
+    more = {"http_status_code": 301.0, "http_redirects": 2.0, "http_response_bytes": 77.0}
+    told = values(exposition(target_view(), check("web", "http", (*measured, *(Sample(n, (v,)) for n, v in more.items()))), WALL))
+    assert {phase: told["probe_http_duration_seconds", phase] for phase in (*phases, "transfer")} == phases | {"transfer": 0}
+    assert told["probe_http_status_code",] == 301
+    assert told["probe_http_redirects",] == 2
+    assert told["probe_http_uncompressed_body_length",] == 77
+
+
+def test_a_resolver_is_told_by_its_answers():
+    measured = (Sample("dns_lookup_seconds", (0.02,)), Sample("dns_answers", (3.0,)))
+    told = values(exposition(target_view(), check("dns", "dns", measured), WALL))
+    assert told["probe_dns_duration_seconds", "request"] == 0.02
+    assert (told["probe_dns_query_succeeded",], told["probe_dns_answer_rrs",]) == (1, 3)
+
+
 def test_an_address_that_is_a_name_has_no_protocol_to_tell():
     told = values(exposition(target_view(address="vc.na-tau.example"), check(), WALL))
     assert ("probe_ip_protocol",) not in told
@@ -199,7 +217,7 @@ def test_what_we_could_not_look_at_is_a_failed_scrape_and_not_a_target_that_is_d
     assert refused.value.status == 503
 
 
-ROOM = (check(), check("web", "tcp"), check("call", "tcp"))
+ROOM = (check("web", "tcp"), check(), check("call", "tcp"))
 
 
 def found(asked, module, checks=ROOM):
@@ -226,6 +244,11 @@ def test_a_module_is_a_check_by_name_or_kind_or_as_blackbox_names_its_own(asked,
     assert found(asked, module) == name
 
 
+def test_a_check_that_is_named_like_a_kind_goes_before_that_kind():
+    assert found("na-tau/vc", "tcp", (check("web", "tcp"), check("tcp", "http"))) == "tcp"
+    assert found("na-tau/vc", "tcp_connect", (check("web", "tcp"), check("tcp_connect", "http"))) == "tcp_connect"
+
+
 @pytest.mark.parametrize(
     ("asked", "module", "status", "says"),
     [
@@ -233,8 +256,8 @@ def test_a_module_is_a_check_by_name_or_kind_or_as_blackbox_names_its_own(asked,
         ("na-tau", "icmp", 404, "not in the inventory"),
         ("8.8.8.8", "icmp", 404, "not in the inventory"),
         ("na-tau/x", "icmp", 404, "not in the inventory"),
-        ("na-tau/vc", "http_2xx", 404, "its checks: icmp, web, call"),
-        ("na-tau/vc/icmp", "tcp", 404, "its checks: icmp, web, call"),
+        ("na-tau/vc", "http_2xx", 404, "its checks: web, icmp, call"),
+        ("na-tau/vc/icmp", "tcp", 404, "its checks: web, icmp, call"),
         ("na-tau/vc/none", "", 404, "has no check"),
         ("na-tau/vc", "tcp_connect", 400, "ask for module web or call"),
     ],
@@ -244,6 +267,12 @@ def test_what_cannot_be_answered_is_told_in_one_clear_line(asked, module, status
         found(asked, module)
     assert refused.value.status == status
     assert "\n" not in str(refused.value)
+
+
+def test_what_is_not_known_is_not_repeated_at_length():
+    with pytest.raises(Refused) as refused:
+        found("x" * 5000, "y" * 5000)
+    assert len(str(refused.value)) < 400
 
 
 @given(st.text(max_size=400), st.text(max_size=400))

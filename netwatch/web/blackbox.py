@@ -100,10 +100,9 @@ def find(snapshot: Snapshot, asked: str, module: str, primary: Callable[[str, st
 
 
 def _matching(checks: Sequence[CheckView], module: str) -> Sequence[CheckView]:
-    """By name, else by kind, else as blackbox's own configuration begins its modules: `http_2xx`, `tcp_connect`."""
+    """By name, else by kind, which blackbox's usual modules begin with: `http_2xx`, `tcp_connect`."""
     for wanted in (
         [one for one in checks if one.name == module],
-        [one for one in checks if one.kind == module],
         [one for one in checks if one.kind == module.partition("_")[0]],
     ):
         if wanted:
@@ -121,7 +120,7 @@ def exposition(target: TargetView, check: CheckView, wall: float) -> str:
         raise Refused(503, f"{check.id} could not be run ({_shown(check.code)}): that says nothing of the target")
     else:
         families = [*_common(target, check), *_OF_KIND.get(check.kind, _nothing)(check)]
-    return "".join(line for family in sorted(families, key=lambda one: one.name) for line in family.lines())
+    return "".join(line for family in families for line in family.lines())
 
 
 def _common(target: TargetView, check: CheckView) -> Iterator[Family]:
