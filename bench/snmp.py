@@ -25,7 +25,8 @@ from probes import Reading, Secret, Shared, Target
 TARGETS = [f"127.50.{number // 100}.{number % 100 + 1}" for number in range(450)]
 ROUNDS = 9
 PYSNMP_TARGETS = 90  # it is slow
-COMMUNITY = "benchmark"
+COMMUNITY = PASSWORD = "benchmark"
+POLLS = 50
 EXPORTER = "prometheus-snmp-exporter"
 PORTS = 4
 
@@ -150,6 +151,51 @@ async def with_pysnmp(port: int) -> float:
     return used / len(targets)
 
 
+@contextlib.contextmanager
+def snmpd() -> Iterator[int]:
+    """net-snmp's own agent, which speaks version 3."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        at = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "snmpd.conf"
+        user = f'createUser watcher SHA-256 "{PASSWORD}" AES "{PASSWORD}"\nrouser watcher priv\n'
+        config.write_text(f"agentaddress udp:127.0.0.1:{at}\ndontLogTCPWrappersConnects yes\nrocommunity {COMMUNITY}\n{user}", "ascii")
+        command = ["/usr/sbin/snmpd", "-f", "-Lo", "-C", "-c", config, "-p", Path(folder) / "pid"]
+        environment = {**os.environ, "SNMP_PERSISTENT_DIR": folder}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as process:
+            try:
+                assert any("NET-SNMP version" in line for line in process.stdout)
+                yield at
+            finally:
+                process.kill()
+
+
+async def by_version(port: int) -> tuple[float, float]:
+    """Seconds of CPU a poll by version 2c and by version 3; in turns, medians."""
+    from probes.snmp import Auth, Privacy, Snmp
+
+    loop, shared = asyncio.get_running_loop(), Shared()
+    secrets = {"community": Secret(COMMUNITY), "auth": Secret(PASSWORD), "privacy": Secret(PASSWORD)}
+    plain = Snmp(profile="router", port=port)
+    secured = Snmp(profile="router", port=port, version="3", user="watcher", auth=Auth(), privacy=Privacy())
+
+    async def poll(probe: Snmp) -> None:
+        await probe.run(Target(address="127.0.0.1", deadline=loop.time() + 10, secrets=secrets), shared)
+
+    for probe in (plain, secured):
+        await poll(probe)
+    used: dict[Snmp, list[float]] = {plain: [], secured: []}
+    for _ in range(ROUNDS):
+        for probe, seconds in used.items():
+            before = own_cpu_seconds()
+            for _ in range(POLLS):
+                await poll(probe)
+            seconds.append((own_cpu_seconds() - before) / POLLS)
+    await shared.aclose()
+    return statistics.median(used[plain]), statistics.median(used[secured])
+
+
 def exporter_config() -> str:
     """Debian ships no snmp.yml: IF-MIB in the form of 0.21, with the whole tables in few requests and no label look-ups."""
     low, high = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
@@ -213,12 +259,16 @@ def main() -> None:
     with agent() as port:
         measured, exporter_seconds = asyncio.run(side_by_side(port))
         pysnmp_seconds = asyncio.run(with_pysnmp(port))
+    with snmpd() as port:
+        plain, secured = asyncio.run(by_version(port))
     report("snmp_cpu_a_poll", measured * 1e6, "microseconds", None, ok=True)
     report("snmp_exporter_cpu_a_scrape", exporter_seconds * 1e6, "microseconds", None, ok=True)
     report("pysnmp_cpu_a_get", pysnmp_seconds * 1e6, "microseconds", None, ok=True)
     ratio = measured / exporter_seconds
     report("snmp_cpu_ratio_vs_snmp_exporter", ratio, "ratio", "<= 0.3", ok=ratio <= 0.3)
     report("snmp_cpu_ratio_vs_pysnmp", measured / pysnmp_seconds, "ratio", None, ok=True)
+    report("snmp_v2c_cpu_a_poll_of_snmpd", plain * 1e6, "microseconds", None, ok=True)
+    report("snmp_v3_cpu_a_poll_of_snmpd", secured * 1e6, "microseconds", None, ok=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterable
 
 from netwatch.model import Check, Outcome, Result, RunReason, Sample
-from probes import ProbeFailed, Reading, Shared, Target
+from probes import ProbeFailed, ProbeMisconfigured, Reading, Shared, Target
 
 __all__ = ["Runner"]
 
@@ -97,6 +97,8 @@ class Runner:
         try:
             async with asyncio.timeout_at(target.deadline):
                 return Outcome.OK, "", await check.probe.run(target, self._shared)
+        except ProbeMisconfigured as refusal:
+            return Outcome.ERROR, refusal.code, refusal.reading
         except ProbeFailed as failure:
             return Outcome.FAILED, failure.code, failure.reading
         except TimeoutError:

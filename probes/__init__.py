@@ -19,6 +19,7 @@ __all__ = [
     "Metric",
     "Probe",
     "ProbeFailed",
+    "ProbeMisconfigured",
     "Reading",
     "Resource",
     "Sample",
@@ -102,6 +103,13 @@ class ProbeFailed(Exception):
         super().__init__(detail or self.reading.detail or code)
 
 
+class ProbeMisconfigured(ProbeFailed):
+    """It answers, but not to us: what we were told to say, such as a user or a key, is not what it accepts.
+
+    Ours to mend, so the runner makes it an ERROR: we cannot see, and nobody may say that the device is down.
+    """
+
+
 def _ignore(_sample: Sample) -> None:
     return None
 
@@ -172,7 +180,7 @@ class Probe(ABC):
 
     @abstractmethod
     async def run(self, target: Target, shared: Shared) -> Reading:
-        """Measures once. Raises ProbeFailed for a wrong answer or none."""
+        """Measures once. Raises ProbeFailed for a wrong answer or none, ProbeMisconfigured where the fault is ours."""
 
 
 class UnknownProbe(LookupError):

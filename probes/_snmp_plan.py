@@ -131,6 +131,9 @@ async def learn(session: Session, profile: Profile, identity: Mapping[str, Value
     scalars = await walker.scalars([*plan.clock[:1], *_scalars(profile)])
     if profile.interfaces is not None:
         plan.ports = await _ports(walker, profile.interfaces)
+        if not session.counter64:
+            for port in plan.ports:
+                port.narrow()
         facts |= {f"alias {port.name}": port.alias for port in plan.ports if port.alias}
     for metric, quantity in profile.metrics.items():
         reader = await _choose(walker, metric, quantity, scalars)

@@ -74,6 +74,10 @@ class Port:
     def __post_init__(self) -> None:
         self.oids = {form: f"{column}.{self.index}" for form, column in COLUMNS.items()}
 
+    def narrow(self) -> None:
+        """For a protocol without 64-bit counters: they need not be asked for."""
+        self.oids = {form: oid for form, oid in self.oids.items() if form not in {"receive", "transmit"}}
+
     def confirm(self, values: Mapping[str, Value]) -> None:
         """Keeps what was answered, and of two forms of an object the wider."""
         self.oids = {form: oid for form, oid in self.oids.items() if oid in values}

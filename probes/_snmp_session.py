@@ -1,4 +1,4 @@
-"""One conversation with an SNMPv2c agent: gufo_snmp's socket behind a guard.
+"""One conversation with an SNMP agent: gufo_snmp's socket behind a guard. As it is for v2c; v1 and v3 build on it.
 
 The library is quick but trusting (0.13): it walks in circles for ever with an agent that repeats itself, gives up on one
 bad datagram though the right answer follows, panics on some garbage, ignores error-status, and may swallow a
@@ -8,21 +8,19 @@ cancellation. So only its encoder and decoder are used, on our own reader with o
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
-from gufo.snmp._fast import GetIter, SnmpAuthError, SnmpDecodeError, SnmpV2cClientSocket
-from gufo.snmp.utils import format_sock_addr
+from gufo.snmp._fast import GetIter, SnmpAuthError, SnmpDecodeError
 
-from probes import ProbeFailed
-from probes._snmp_sockets import Sockets
+from probes import ProbeFailed, ProbeMisconfigured
+from probes._snmp_sockets import Client, Sockets, failure
 
-__all__ = ["Session", "Sizes", "Value", "Walk", "order"]
+__all__ = ["Limits", "Session", "Sizes", "Value", "Walk", "order"]
 
 Value: TypeAlias = int | float | str | bytes | None
 
@@ -61,36 +59,34 @@ class Walk:
         self.flaw = ""
 
 
-class Session:
-    """Opens a socket; use it as a context manager. Not for two requests at a time."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`deadline` is on the loop's clock and for the whole session."""
 
-    def __init__(
-        self,
-        sockets: Sockets,
-        address: str,
-        port: int,
-        community: str,
-        *,
-        timeout_seconds: float,
-        retries: int,
-        deadline: float,
-        sizes: Sizes,
-    ) -> None:
+    timeout_seconds: float
+    retries: int
+    deadline: float
+
+
+class Session:
+    """A context manager. Not for two requests at a time."""
+
+    counter64: ClassVar = True  # whether the protocol knows such counters
+
+    def __init__(self, sockets: Sockets, client: Client, limits: Limits, sizes: Sizes) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
-        self._timeout_seconds, self._retries, self._deadline, self.sizes = timeout_seconds, retries, deadline, sizes
-        try:
-            self._socket = SnmpV2cClientSocket(format_sock_addr(address, port), community, 0, 0, 0, 0)
-        except OSError as error:
-            raise _with_errno(error) from None
-        self._file = self._socket.get_fd()
-        self._receive: Callable[[], Any] = self._socket.recv_get_many
+        self._timeout_seconds, self._retries, self._deadline, self.sizes = limits.timeout_seconds, limits.retries, limits.deadline, sizes
+        self._socket = client
+        self._file = client.get_fd()
+        self._receive: Callable[[], Any] = client.recv_get_many
         self._accept: Callable[[Any], bool] = _anything
         self._answer: asyncio.Future[Any] | None = None
         self._limit = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._bad = 0
         self._requests = 0
+        self.notices: dict[str, None] = {}  # codes of what went wrong and was mended
 
     def __enter__(self) -> Self:
         self._sockets.add(self._file, self._on_readable)
@@ -98,11 +94,12 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._sockets.remove(self._file)
+        del self._socket, self._receive  # the library closes a socket when nothing refers to it any more
 
     async def get(self, oids: Sequence[str]) -> dict[str, Value]:
         """The values of those OIDs that exist, in as few requests as the agent can bear.
 
-        Raises ProbeFailed: `timeout`, `refused`, `denied`, `malformed`, `too_long`.
+        Raises ProbeFailed: `timeout`, `refused`, `malformed`, `too_long`; ProbeMisconfigured: `denied`.
         """
         found: dict[str, Value] = {}
         size = self.sizes.oids
@@ -116,18 +113,18 @@ class Session:
                 failures = 0
                 self.sizes.proven_oids = max(self.sizes.proven_oids, len(chunk))
                 continue
+            if answer is not None and not self._less_may_do(chunk):
+                continue
             half = (len(chunk) + 1) // 2
             unproven = len(chunk) > self.sizes.proven_oids
             if unproven:
                 self.sizes.oids = max(half, SMALL_GET)
             if answer is None:
                 failures += 1
-                self._give_up_after(failures)
+                await self._give_up_after(failures)
                 if not unproven:
                     waiting.appendleft(chunk)
                     continue
-            elif len(chunk) == 1:
-                continue
             # An empty answer may be tooBig or genErr, which the library does not tell: less may be answered.
             waiting.extendleft((chunk[half:], chunk[:half]))
         return found
@@ -137,7 +134,7 @@ class Session:
         asked = frozenset(oids)
         answer = await self._exchange(
             lambda: self._socket.send_get_many(oids),
-            self._socket.recv_get_many,
+            lambda: self._socket.recv_get_many(),  # noqa: PLW0108  # another socket may have taken its place by then
             # An answer to other questions is not an answer, whatever its request-id.
             lambda values: not values or not asked.isdisjoint(values),
         )
@@ -145,6 +142,10 @@ class Session:
             return None
         values: dict[str, Value] = answer
         return values if values.keys() <= asked else {oid: value for oid, value in values.items() if oid in asked}
+
+    def _less_may_do(self, oids: list[str]) -> bool:
+        """Whether some of these may be answered though all of them at once were not."""
+        return len(oids) > 1
 
     async def walk(self, column: str, most_rows: int) -> Walk:
         """A column by GETBULK: index to value, in the order of the agent.
@@ -167,7 +168,7 @@ class Session:
                 self.sizes.repetitions = max(1, repetitions // 4)
             if ended == "silent":
                 failures += 1
-                self._give_up_after(failures)
+                await self._give_up_after(failures)
 
     async def _walk_through(self, column: str, repetitions: int, most_rows: int, walk: Walk) -> str:
         """Walks from the top. `end`: nothing more to learn; `silent`: no answer; `empty`: an empty first answer."""
@@ -176,9 +177,7 @@ class Session:
         last = order(column)
         first = True
         while True:
-            answer = await self._exchange(
-                lambda: self._socket.send_get_bulk(position), lambda: self._socket.recv_get_bulk(position), _anything
-            )
+            answer = await self._ask_beyond(position)
             if answer is None:
                 return "silent"
             if not answer:
@@ -198,7 +197,11 @@ class Session:
                     return "end"
                 walk.rows[item[0][len(above) :]] = item[1]
 
-    def _give_up_after(self, failures: int) -> None:
+    async def _ask_beyond(self, position: GetIter) -> Any:
+        """The next rows; none of them at the end of the MIB, or None for no answer."""
+        return await self._exchange(lambda: self._socket.send_get_bulk(position), lambda: self._socket.recv_get_bulk(position), _anything)
+
+    async def _give_up_after(self, failures: int) -> None:
         if failures > self._retries or self._loop.time() >= self._deadline:
             raise ProbeFailed("malformed" if self._bad else "timeout")
 
@@ -224,7 +227,7 @@ class Session:
         except BlockingIOError:
             return  # the send buffer is full; the retry will do
         except OSError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
     def _wait_until(self, limit: float) -> None:
         if self._timer is not None:
@@ -252,10 +255,10 @@ class Session:
                 self._bad_datagram()
                 continue
             except SnmpAuthError:
-                self._fail(ProbeFailed("denied"))
+                self._fail(ProbeMisconfigured("denied", "authorizationError"))
                 continue
             except OSError as error:
-                self._fail(_failure(error))
+                self._fail(failure(error))
                 return
             except BaseException as panic:
                 if type(panic).__name__ != "PanicException":  # PyO3 has it derive from BaseException and exports no name
@@ -270,10 +273,13 @@ class Session:
         self._bad += 1
         if self._bad > BAD_DATAGRAMS:
             self._fail(ProbeFailed("malformed"))
-        elif self._answer is not None:
-            soon = self._loop.time() + GRACE_SECONDS
-            if soon < self._limit:
-                self._wait_until(soon)
+        else:
+            self._wait_a_little()
+
+    def _wait_a_little(self) -> None:
+        """Not for the whole time any more, now that something else has come."""
+        if self._answer is not None and (soon := self._loop.time() + GRACE_SECONDS) < self._limit:
+            self._wait_until(soon)
 
 
 def order(oid: str) -> tuple[int, ...]:
@@ -283,18 +289,3 @@ def order(oid: str) -> tuple[int, ...]:
 
 def _anything(_answer: object) -> bool:
     return True
-
-
-def _with_errno(error: OSError) -> OSError:
-    """The library keeps the number in the text only; the runner tells our faults from the device's by errno."""
-    found = re.search(r"os error (\d+)", str(error))
-    if error.errno is not None or found is None:
-        return error
-    return OSError(int(found[1]), os.strerror(int(found[1])))
-
-
-def _failure(error: OSError) -> Exception:
-    numbered = _with_errno(error)
-    if numbered.errno == errno.ECONNREFUSED or "refused" in str(numbered):
-        return ProbeFailed("refused")
-    return numbered

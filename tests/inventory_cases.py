@@ -119,6 +119,20 @@ CASES = [
     (compose(head=HEAD.replace("contact: noc,", 'contact: noc, snmp: {community: "${A"},')), "reference_shape", "defaults.snmp.community"),
     (compose(roles=ROLES.replace("{profile: box}", "{profile: ups}", 1)), "community_missing", "defaults.snmp.community"),
     (compose(head=HEAD.replace("contact: noc,", "contact: noc, snmp: {community: 5},")), "community_shape", "defaults.snmp.community"),
+    *(
+        (compose(head=HEAD.replace("contact: noc,", f"contact: noc, snmp: {{version: 3, {settings}}},"), roles=ROLES.replace("{profile: box}", "{profile: ups}", 1)), key, f"defaults.snmp.{path}")
+        for settings, key, path in (
+            ("user: w", "snmp_v3_missing", "auth"),
+            ("auth: {password: long enough}", "snmp_v3_missing", "user"),
+            ("user: w, auth: {protocol: sha256}", "snmp_password_missing", "auth.password"),
+            ("user: w, auth: {password: long enough}, privacy: {}", "snmp_password_missing", "privacy.password"),
+            ("user: w, auth: {password: short}", "snmp_password", "auth.password"),
+            ("user: w, auth: {password: 12345678}", "snmp_password", "auth.password"),
+            ("user: w, auth: {password: long enough, protocol: md5}", "not_one_of", "auth.protocol"),
+            ("user: w, auth: {password: long enough, protocl: sha256}", "unknown_key", "auth.protocl"),
+            ("user: w, auth: {password: long enough}, privacy: {password: long enough, protocol: des}", "not_one_of", "privacy.protocol"),
+        )
+    ),
     # pagers
     (compose(more="pagers: {a: {pager: webhok}}\n"), "unknown_pager", "pagers.a.pager"),
     (compose(more="pagers: {a: {url: x}}\n"), "missing", "pagers.a.pager"),

@@ -5,20 +5,24 @@ import json
 import os
 import sys
 
+import pytest
+
 from tests.snmp_agent import honest, listening, ports
+from tests.snmp_daemon import AUTH, PRIVACY, free_udp_port, snmpd, users
 
 SECRET = "canary-community"
 
 
-async def netwatch(*arguments, community=SECRET):
+async def netwatch(*arguments, community=SECRET, **variables):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NETWATCH_")}
     if community:
         environment["NETWATCH_SNMP_COMMUNITY"] = community
+    environment |= variables
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "netwatch", *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, err = await process.communicate()
-    assert SECRET not in out.decode() + err.decode()
+    assert "canary" not in out.decode() + err.decode()
     assert "Traceback" not in err.decode()
     return process.returncode, out.decode(), err.decode()
 
@@ -78,3 +82,56 @@ def test_what_cannot_work_is_said_with_the_exit_code_for_it(tmp_path):
     assert alone("127.0.0.1", "--community-file", str(tmp_path / "none"))[0] == 66
     (tmp_path / "empty").write_text("\n")
     assert alone("127.0.0.1", "--community-file", str(tmp_path / "empty"))[0] == 66
+
+
+PASSWORDS = {"NETWATCH_SNMP_AUTH_PASSWORD": AUTH, "NETWATCH_SNMP_PRIVACY_PASSWORD": PRIVACY}
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    at = free_udp_port()
+    with snmpd(tmp_path_factory.mktemp("snmpd"), at, *users()):
+        yield str(at)
+
+
+def by_version_3(at, *arguments, **variables):
+    options = ("--port", at, "--version", "3", "--profile", "router", "--timeout", "0.5", *arguments)
+    return asyncio.run(netwatch("--lang", "vi", "probe", "snmp", "127.0.0.1", *options, community="", **variables))
+
+
+def test_version_3_takes_its_passwords_from_files_or_the_environment(agent, tmp_path):
+    code, out, err = by_version_3(agent, "--user", "watcher", "--json", **PASSWORDS)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["facts"]["sysName"] == "máy-chủ"
+    (tmp_path / "auth").write_text(f"{AUTH}\n")
+    (tmp_path / "privacy").write_text(f"{PRIVACY}\n")
+    files = ("--auth-password-file", str(tmp_path / "auth"), "--privacy-password-file", str(tmp_path / "privacy"))
+    assert by_version_3(agent, "--user", "watcher", *files)[0] == 0
+    assert by_version_3(agent, "--user", "signer", "--privacy-protocol", "none", *files[:2])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "variables", "told", "code"),
+    [
+        ("nobody", {}, "không biết người dùng", "unknown_user"),
+        ("watcher", {"NETWATCH_SNMP_AUTH_PASSWORD": "canary-of-another"}, "mật khẩu xác thực", "wrong_auth_key"),
+        ("watcher", {"NETWATCH_SNMP_PRIVACY_PASSWORD": "canary-of-another"}, "đã mã hóa", "wrong_privacy_key"),
+        ("signer", {}, "mức bảo mật", "unsupported_security_level"),
+    ],
+)
+def test_being_turned_away_is_named_and_ends_as_no_permission(agent, user, variables, told, code):
+    ended, out, err = by_version_3(agent, "--user", user, "--json", **PASSWORDS | variables)
+    assert ended == 77
+    assert told in err
+    assert err.count("\n") == 1
+    assert json.loads(out)["code"] == code
+
+
+def test_what_version_3_lacks_is_said_before_anything_is_sent(tmp_path):
+    assert by_version_3("9", **PASSWORDS)[0] == 64
+    assert by_version_3("9", "--user", "x")[0] == 64
+    assert by_version_3("9", "--user", "x", NETWATCH_SNMP_AUTH_PASSWORD=AUTH)[0] == 64
+    assert by_version_3("9", "--user", "x", **PASSWORDS | {"NETWATCH_SNMP_AUTH_PASSWORD": "short"})[0] == 64
+    assert by_version_3("9", "--user", "x", "--auth-protocol", "md5", **PASSWORDS)[0] == 64
+    assert by_version_3("9", "--user", "x", "--auth-password-file", str(tmp_path / "none"), **PASSWORDS)[0] == 66
+    assert alone("127.0.0.1", "--version", "4")[0] == 64

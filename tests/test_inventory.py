@@ -9,7 +9,7 @@ import pytest
 from netwatch import inventory
 from netwatch.inventory._communes import communes, slug
 from netwatch.model import PagerSettings, Secret
-from tests.inventories import HEAD, compose, load
+from tests.inventories import HEAD, ROLES, compose, load
 
 SHIPPED = Path(__file__).parent.parent / "inventory.yaml"
 ENVIRONMENT = {"NETWATCH_SNMP_COMMUNITY": "hush-hush"}
@@ -107,6 +107,67 @@ def test_the_nearest_community_counts(tmp_path):
     found = load(tmp_path, compose(sites, head=head), environment={"ALL": "all", "SITE": "site", "DEVICE": "device"})
     targets = ("na-tau/pc", "na-tau/a", "muong-phang/a")
     assert [found.checks[f"{target}/snmp"].secrets["community"].reveal() for target in targets] == ["device", "site", "all"]
+
+
+V3 = """snmp: {version: 3, user: watcher, community: "${C}",
+  auth: {protocol: sha512, password: "${A}"}, privacy: {password: "${P}"}},"""
+V3_ENVIRONMENT = {"C": "canary-community", "A": "canary-auth", "P": "canary-privacy", "D": "canary-device"}
+
+
+def test_snmp_3_is_laid_over_from_site_to_device_and_each_device_keeps_to_its_version(tmp_path):
+    sites = """\
+    sites:
+      na-tau:
+        n: 34
+        code: "03316"
+        snmp: {auth: {protocol: sha1}}
+        devices:
+          a: {profile: ups, host: 40}
+          b: {profile: ups, host: 41, snmp: {auth: {password: "${D}"}, privacy: null}}
+          c: {profile: ups, host: 42, snmp: {version: 1}}
+          d: {profile: ups, host: 43, snmp: {version: 2c}}
+          e: {profile: ups, host: 44, snmp: {version: "3", privacy: {protocol: aes256}}}
+    """
+    found = load(tmp_path, compose(sites, head=HEAD.replace("contact: noc,", f"contact: noc, {V3}")), environment=V3_ENVIRONMENT)
+    spoken = {}
+    for name in "abcde":
+        check = found.checks[f"na-tau/{name}/snmp"]
+        snmp, secrets = check.probe, {key: secret.reveal() for key, secret in check.secrets.items()}
+        protocols = tuple(one and one.protocol for one in (snmp.auth, snmp.privacy))
+        spoken[name] = (str(snmp.version), snmp.user, protocols, secrets)
+    assert spoken == {
+        "a": ("3", "watcher", ("sha1", "aes128"), {"auth": "canary-auth", "privacy": "canary-privacy"}),
+        "b": ("3", "watcher", ("sha1", None), {"auth": "canary-device"}),
+        "c": ("1", "", (None, None), {"community": "canary-community"}),
+        "d": ("2c", "", (None, None), {"community": "canary-community"}),
+        "e": ("3", "watcher", ("sha1", "aes256"), {"auth": "canary-auth", "privacy": "canary-privacy"}),
+    }
+    assert "canary" not in repr(found)
+    assert "canary" not in json.dumps(inventory.flatten(found), default=str)
+
+
+@pytest.mark.parametrize("secret", ["A", "P"])
+def test_a_changed_password_of_snmp_3_changes_the_fingerprint_and_that_of_another_version_does_not(tmp_path, secret):
+    text = compose(
+        head=HEAD.replace("contact: noc,", f"contact: noc, {V3}"), roles=ROLES.replace("{profile: box}", "{profile: ups, host: 40}", 1)
+    )
+    one = load(tmp_path, text, environment=V3_ENVIRONMENT)
+    two = load(tmp_path, text, environment=V3_ENVIRONMENT | {secret: "canary-of-another"})
+    assert inventory.difference(one, two).changed == ("na-tau/router/snmp",)
+    three = load(tmp_path, text, environment=V3_ENVIRONMENT | {"C": "canary-of-another"})
+    assert inventory.difference(one, three).changed == ()
+
+
+def test_a_password_of_snmp_3_in_clear_is_warned_of(tmp_path):
+    text = compose(
+        head=HEAD.replace("contact: noc,", "contact: noc, snmp: {auth: {password: canary-auth}, privacy: {password: canary-privacy}},")
+    )
+    path = tmp_path / "inventory.yaml"
+    path.write_text(text)
+    _found, warnings = inventory.examine(path, environment={})
+    told = [warning for warning in warnings if warning.key == "secret_in_clear"]
+    assert [warning.path for warning in told] == ["defaults.snmp.auth.password", "defaults.snmp.privacy.password"]
+    assert "canary" not in "\n".join(warning.block("vi") for warning in told)
 
 
 def test_every_check_has_a_probe_of_its_own(shipped):

@@ -5,8 +5,6 @@ import contextlib
 import errno
 import os
 import resource
-import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from netwatch.lab import ber
 from probes import ProbeFailed, Secret, Shared, Target
 from tests.snmp_agent import LAST_CHANGE, SYSTEM, bindings, honest, listening, poll, port, ports, probe, told
+from tests.snmp_daemon import free_udp_port, snmpd
 
 RECEIVE = "interface_receive_bytes_per_second"
 
@@ -22,33 +21,14 @@ def descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def free_udp_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-@contextlib.contextmanager
-def snmpd(folder, at):
-    """net-snmp's agent on loopback; ready when it says its version."""
-    config = folder / "snmpd.conf"
-    config.write_text(f"agentaddress udp:127.0.0.1:{at}\nrocommunity canary-community\nsysName máy-chủ\nsysLocation Nà Tấu\n", "utf-8")
-    environment = {**os.environ, "SNMP_PERSISTENT_DIR": str(folder / "state")}
-    command = ["/usr/sbin/snmpd", "-f", "-Lo", "-C", "-c", config, "-p", folder / "pid"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as agent:
-        try:
-            assert any("NET-SNMP version" in line for line in agent.stdout)
-            yield agent
-        finally:
-            agent.kill()
-            agent.communicate()
+PLAIN = ("rocommunity canary-community", "sysName máy-chủ", "sysLocation Nà Tấu")
 
 
 def test_netsnmp_is_read_and_told_apart_from_a_wrong_community_and_from_a_closed_port(tmp_path):
     async def scenario():
         at = free_udp_port()
         snmp = probe(at, timeout_seconds=2.0)
-        with snmpd(tmp_path, at):
+        with snmpd(tmp_path, at, *PLAIN):
             reading = await poll(snmp)
             assert reading.facts["sysName"] == "máy-chủ"
             assert reading.facts["sysLocation"] == "Nà Tấu"
@@ -62,7 +42,7 @@ def test_netsnmp_is_read_and_told_apart_from_a_wrong_community_and_from_a_closed
         with pytest.raises(ProbeFailed) as closed:
             await poll(snmp)
         assert closed.value.code == "refused"
-        with snmpd(tmp_path, at):
+        with snmpd(tmp_path, at, *PLAIN):
             again = await poll(snmp)
             # Its boots grew but the host's uptime did not fall: the agent restarted, the device did not.
             assert told(again, "device_reboots") == {"": 0.0}

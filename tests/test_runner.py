@@ -7,7 +7,7 @@ import pytest
 
 from netwatch.model import Outcome, Sample
 from netwatch.runner import Runner
-from probes import Probe, ProbeFailed, Reading
+from probes import Probe, ProbeFailed, ProbeMisconfigured, Reading
 from tests.worlds import WALL, check
 
 
@@ -34,6 +34,7 @@ def run(act, **keys):
         (OSError(errno.EHOSTUNREACH, "no route to host"), Outcome.FAILED, "host_unreachable"),
         (TimeoutError(), Outcome.FAILED, "timeout"),
         (ProbeFailed("status", "HTTP 500"), Outcome.FAILED, "status"),
+        (ProbeMisconfigured("unknown_user"), Outcome.ERROR, "unknown_user"),
         (OSError(errno.EMFILE, "too many open files"), Outcome.ERROR, "emfile"),
         (PermissionError(errno.EPERM, "not permitted"), Outcome.ERROR, "eperm"),
         (OSError(errno.ENETUNREACH, "network unreachable"), Outcome.ERROR, "enetunreach"),

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from gufo.snmp._fast import SnmpV2cClientSocket
 
 from netwatch.lab import ber
 from probes import ProbeFailed
-from probes._snmp_session import Session, Sizes
-from probes._snmp_sockets import Sockets
+from probes._snmp_session import Limits, Session, Sizes
+from probes._snmp_sockets import Sockets, open_by_community
 from tests.snmp_agent import UP_TIME, bindings, honest, listening, poll, ports, probe, told
 
 PANICS = b"\x1f" + b"\xff" * 9 + b"\x01"  # a tag that never ends: the decoder indexes past its buffer
@@ -113,9 +114,8 @@ def test_what_was_not_asked_is_not_taken_and_a_session_comes_to_an_end():
             lambda request: [bindings(request, [(UP_TIME, ber.ticks(5)), ("1.3.6.1.4.1.9.9.0", ber.integer(1))])]
         ) as agent:
             deadline = asyncio.get_running_loop().time() + 60
-            with Session(
-                sockets := Sockets(), "127.0.0.1", agent.port, "x", timeout_seconds=5, retries=0, deadline=deadline, sizes=Sizes()
-            ) as session:
+            client = open_by_community(SnmpV2cClientSocket, "127.0.0.1", agent.port, "x")
+            with Session(sockets := Sockets(), client, Limits(5, 0, deadline), Sizes()) as session:
                 assert await session.get([UP_TIME]) == {UP_TIME: 5}
                 for _ in range(599):
                     await session.get([UP_TIME])

@@ -199,7 +199,7 @@ def _build(
     if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
-        if (path and path[-1] == "community" and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}) or (
+        if (_is_snmp_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}) or (
             len(path) == 3
             and path[0] == "pagers"
             and str(path[-1]).endswith(("secret", "token", "password", "_key"))
@@ -207,6 +207,10 @@ def _build(
         ):
             collector.warn((document, path), "secret_in_clear")
     return builder, pager_settings(file.pagers, document, file.language, references, collector)
+
+
+def _is_snmp_secret(path: Keys) -> bool:
+    return path[-1:] == ("community",) or path[-2:] in {("auth", "password"), ("privacy", "password")}
 
 
 def _settings(file: File) -> Settings:

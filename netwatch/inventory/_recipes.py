@@ -12,14 +12,15 @@ from typing import Any
 import pydantic
 
 import probes
-from netwatch.inventory._collect import Collector, Where, shown
+from netwatch.inventory._collect import Collector
 from netwatch.inventory._profiles import Draft, Profile
 from netwatch.inventory._schema import CheckEntry, RuleEntry, Thresholds
+from netwatch.inventory._snmp import SnmpSettings
 from netwatch.inventory._units import WrongUnit, duration
 from netwatch.model import Audience, Rule, Secret
 from probes import Probe
 
-__all__ = ["Recipe", "Recipes", "SnmpSettings"]
+__all__ = ["Recipe", "Recipes"]
 
 _COMMON = frozenset(CheckEntry.model_fields)
 
@@ -35,27 +36,6 @@ class _Timing:
 _TIMING = {"icmp": _Timing(10.0, 3.0, 2.0, 9.0), "snmp": _Timing(60.0, 10.0, 10.0, 0.0), "tcp": _Timing(60.0, 5.0, 10.0, 0.0)}
 _ANY_TIMING = _Timing(60.0, 10.0, 10.0, 0.0)
 _WRONG = (ValueError, TypeError, LookupError, OSError, re.error)  # what a probe may raise about its own keys
-
-
-@dataclass(frozen=True, slots=True)
-class SnmpSettings:
-    """`snmp:` of the defaults, a site or a device, laid over each other. `community` is kept apart."""
-
-    draft: Draft
-    community: Secret | None
-
-    def under(self, values: Mapping[str, Any], where: Where, collector: Collector) -> SnmpSettings:
-        if not values:
-            return self
-        own = {key: value for key, value in values.items() if key != "community"}
-        community = self.community
-        if "community" in values:
-            given = values["community"]
-            if isinstance(given, str) and given:
-                community = Secret(given)
-            else:
-                collector.error((where[0], (*where[1], "community")), "community_shape", value=shown(given, ("community",)))
-        return SnmpSettings(self.draft.under(Draft.at(where, own)), community)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +90,18 @@ class Recipes:
         if entry is None or adapter is None:
             return None
         options, draft = self._options(entry.probe, draft, snmp, profile)
+        secrets: Mapping[str, Secret] = {}
+        if entry.probe == "snmp":
+            spoken, secrets = snmp.spoken(options, self._collector)
+            if spoken is None:
+                return None
+            options = spoken
         probe = self._try(adapter, options, draft, entry.probe)
         if probe is None:
             return None
         timing = self._timing(entry, draft, profile)
         audience: Audience = entry.audience or profile.audience  # type: ignore[assignment]  # the schema let only these pass
         rules = self._rules(profile, name, probe, audience)
-        secrets = {"community": snmp.community} if entry.probe == "snmp" and snmp.community else {}
-        if entry.probe == "snmp" and snmp.community is None:
-            self._collector.error(snmp.draft.where, "community_missing", name="community")
         if not sound:
             return None
         self._fits(probe, timing, draft)

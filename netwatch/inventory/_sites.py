@@ -12,8 +12,9 @@ from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import Commune, communes
 from netwatch.inventory._communes import slug as slug_of
 from netwatch.inventory._profiles import Draft, Profiles
-from netwatch.inventory._recipes import Recipe, Recipes, SnmpSettings
+from netwatch.inventory._recipes import Recipe, Recipes
 from netwatch.inventory._schema import File, HubEntry, SiteEntry
+from netwatch.inventory._snmp import SnmpSettings
 from netwatch.inventory._targets import Place, Target, Targets
 from netwatch.model import Check, Contact, Device, Line, Site
 
@@ -46,7 +47,7 @@ class Builder:
     def build(self) -> None:
         places: list[tuple[Keys, str, Place]] = [(("sites", name), name, entry) for name, entry in self.file.sites.items()]
         places += [(("hubs", name), name, hub) for name, hub in self.file.hubs.items()]
-        snmp = SnmpSettings(Draft({}, {}, self._at("defaults", "snmp")), None).under(
+        snmp = SnmpSettings(Draft({}, {}, self._at("defaults", "snmp"))).under(
             self.file.defaults.snmp, self._at("defaults", "snmp"), self.collector
         )
         for path, name, place in places:

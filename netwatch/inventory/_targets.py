@@ -13,8 +13,8 @@ from netwatch._yaml_document import Document, Keys
 from netwatch.inventory._addresses import Address, Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._profiles import LINE, Profile, Profiles
-from netwatch.inventory._recipes import SnmpSettings
 from netwatch.inventory._schema import DeviceEntry, File, HubEntry, LineEntry, RoleEntry, SiteEntry
+from netwatch.inventory._snmp import SnmpSettings
 from netwatch.model import Device, Line
 
 __all__ = ["Place", "Target", "Targets"]
