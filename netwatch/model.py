@@ -393,6 +393,7 @@ class PageText:
     body: str
     sms: str
     url: str = ""  # where to read on
+    acknowledge_url: str = ""  # a signed link that shows a form; opening it changes nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
