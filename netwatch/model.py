@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "Forgotten",
     "Hint",
+    "Hop",
     "Human",
     "Incident",
     "Inventory",
@@ -48,12 +49,13 @@ __all__ = [
     "State",
     "Subject",
     "Tick",
+    "Traced",
     "Transition",
 ]
 
 Audience: TypeAlias = Literal["page", "digest", "none"]  # page wakes somebody; digest waits for the morning; none is only shown
 Severity: TypeAlias = Literal["critical", "warning", "info"]
-RunReason: TypeAlias = Literal["schedule", "soft", "parent", "hint", "human", "trace", "evidence", "meeting"]
+RunReason: TypeAlias = Literal["schedule", "soft", "parent", "hint", "human", "evidence", "meeting"]
 
 
 class Outcome(StrEnum):
@@ -303,7 +305,26 @@ class Forgotten:
     detail: str = ""  # where the damaged file lies
 
 
-Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Who answered at some distance on the way to an address; one round trip an echo."""
+
+    address: str
+    rtt_seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """The way to an incident's failing line has been looked at: who answered at distance 1, 2 …, None for nobody."""
+
+    at: float
+    wall: float
+    incident: int
+    address: str
+    hops: tuple[Hop | None, ...]
+
+
+Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten | Traced
 
 
 # --- what follows: all that core.step returns

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netwatch.cli._daemon import Document
-    from netwatch.cli._way import Hop
+    from netwatch.model import Hop
     from probes.icmp import Pinger
 
 __all__ = ["ping", "trace"]
@@ -24,8 +24,6 @@ SPACING_SECONDS = 0.2
 WAIT_SECONDS = 1.0
 PAYLOAD_BYTES = 48  # and the nonce of the probe's own
 MOST_HOPS = 24
-MOST_SILENT_HOPS = 4
-HOP_SECONDS = 1.0
 BARS = "▁▂▃▄▅▆▇█"
 LOST = "×"
 WIDEST = 60
@@ -207,21 +205,22 @@ def trace(
 
     Exit codes: 0 reached · 1 not reached · 66 no such target · 69 the daemon does not answer · 77 no permission
     """
+    from netwatch.hops import ended
+
     site, targets = _targets(target, socket)
     name, address = f"{site}/{targets[0]['id']}", targets[0]["address"]
     if not as_json:
         print(text("tools.trace_to", target=name, address=address), flush=True)
-    way: list[Document] = []
-    for distance in range(1, hops + 1):
-        hop = _hop(address, distance)
-        way.append({"distance": distance, "address": hop.address if hop else None, "rtt_seconds": list(hop.rtt_seconds) if hop else []})
+    way: list[Hop | None] = []
+    while len(way) < hops and not ended(way, address):
+        way.append(_hop(address, len(way) + 1))
         if not as_json:
-            print(_hop_line(way[-1]), flush=True)
-        if _ends(way, address):
-            break
-    reached = way[-1]["address"] == address
+            print(_hop_line(len(way), way[-1]), flush=True)
+    last = way[-1]
+    reached = last is not None and last.address == address
     if as_json:
-        _output.print_json({"schema": "netwatch/v1/trace", "target": name, "address": address, "reached": reached, "hops": way})
+        known = [_hop_document(distance, hop) for distance, hop in enumerate(way, 1)]
+        _output.print_json({"schema": "netwatch/v1/trace", "target": name, "address": address, "reached": reached, "hops": known})
     elif not reached:
         print(text("tools.trace_lost", address=address))
     if not reached:
@@ -229,27 +228,24 @@ def trace(
 
 
 def _hop(address: str, distance: int) -> Hop | None:
-    from netwatch.cli import _way
+    from netwatch import hops
 
     try:
-        return _way.hop(address, distance, HOP_SECONDS)
-    except _way.WayFailed as failed:
+        return hops.hop(address, distance, hops.HOP_SECONDS)
+    except hops.PathFailed as failed:
         if failed.permission:
             _fail_by(PermissionError(0, str(failed)))
         fail(Exit.FAILED, text("tools.trace_failed", why=str(failed)))
 
 
-def _hop_line(hop: Document) -> str:
+def _hop_document(distance: int, hop: Hop | None) -> Document:
+    return {"distance": distance, "address": hop.address if hop else None, "rtt_seconds": list(hop.rtt_seconds) if hop else []}
+
+
+def _hop_line(distance: int, hop: Hop | None) -> str:
     from netwatch.lang import writing
 
-    times = "  ".join(writing.seconds(rtt, _output.words()) for rtt in hop["rtt_seconds"])
-    return f"{hop['distance']:>3}  {hop['address'] or '*':<39}  {times}".rstrip()
-
-
-def _ends(way: Sequence[Document], address: str) -> bool:
-    """Arrived, nobody answers, or the same router says again that there is no way."""
-    last = way[-1]["address"]
-    if last == address:
-        return True
-    silent = len(way) >= MOST_SILENT_HOPS and not any(one["address"] for one in way[-MOST_SILENT_HOPS:])
-    return silent or (len(way) > 1 and last is not None and last == way[-2]["address"])
+    if hop is None:
+        return f"{distance:>3}  *"
+    times = "  ".join(writing.seconds(rtt, _output.words()) for rtt in hop.rtt_seconds)
+    return f"{distance:>3}  {hop.address:<39}  {times}"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch.cli import _way
+from netwatch import hops
 
 # A – router – B, each in a network namespace of its own; then the way from A, with and without raw sockets.
 TOPOLOGY = """
@@ -36,8 +36,8 @@ echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range
 """
 LOOK = """
 import sys
-from netwatch.cli import _way
-ask = _way.hop if sys.argv[1] == "raw" else _way._unprivileged
+from netwatch import hops
+ask = hops.hop if sys.argv[1] == "raw" else hops._unprivileged
 print(*(found.address if found else "*" for found in (ask("10.201.0.2", distance, 1.0) for distance in (1, 2))))
 """
 
@@ -53,27 +53,27 @@ def test_the_router_answers_first_and_then_the_target(kind):
 @pytest.mark.needs_private_network
 @pytest.mark.parametrize("address", ["127.3.2.1", "::1"])
 def test_a_target_next_door_is_one_hop_away(address):
-    for ask in (_way.hop, _way._unprivileged):
+    for ask in (hops.hop, hops._unprivileged):
         found = ask(address, 1, 1.0)
         assert found.address == address
-        assert len(found.rtt_seconds) == _way.ECHOES
+        assert len(found.rtt_seconds) == hops.ECHOES
         assert all(0 < rtt < 1 for rtt in found.rtt_seconds)
 
 
 @pytest.mark.needs_private_network
 def test_an_address_without_a_way_is_this_hosts_fault():
-    with pytest.raises(_way.WayFailed):
-        _way._unprivileged("192.0.2.1", 1, 1.0)
+    with pytest.raises(hops.PathFailed):
+        hops._unprivileged("192.0.2.1", 1, 1.0)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_an_offender_or_none(body):
     with contextlib.suppress(ValueError):
-        who = _way.offender(body)
+        who = hops.offender(body)
         assert who == "" or socket.inet_pton(socket.AF_INET6 if ":" in who else socket.AF_INET, who)
 
 
 @given(st.binary(min_size=4, max_size=4), st.sampled_from([0, 1, 2, 3, 4]))
 def test_only_icmp_errors_have_an_offender(address, origin):
-    body = _way.EXTENDED_ERROR.pack(113, origin, 11, 0, 0, 0, 0) + struct.pack("=HH4s8x", socket.AF_INET, 0, address)
-    assert _way.offender(body) == (socket.inet_ntoa(address) if origin in {2, 3} else "")
+    body = hops.EXTENDED_ERROR.pack(113, origin, 11, 0, 0, 0, 0) + struct.pack("=HH4s8x", socket.AF_INET, 0, address)
+    assert hops.offender(body) == (socket.inet_ntoa(address) if origin in {2, 3} else "")
