@@ -91,6 +91,7 @@ class Daemon:
             stack.push_async_callback(self._history.close)
             await self._restore(first)
             await serve(stack, self, first.settings, listener=self._listener, control_path=self._control_path)
+            self._say_started(first)
             if signals:
                 self._take_signals(stack)
             async with asyncio.TaskGroup() as group:
@@ -101,6 +102,7 @@ class Daemon:
                 _spare_the_collector()
                 self._notifier.ready()
                 await self._stopping.wait()
+                log.info("stopping")
                 self._notifier.stopping()
                 self._scheduler.stop()
                 for task in watching:
@@ -110,6 +112,15 @@ class Daemon:
                 self._delivery.stop()
                 await asyncio.wait([delivering], timeout=STOP_SECONDS)  # what was taken at the last moment is still noted
                 await self._history.close()
+        log.info("stopped")
+
+    def _say_started(self, first: Inventory) -> None:
+        """The one line that tells where everything is."""
+        where: dict[str, object] = {"socket": self._control_path, "state": self._state_directory.absolute()}
+        if self._listener is not None:
+            host, port = self._listener.getsockname()[:2]
+            where = {"page": f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/", **where}
+        log.info("started", extra={"version": __version__, "sites": len(first.sites), "checks": len(first.checks), **where})
 
     def stop(self) -> None:
         self._stopping.set()
@@ -126,8 +137,8 @@ class Daemon:
             await self._changed.wait_for(lambda: self._revision > revision)
         return self._revision
 
-    async def metrics(self) -> bytes:
-        return await self._metrics.render(self.snapshot(), notifications=self._delivery.outcomes)
+    async def metrics(self, sse_clients: int) -> bytes:
+        return await self._metrics.render(self.snapshot(), notifications=self._delivery.outcomes, sse_clients=sse_clients)
 
     def check_now(self, check_id: str, who: str) -> bool:
         if check_id not in self._world.inventory.checks:
@@ -347,6 +358,8 @@ class Daemon:
             samples_dropped=self._history.samples_dropped,
             database_bytes=self._history.database_bytes,
             database_ok=self._history.database_ok,
+            backup_wall=self._history.backup_wall,
+            backup_failures=self._history.backup_failures,
             outbox_pending=self._delivery.pending,
         )
 
