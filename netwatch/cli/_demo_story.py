@@ -62,7 +62,8 @@ class Story:
     def page(self, document: dict[str, Any]) -> None:
         """A page has been delivered, as any receiver of webhooks would get it."""
         self.pages += 1
-        self.say("page_sent", kind=document.get("kind", ""), title=document.get("text", {}).get("title", ""))
+        key = f"run.page_{document.get('kind', '')}"
+        self.say("page_sent", kind=self.words.text(key) if self.words.has(key) else "", title=document.get("text", {}).get("title", ""))
 
     def summary(self) -> str:
         return self.words.text(

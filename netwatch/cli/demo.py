@@ -81,7 +81,8 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
 
     _log_to(state / "netwatch.log")
     print(text("lab.namespaces") if lab.mode == "namespaces" else text("lab.loopback", why=lab.why_not))
-    print(text("lab.hastened", seconds=f"{stage.HASTE_SECONDS:.0f}"))
+    if scenario.haste_seconds is not None:
+        print(text("lab.hastened", seconds=f"{scenario.haste_seconds:g}"))
     print(text("lab.lab_at", socket=lab.control_path))
     print(text("lab.page_at", url=f"http://127.0.0.1:{port}/"), flush=True)
     receiver = socket.create_server(("127.0.0.1", 0))
@@ -92,7 +93,7 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
         inventory_path=inventory,
         state=state / "state",
         control_path=lab.control_path,
-        load=lambda: stage.hastened(_read(inventory, lab.mode, pagers), lab.port_offset),
+        load=lambda: stage.hastened(_read(inventory, lab.mode, pagers), lab.port_offset, scenario.haste_seconds),
         listener=listener,
         receiver=receiver,
         scenario=scenario,

@@ -244,7 +244,7 @@ def _ups_objects() -> Objects:
         (*UPS, 1, 1, 0): ber.text("EATON"),
         (*UPS, 1, 2, 0): ber.text("Ellipse PRO 1600"),
         (*UPS, 1, 5, 0): lambda device, _now: ber.text(device.name),
-        (*UPS, 2, 1, 0): lambda device, now: ber.integer(3 if device.state().charge_ratio(now) < 0.2 else 2),
+        (*UPS, 2, 1, 0): lambda device, now: ber.integer(3 if device.state().battery_low(now) else 2),
         (*UPS, 2, 2, 0): lambda device, now: ber.integer(int(_battery_age(device.state(), now))),
         (*UPS, 2, 3, 0): lambda device, now: ber.integer(int(device.state().battery_seconds_left(now) // 60)),
         (*UPS, 2, 4, 0): lambda device, now: ber.integer(round(device.state().charge_ratio(now) * 100)),

@@ -13,6 +13,7 @@ __all__ = ["ALL_SITES", "DeviceState", "Expect", "ExpectedPage", "Fault", "Fault
 
 ALL_SITES = "*"
 TONER_START_RATIO = 0.62
+BATTERY_LOW_RATIO = 0.2
 FaultKind: TypeAlias = Literal[
     "cut",
     "restore",
@@ -111,6 +112,9 @@ class DeviceState:
 
     def charge_ratio(self, now: float) -> float:
         return self.battery_seconds_left(now) / self.battery_lasts_seconds if self.on_battery else 1.0
+
+    def battery_low(self, now: float) -> bool:
+        return self.charge_ratio(now) < BATTERY_LOW_RATIO
 
     def error_count(self, port: str, now: float) -> float:
         since, before, per_second = self.errors.get(port, (now, 0.0, 0.0))
@@ -212,12 +216,16 @@ class Expect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`sites` narrows the inventory; empty means all. `faults` are in order of time."""
+    """`sites` narrows the inventory; empty means all. `faults` are in order of time.
+
+    `haste_seconds`: slower checks run this often and what SNMP tells is held no longer, so that a minute shows something.
+    """
 
     name: str
     description: str = ""
     seed: int = 1
     duration_seconds: float
+    haste_seconds: float | None = None
     sites: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     expect: Expect | None = None  # None: it only shows something, and is not judged

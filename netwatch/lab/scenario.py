@@ -142,7 +142,7 @@ class _Reading(Reading):
     # --- the rest
 
     def scenario(self, document: Any) -> Scenario:
-        keys = ("name", "description", "seed", "duration", "sites", "faults", "expect")
+        keys = ("name", "description", "seed", "duration", "haste", "sites", "faults", "expect")
         entry = self.mapping((), document, keys)
         for missing in [key for key in ("name", "duration") if key not in entry]:
             self.complain((), "missing", name=missing)
@@ -161,6 +161,7 @@ class _Reading(Reading):
             description=str(entry.get("description", "")),
             seed=int(seed or 0),
             duration_seconds=self.value(("duration",), entry.get("duration", 0), SECONDS) or 0.0,
+            haste_seconds=self.value(("haste",), entry["haste"], SECONDS) if "haste" in entry else None,
             sites=tuple(str(site) for site in sites),
             faults=tuple(sorted(faults, key=lambda fault: fault.at_seconds)),
             expect=self.expect(("expect",), entry["expect"]) if "expect" in entry else None,
