@@ -143,6 +143,9 @@ def _of_itself(view: SelfView) -> Iterator[Family]:
     yield _single("netwatch_event_loop_lag_seconds", "How late the event loop wakes.", view.loop_lag_seconds)
     yield _single("netwatch_db_bytes", "Size of the database with its log.", view.database_bytes)
     yield _single("netwatch_db_ok", "Whether the disk took the last write.", view.database_ok)
+    if view.backup_wall is not None:
+        yield _single("netwatch_backup_last_success_timestamp_seconds", "When the newest daily backup was made.", view.backup_wall)
+    yield _single("netwatch_backup_failures_total", "Daily backups that could not be made.", view.backup_failures, "counter")
     yield _single("netwatch_outbox_pending", "Pages that no pager has taken yet.", view.outbox_pending)
     yield _single("netwatch_samples_dropped_total", "Samples not stored because the disk was too slow.", view.samples_dropped, "counter")
     yield _single("netwatch_config_last_reload_success", "Whether the inventory was accepted the last time it was read.", view.inventory_ok)

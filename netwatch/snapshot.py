@@ -97,6 +97,8 @@ class SelfView:
     samples_dropped: int = 0
     database_bytes: int = 0
     database_ok: bool = True
+    backup_wall: float | None = None  # of the newest daily backup
+    backup_failures: int = 0
     outbox_pending: int = 0
     inventory_path: str = ""
     inventory_ok: bool = True

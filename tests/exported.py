@@ -51,7 +51,8 @@ def observe(metrics, run):
 def snapshot():
     """The province, where a device also says who made it."""
     taken = province()
-    return dataclasses.replace(taken, sites=tuple(_known(view) if view.site.id == SITE else view for view in taken.sites))
+    own = dataclasses.replace(taken.self_view, backup_wall=WALL)
+    return dataclasses.replace(taken, sites=tuple(_known(view) if view.site.id == SITE else view for view in taken.sites), self_view=own)
 
 
 def _known(view):

@@ -39,10 +39,10 @@ class FakeDaemon:
             await self.moved.wait_for(lambda: self.now.revision > revision)
             return self.now.revision
 
-    async def metrics(self):
+    async def metrics(self, sse_clients):
         if self.overloaded:
             raise Overloaded
-        return b"# TYPE netwatch_build_info gauge\nnetwatch_build_info 1\n"
+        return f"# TYPE netwatch_build_info gauge\nnetwatch_build_info 1\nnetwatch_sse_clients {sse_clients}\n".encode()
 
     async def reload(self):
         return self.reload_answer

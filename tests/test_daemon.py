@@ -295,6 +295,8 @@ def test_a_bad_reload_keeps_the_old_inventory_and_a_good_one_drops_what_is_gone(
         place.write(text=whole.replace(", counter: {profile: counter}", ""))
         assert place.ask("reload").returncode == 0
         text = place.metrics()
+        assert "netwatch_sse_clients 0" in text
+        assert "netwatch_backup_failures_total 0" in text
     assert "netwatch_config_last_reload_success 1" in text
     assert 'target="counter"' not in text
     assert 'device="counter"' not in text

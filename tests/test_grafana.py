@@ -156,7 +156,7 @@ class Exporting(page_server.FakeDaemon):
         super().__init__(province())
         self.registry, self.run = Metrics(), exported.checks()
 
-    async def metrics(self):
+    async def metrics(self, sse_clients):
         exported.observe(self.registry, self.run)
         return await exported.text(self.registry)
 

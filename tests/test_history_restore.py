@@ -112,7 +112,7 @@ def test_a_backup_is_made_beside_the_writing_once_the_wall_time_is_known(tmp_pat
         async with asyncio.timeout(60):
             while not list((tmp_path / "backups").glob("netwatch.db-*")):
                 await history.commit(effects(2), {}, NOW)
-        assert history.backup_error == ""
+        assert (history.backup_error, history.backup_failures, history.backup_wall) == ("", 0, NOW)
 
     with_history(tmp_path, body)
     (made,) = (tmp_path / "backups").iterdir()
@@ -138,6 +138,26 @@ def test_a_backup_that_cannot_be_made_is_said_and_leaves_nothing(tmp_path, monke
 
     asyncio.run(scenario())
     assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_backups_that_fail_are_counted_and_the_newest_is_known_after_a_restart(tmp_path, monkeypatch):
+    with_history(tmp_path, something)
+    monkeypatch.setattr(_backups, "LOOK_SECONDS", 0.01)
+    assert Backups(tmp_path / "netwatch.db").last_wall is None
+
+    async def scenario():
+        Backups(tmp_path / "netwatch.db").make(NOW)
+        monkeypatch.setattr(_backups, "FREE_TIMES", 10**12)
+        backups = Backups(tmp_path / "netwatch.db")
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(backups.run(lambda: NOW + DAY))
+            while backups.failures < 2:  # noqa: ASYNC110  # nobody is told of a failure
+                await asyncio.sleep(0.01)
+            backups.stop()
+        assert backups.last_wall == NOW
+        assert "free" in backups.error
+
+    asyncio.run(scenario())
 
 
 def test_a_backup_is_put_in_force_in_an_empty_directory_and_goes_on_with_numbers_nobody_has_seen(tmp_path):

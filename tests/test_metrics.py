@@ -260,6 +260,13 @@ def test_sites_devices_and_lines_are_told():
     assert value(found, "netwatch_site_info", **info) == 1
 
 
+def test_a_backup_that_was_never_made_has_no_age():
+    found = shown(Metrics(), snapshot(backup_failures=3))
+    assert value(found, "netwatch_backup_last_success_timestamp_seconds") is None
+    assert value(found, "netwatch_backup_failures_total") == 3
+    assert value(shown(Metrics(), snapshot(backup_wall=NOW)), "netwatch_backup_last_success_timestamp_seconds") == NOW
+
+
 def incident(severity, acknowledgement=None):
     return Incident(
         id=1, key="k", cause=Cause("site", "x"), sites=("x",), severity=severity, opened=NOW, updated=NOW, acknowledgement=acknowledgement

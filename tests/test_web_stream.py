@@ -76,6 +76,22 @@ def test_more_streams_than_allowed_are_refused_and_a_closed_one_makes_room():
     asyncio.run(scenario())
 
 
+def test_metrics_tell_how_many_follow_the_page_live():
+    async def told(client):
+        async with client.get("/metrics") as answer:
+            return (await answer.text()).splitlines()[-1]
+
+    async def scenario():
+        async with page() as (_, client):
+            assert await told(client) == "netwatch_sse_clients 0"
+            async with client.get("/api/v1/events") as first, client.get("/api/v1/events") as second:
+                await next_event(first)
+                await next_event(second)
+                assert await told(client) == "netwatch_sse_clients 2"
+
+    asyncio.run(scenario())
+
+
 def test_an_open_stream_does_not_hold_up_the_end():
     """Without the stop at shutdown aiohttp waits twice its shutdown timeout, here ten seconds."""
 

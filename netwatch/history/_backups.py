@@ -47,8 +47,10 @@ class Backups:
 
     def __init__(self, path: Path) -> None:
         self.error = ""  # why the last one failed
+        self.failures = 0
         self._path = path
         self._directory = path.parent / BACKUP_DIRECTORY
+        self.last_wall = self._newest()
         self._stopped = threading.Event()
         self._wake = asyncio.Event()
 
@@ -67,12 +69,13 @@ class Backups:
             except (HistoryFailed, HistoryRefused, OSError) as error:
                 self.error = str(error)
                 if not self._stopped.is_set():
+                    self.failures += 1
                     log.error("no backup of the history", extra={"error": self.error})
 
     def due(self, wall: float) -> bool:
         """A day after the newest, by the clock in their names."""
-        stamps = [stamp for file in self._files() if (stamp := _stamp(file)) is not None]
-        return not stamps or abs(wall - max(stamps)) >= DAY_SECONDS
+        newest = self._newest()
+        return newest is None or abs(wall - newest) >= DAY_SECONDS
 
     def make(self, wall: float) -> Path:
         """Raises HistoryFailed, OSError, HistoryRefused."""
@@ -93,6 +96,7 @@ class Backups:
             raise HistoryFailed(f"{unfinished}: {error}") from error
         made = unfinished.rename(self._directory / name)
         sync(self._directory)
+        self.last_wall = wall
         for file in sorted(self._files())[:-BACKUPS_KEPT]:
             file.unlink()
         return made
@@ -113,6 +117,9 @@ class Backups:
                 copy.execute(f"DELETE FROM main.{table}")  # noqa: S608  # names from this file
                 copy.execute(f"INSERT INTO main.{table} SELECT * FROM source.{table}")  # noqa: S608  # names from this file
             copy.execute("COMMIT")
+
+    def _newest(self) -> float | None:
+        return max((stamp for file in self._files() if (stamp := _stamp(file)) is not None), default=None)
 
     def _files(self) -> list[Path]:
         return [file for file in self._directory.glob(f"{DATABASE_NAME}-*") if _stamp(file) is not None]

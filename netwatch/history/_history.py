@@ -130,6 +130,15 @@ class History:
         return self._backups.error
 
     @property
+    def backup_wall(self) -> float | None:
+        """When the newest daily backup was made, be it before this start."""
+        return self._backups.last_wall
+
+    @property
+    def backup_failures(self) -> int:
+        return self._backups.failures
+
+    @property
     def progress_at(self) -> float:
         """Monotonic, of the writer's last pass; a disk that refuses is progress, one that hangs is not."""
         return self._task.progress_at

@@ -13,6 +13,7 @@ from netwatch.snapshot import SiteView, Snapshot
 from netwatch.web import documents
 from netwatch.web.backend import BACKEND, SETUP, Overloaded
 from netwatch.web.reader import reader_of
+from netwatch.web.stream import STREAMS
 
 __all__ = ["EVENTS_SHOWN_SECONDS", "MOST_EVENTS", "add_routes", "answer", "find_site", "json_error"]
 
@@ -50,7 +51,7 @@ async def site(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     try:
-        body = await request.app[BACKEND].metrics()
+        body = await request.app[BACKEND].metrics(len(request.app[STREAMS].scopes))
     except Overloaded:
         return web.Response(status=503, text="a scrape is being rendered; try again\n", headers={"Retry-After": "1"})
     return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -24,8 +24,8 @@ class Backend(Protocol):
     async def changed(self, revision: int) -> int:
         """Waits until the revision is newer and returns it. May be cancelled at any time."""
 
-    async def metrics(self) -> bytes:
-        """The text of /metrics. Raises Overloaded."""
+    async def metrics(self, sse_clients: int) -> bytes:
+        """The text of /metrics; how many follow the page live only the page knows. Raises Overloaded."""
 
     async def reload(self) -> tuple[bool, tuple[str, ...]]:
         """Whether the new inventory is in force, and what to tell: the differences or the errors."""
