@@ -14,6 +14,7 @@ from probes import Metric, Probe, Sample, Secret
 
 __all__ = [
     "Acknowledgement",
+    "Anchor",
     "Audience",
     "Belief",
     "Cancel",
@@ -29,6 +30,7 @@ __all__ = [
     "Human",
     "Incident",
     "Inventory",
+    "Maintenance",
     "Line",
     "Metric",
     "Outcome",
@@ -194,6 +196,31 @@ class Site:
     lines: Mapping[str, Line] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     renamed_from: str = ""  # the id it had before: whoever keeps history carries it over
+    page_after_seconds: float = 0.0  # how long it must be dark before anybody is woken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What is asked to know whether we ourselves can see: something outside, by way of one carrier."""
+
+    id: str
+    check: str  # its check's id
+    carrier: str = ""
+    own: bool = False  # watched as an anchor only, not as a target of a site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """Planned work, written in the inventory: once, or every week by local time. See windows.py."""
+
+    id: str
+    matcher: str  # see matcher.py
+    note: str = ""
+    starts: float | None = None  # wall; once
+    ends: float | None = None
+    weekdays: tuple[int, ...] = ()  # Monday is 0; every week
+    from_minute: int = 0  # of the local day
+    minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +240,7 @@ class Settings:
     language: str = "vi"
     timezone: str = "Asia/Ho_Chi_Minh"
     page_url: str = "http://127.0.0.1:9780"
+    digest_minute: int = 7 * 60  # of the local day, when what can wait is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +253,8 @@ class Inventory:
     settings: Settings = field(default_factory=Settings)
     demo_plan: bool = False  # site_net is still the shipped 127.45.{n}.0/24
     warnings: tuple[str, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
 
     def primary_check(self, site: str, target: str) -> str | None:
         """The id of the check that says whether a device or line answers at all: its icmp, or else its first."""
@@ -263,16 +293,24 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Human:
-    """What a person asked for, through the CLI, the page or a pager's button."""
+    """What a person asked for, through the CLI, the page or a pager's button.
+
+    `check_now` names a check; `acknowledge`, `unacknowledge` and `note` an incident; `silence` and `maintenance` say with a
+    matcher what, and until when; `end` takes back the silence or maintenance with the number `window`.
+    """
 
     at: float
     wall: float
-    action: Literal["check_now", "acknowledge", "unacknowledge", "silence", "maintenance", "note"]
+    action: Literal["check_now", "acknowledge", "unacknowledge", "silence", "maintenance", "end", "note"]
     who: str
-    check: str = ""  # check_now: a check id
+    check: str = ""
     incident: int = 0
+    matcher: str = ""
     note: str = ""
-    until: float | None = None
+    starts: float | None = None  # wall; None is now
+    until: float | None = None  # wall; of an acknowledgement, when it is expected to be mended
+    window: int = 0
+    via: str = ""  # cli, page, link, telegram …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +393,8 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
+    """`tag` is named `key=value`; `feeder` and `carrier` are tags that people have words of their own for."""
+
     type: Literal["site", "line", "device", "check", "tag", "feeder", "carrier", "uplink", "netwatch"]
     name: str
 
@@ -390,6 +430,13 @@ class Incident:
     facts: Mapping[str, str] = field(default_factory=dict)
     sequence: int = 0  # of the last page
     acknowledgement: Acknowledgement | None = None
+    confidence: float = 1.0  # that this is the cause; 0 to 1
+    announced: bool = False  # whoever is to be told has been told, or would have been if there were a pager
+    told: tuple[str, ...] = ()  # the pagers that were: they are told of the end too
+    degraded: tuple[str, ...] = ()  # sites that lost a line by it but are served by another
+    relapses: int = 0  # how often it came back soon after it was over
+    flapping: bool = False
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +447,7 @@ class Page:
     kind: Literal["open", "update", "recover"]
     wall: float
     pager: str
+    about: tuple[Incident, ...] = ()  # of a digest: what it tells of
 
     @property
     def id(self) -> str:
@@ -443,7 +491,8 @@ class Effects:
     incidents: tuple[Incident, ...] = ()  # as they are now: opened, grown, closed
     pages: tuple[Page, ...] = ()
     requests: tuple[Request, ...] = ()
+    humans: tuple[Human, ...] = ()  # what people did, for the audit trail
 
     def __bool__(self) -> bool:
         """Whether anything must be stored."""
-        return bool(self.transitions or self.incidents or self.pages)
+        return bool(self.transitions or self.incidents or self.pages or self.humans)

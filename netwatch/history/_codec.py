@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from netwatch.model import Acknowledgement, Audience, Cause, Incident, Page, Severity, Subject
 
-__all__ = ["Malformed", "incident_from", "incident_text", "pack", "page_from", "page_text", "storable", "unpack"]
+__all__ = ["Malformed", "incident_from", "incident_text", "mapping_from", "pack", "page_from", "page_text", "storable", "unpack"]
 
 CAUSE_TYPES: frozenset[str] = frozenset(get_args(get_type_hints(Cause)["type"]))
 CLOSE_REASONS: frozenset[str] = frozenset(get_args(get_type_hints(Incident)["close_reason"]))
@@ -54,22 +54,26 @@ def incident_text(incident: Incident) -> str:
 
 def incident_from(text: str) -> Incident:
     """Raises Malformed."""
-    return _incident(_load(text))
+    return _incident(mapping_from(text))
 
 
 def page_text(page: Page) -> str:
-    return json.dumps({"incident": _incident_document(page.incident), "kind": page.kind, "wall": page.wall, "pager": page.pager})
+    document = {"incident": _incident_document(page.incident), "kind": page.kind, "wall": page.wall, "pager": page.pager}
+    if page.about:
+        document["about"] = [_incident_document(incident) for incident in page.about]
+    return json.dumps(document)
 
 
 def page_from(text: str) -> Page:
     """Raises Malformed."""
-    document = _load(text)
+    document = mapping_from(text)
     try:
         return Page(
             incident=_incident(_mapping(document["incident"])),
             kind=_one_of(document["kind"], PAGE_KINDS),
             wall=_number(document["wall"]),
             pager=_text(document["pager"]),
+            about=tuple(_incident(_mapping(one)) for one in _list(document.get("about", []))),
         )
     except KeyError as missing:
         raise Malformed(f"a page without {missing}") from missing
@@ -92,6 +96,13 @@ def _incident_document(incident: Incident) -> dict[str, object]:
         "hidden": incident.hidden,
         "facts": dict(incident.facts),
         "sequence": incident.sequence,
+        "confidence": incident.confidence,
+        "announced": incident.announced,
+        "told": list(incident.told),
+        "degraded": list(incident.degraded),
+        "relapses": incident.relapses,
+        "flapping": incident.flapping,
+        "repeats": incident.repeats,
         "acknowledgement": acknowledgement
         and {"who": acknowledgement.who, "wall": acknowledgement.wall, "note": acknowledgement.note, "until": acknowledgement.until},
     }
@@ -116,6 +127,13 @@ def _incident(document: Mapping[str, Any]) -> Incident:
             facts={name: _text(fact) for name, fact in _mapping(document["facts"]).items()},
             sequence=_integer(document["sequence"]),
             acknowledgement=_acknowledgement(document["acknowledgement"]),
+            confidence=_number(document.get("confidence", 1.0)),
+            announced=document.get("announced", document["sequence"] > 0) is True,
+            told=tuple(_text(pager) for pager in _list(document.get("told", []))),
+            degraded=tuple(_text(site) for site in _list(document.get("degraded", []))),
+            relapses=_integer(document.get("relapses", 0)),
+            flapping=document.get("flapping") is True,
+            repeats=_integer(document.get("repeats", 0)),
         )
     except KeyError as missing:
         raise Malformed(f"an incident without {missing}") from missing
@@ -130,7 +148,8 @@ def _acknowledgement(document: Any) -> Acknowledgement | None:
     )
 
 
-def _load(text: str) -> Mapping[str, Any]:
+def mapping_from(text: str) -> Mapping[str, Any]:
+    """Raises Malformed."""
     try:
         return _mapping(json.loads(text))
     except (ValueError, RecursionError) as error:
