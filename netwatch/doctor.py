@@ -127,11 +127,12 @@ def inventory(path: Path, refused: OSError | None) -> Finding:
     return Finding("inventory", Verdict.MEND, "inventory_refused", command, {"path": path, "error": refused.strerror})
 
 
-def daemon(socket_path: Path, refused: OSError | None) -> Finding:
-    """Only told: a machine is fit before the daemon runs."""
+def daemon(socket_path: Path, refused: OSError | None, *, as_service: bool) -> Finding:
+    """Only told: a machine is fit before the daemon runs. `as_service`: its unit is installed."""
     if refused is None:
         return Finding("daemon", Verdict.OK, "daemon_ok", fields={"path": socket_path})
-    return Finding("daemon", Verdict.INFO, "daemon_away", "sudo systemctl start netwatch", {"path": socket_path, "error": refused.strerror})
+    command = "sudo systemctl start netwatch" if as_service else "netwatch run --inventory inventory.yaml"
+    return Finding("daemon", Verdict.INFO, "daemon_away", command, {"path": socket_path, "error": refused.strerror})
 
 
 def lab(refused: OSError | None) -> Finding:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["SYSTEM_SOCKET", "socket_path", "state_directory"]
+__all__ = ["DEMO_SOCKET", "SOCKET_NAME", "SOCKET_VARIABLE", "SYSTEM_SOCKET", "listen_path", "socket_paths", "state_directory"]
 
+SOCKET_NAME = "api.sock"
+SOCKET_VARIABLE = "NETWATCH_SOCKET"
 SYSTEM_SOCKET = Path("/run/netwatch/api.sock")
+DEMO_SOCKET = Path(".demo/state/api.sock")  # of a demo that runs in this folder
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:
@@ -24,11 +27,15 @@ def state_directory(environment: Mapping[str, str]) -> Path:
     return root / "netwatch"
 
 
-def socket_path(environment: Mapping[str, str], system_socket: Path = SYSTEM_SOCKET) -> Path:
-    """The daemon's unix socket: in $RUNTIME_DIRECTORY, else the system daemon's if it is there, else in the state directory."""
-    given = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if given:
-        return Path(given) / "api.sock"
-    if system_socket.exists():
-        return system_socket
-    return state_directory(environment) / "api.sock"
+def listen_path(environment: Mapping[str, str], state: Path | None = None) -> Path:
+    """Where a daemon opens its unix socket: $NETWATCH_SOCKET, else in the given state directory, $RUNTIME_DIRECTORY or the usual state."""
+    if given := environment.get(SOCKET_VARIABLE, ""):
+        return Path(given)
+    runtime = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return (state or (Path(runtime) if runtime else state_directory(environment))) / SOCKET_NAME
+
+
+def socket_paths(environment: Mapping[str, str], system_socket: Path = SYSTEM_SOCKET) -> tuple[Path, ...]:
+    """Where a daemon may be met, the likeliest place first; what the environment names is the only one."""
+    named = environment.get(SOCKET_VARIABLE) or environment.get("RUNTIME_DIRECTORY")
+    return (listen_path(environment),) if named else (system_socket, listen_path(environment))

@@ -31,7 +31,7 @@ FINE = [
     doctor.descriptors(4096, 4096),
     doctor.descriptors(-1, -1),
     doctor.inventory(PATH, None),
-    doctor.daemon(PATH, None),
+    doctor.daemon(PATH, None, as_service=True),
     doctor.lab(None),
     doctor.namespaces(allowed=True),
 ]
@@ -52,7 +52,13 @@ DOUBTFUL = [
     doctor.disk(PATH, 512 * MEBIBYTE),
     doctor.sqlite((3, 40, 1)),
 ]
-TOLD = [doctor.ping(DENIED, None), doctor.daemon(PATH, DENIED), doctor.lab(DENIED), doctor.namespaces(allowed=False)]
+TOLD = [
+    doctor.ping(DENIED, None),
+    doctor.daemon(PATH, DENIED, as_service=True),
+    doctor.daemon(PATH, DENIED, as_service=False),
+    doctor.lab(DENIED),
+    doctor.namespaces(allowed=False),
+]
 ALL = [*FINE, *BROKEN, *DOUBTFUL, *TOLD]
 
 
@@ -111,7 +117,9 @@ def test_ping_is_tried_for_real(tmp_path):
     assert command.refusal(command.open_ping) is None
     with datagrams_refused():
         assert isinstance(command.refusal(command.open_ping), PermissionError)
-        found = next(finding for finding in command.examine(tmp_path / "inventory.yaml", tmp_path) if finding.name == "ping")
+        found = next(
+            finding for finding in command.examine(tmp_path / "inventory.yaml", tmp_path, tmp_path / "api.sock") if finding.name == "ping"
+        )
         raw_refused = command.refusal(lambda: command.open_ping(raw=True))
         assert found.text == ("ping_raw" if raw_refused is None else "ping_refused")
 
@@ -153,10 +161,16 @@ def test_the_inventory_here_goes_before_the_systems(tmp_path):
 # --- the command
 
 
-def netwatch(*arguments, **environment):
+def netwatch(*arguments, cwd=None, **environment):
     clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONIOENCODING": "utf-8", **environment}
     return subprocess.run(
-        [sys.executable, "-m", "netwatch", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, env=clean
+        [sys.executable, "-m", "netwatch", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=clean,
+        cwd=cwd,
     )
 
 
@@ -174,6 +188,25 @@ def test_a_fit_machine_ends_with_0(inventory, tmp_path):
     assert answer.stderr == ""
     assert "✓ ICMP echo requests (ping) can be sent" in answer.stdout
     assert answer.stdout.endswith("This machine is fit for netwatch.\n")
+
+
+def test_only_an_installed_service_is_started_as_one():
+    assert "systemctl" in doctor.daemon(PATH, DENIED, as_service=True).command
+    assert "systemctl" not in doctor.daemon(PATH, DENIED, as_service=False).command
+
+
+@pytest.mark.parametrize("told_by", ["option", "variable", "folder"])
+def test_a_daemon_is_seen_wherever_it_listens(inventory, tmp_path, told_by):
+    control = tmp_path / ".demo" / "state" / "api.sock"
+    control.parent.mkdir(parents=True)
+    options = ("--socket", control) if told_by == "option" else ()
+    environment = {"NETWATCH_SOCKET": str(control)} if told_by == "variable" else {}
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(control))
+        server.listen()
+        answer = netwatch("--lang", "en", "doctor", "-i", inventory, *options, cwd=tmp_path, **environment)
+    assert "✓ netwatch is running and answers at" in answer.stdout
+    assert answer.stderr == ""
 
 
 def test_something_to_mend_ends_with_1_and_the_command_stands_below(tmp_path):

@@ -23,7 +23,7 @@ from tests.province import WALL, calm_province, province
 ENVIRONMENT = {"LANG": "C.UTF-8", "NETWATCH_LANG": "vi", "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
 
-async def netwatch(*arguments, **environment):
+async def netwatch(*arguments, cwd=None, **environment):
     """Exit code, stdout, stderr of one run."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -31,6 +31,7 @@ async def netwatch(*arguments, **environment):
         "netwatch",
         *arguments,
         env=ENVIRONMENT | environment,
+        cwd=cwd,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -162,6 +163,80 @@ def test_check_now_asks_for_a_fresh_run_and_shows_it(path):
     code, output, errors = run(path, "check", "na-tau/line1", "--now", prepare=prepare)
     assert (code, asked, errors) == (0, ["na-tau/line1/icmp"], "")
     assert output.startswith("✓ OK - Nà Tấu/line1")
+
+
+def test_the_environment_may_say_where_the_daemon_is(path):
+    async def scenario():
+        async with daemon_at(path):
+            return await netwatch("status", NETWATCH_SOCKET=path)
+
+    code, output, errors = asyncio.run(scenario())
+    assert (code, errors) == (2, "")
+    assert output.startswith("38/45")
+
+
+def in_the_folder_of_a_demo(folder, *arguments, **environment):
+    control = folder / ".demo" / "state" / "api.sock"
+    control.parent.mkdir(parents=True)
+
+    async def scenario():
+        async with daemon_at(str(control)):
+            return await netwatch(*arguments, cwd=folder, **environment)
+
+    return asyncio.run(scenario())
+
+
+def test_without_a_daemon_the_demo_in_this_folder_answers_and_it_is_said(tmp_path):
+    code, output, errors = in_the_folder_of_a_demo(tmp_path, "status")
+    assert code == 2
+    assert output.startswith("38/45")
+    assert errors == "netwatch: không có daemon nào trả lời ở chỗ thường lệ; đây là demo trong thư mục này (.demo/state/api.sock)\n"
+
+
+@pytest.mark.parametrize("arguments", [("--socket", "none.sock"), ()])
+def test_who_names_a_daemon_never_gets_the_demo(tmp_path, arguments):
+    environment = {} if arguments else {"NETWATCH_SOCKET": "none.sock"}
+    code, output, errors = in_the_folder_of_a_demo(tmp_path, "status", *arguments, **environment)
+    assert (code, output) == (3, "")
+    assert "none.sock" in errors
+
+
+def test_a_monitoring_system_never_gets_the_demo(tmp_path):
+    code, output, errors = in_the_folder_of_a_demo(tmp_path, "check", "na-tau", "-o", "nagios")
+    assert (code, errors) == (3, "")
+    assert output.startswith("UNKNOWN - ")
+
+
+def test_a_daemon_of_ones_own_goes_before_the_demo_and_one_that_was_killed_does_not(tmp_path):
+    usual = tmp_path / "netwatch" / "api.sock"
+    usual.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(usual))
+        listener.listen()
+        listener.close()
+    code, output, _ = in_the_folder_of_a_demo(tmp_path, "status", XDG_STATE_HOME=str(tmp_path))
+    assert (code, output[:5]) == (2, "38/45")
+
+    async def scenario():
+        usual.unlink()
+        async with daemon_at(str(usual), calm_province()), daemon_at(str(tmp_path / ".demo" / "state" / "api.sock")):
+            return await netwatch("status", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path))
+
+    code, _, errors = asyncio.run(scenario())
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_strangers_socket_in_this_folder_is_not_taken_for_the_demo(tmp_path):
+    control = tmp_path / ".demo" / "state" / "api.sock"
+    control.parent.mkdir(parents=True)
+
+    async def scenario():
+        async with daemon_at(str(control)):
+            os.chown(control, 65534, 65534)
+            return await netwatch("status", cwd=tmp_path)
+
+    assert asyncio.run(scenario())[0] == 3
 
 
 def test_reload_prints_the_differences(path):

@@ -117,7 +117,8 @@ class Place:
         return [sys.executable, "-m", "netwatch", "--lang", "en", *arguments]
 
     def environment(self):
-        return {**os.environ, "NETWATCH_SNMP_COMMUNITY": CANARY, "HOOK_SECRET": SECRET, "PYTHONDEVMODE": "0"}
+        ours = {name: value for name, value in os.environ.items() if name != "NETWATCH_SOCKET"}
+        return {**ours, "NETWATCH_SNMP_COMMUNITY": CANARY, "HOOK_SECRET": SECRET, "PYTHONDEVMODE": "0"}
 
     def start(self):
         """A running daemon that answers on its socket."""
@@ -183,8 +184,32 @@ def test_it_starts_answers_and_stops_when_told(place):
         assert (pruned.returncode, pruned.stderr) == (0, "")
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
+    assert not place.socket.exists()
     assert CANARY not in place.logs()
     assert SECRET not in place.logs()
+
+
+def test_one_line_tells_where_it_is_and_one_that_it_stops(place):
+    daemon = place.start()
+    wait_until(lambda: " started " in place.logs())
+    daemon.send_signal(signal.SIGINT)
+    daemon.wait(30)
+    told = [line.split(" netwatch.daemon ")[1] for line in place.logs().splitlines() if " netwatch.daemon " in line]
+    started = told[0].split()
+    assert (started[0], told[-1]) == ("started", "stopped")
+    assert {"version=0.1.0", "sites=1", f"page=http://127.0.0.1:{place.port}/", f"socket={place.socket}", f"state={place.state}"} <= set(
+        started
+    )
+
+
+def test_a_socket_that_another_daemon_answers_on_is_left_to_it(place):
+    place.state.mkdir()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(place.socket))
+        other.listen()
+        code, words = place.refuse()
+        assert place.socket.is_socket()
+    assert (code, str(place.socket) in words) == (1, True)
 
 
 def test_a_page_survives_kill_and_the_recovery_has_its_key(place, pages):

@@ -52,12 +52,14 @@ def test_a_cut_opens_an_incident_pages_and_recovers(tmp_path):
     port = free_port()
     demo = start("--scenario", str(scenario), "--port", str(port), "--state", str(tmp_path / "state"))
     try:
-        read_until(demo, rf"http://127\.0\.0\.1:{port}/")
+        look = next(line for line in read_until(demo, rf"http://127\.0\.0\.1:{port}/") if "NETWATCH_SOCKET=" in line)
         read_until(demo, r"page \(open\).*Mường Pồn")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/summary", timeout=10) as answer:
             summary = json.load(answer)
         assert summary["total"] == 45
         assert [site["id"] for site in summary["sites"] if site["state"] == "crit"] == ["muong-pon"]
+        looked = subprocess.run(look.partition(": ")[2], shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert "Mường Pồn" in looked.stdout
         read_until(demo, r"page \(recover\).*Mường Pồn")
         demo.send_signal(signal.SIGINT)
         end = demo.stdout.read()

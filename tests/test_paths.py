@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from netwatch.paths import socket_path, state_directory
+from netwatch.paths import SYSTEM_SOCKET, listen_path, socket_paths, state_directory
 
-NOWHERE = Path("/nonexistent/api.sock")
+HOME = {"HOME": "/home/lo"}
 
 
 def test_systemd_says_where_the_state_is():
@@ -19,10 +19,16 @@ def test_a_relative_xdg_directory_is_ignored():
     assert state_directory({"XDG_STATE_HOME": "state", "HOME": "/home/lo"}) == Path("/home/lo/.local/state/netwatch")
 
 
-def test_socket_is_in_the_runtime_directory_then_the_system_one_then_the_state_directory(tmp_path):
-    system = tmp_path / "api.sock"
-    assert socket_path({"HOME": "/home/lo"}, system) == Path("/home/lo/.local/state/netwatch/api.sock")
-    system.touch()
-    assert socket_path({"HOME": "/home/lo"}, system) == system
-    assert socket_path({"RUNTIME_DIRECTORY": "/run/other"}, system) == Path("/run/other/api.sock")
-    assert socket_path({"STATE_DIRECTORY": "/var/lib/netwatch"}, NOWHERE) == Path("/var/lib/netwatch/api.sock")
+def test_a_daemon_listens_where_it_is_told_then_in_its_state_then_in_the_runtime_directory():
+    runtime = {"RUNTIME_DIRECTORY": "/run/other:/run/more"}
+    assert listen_path(HOME) == Path("/home/lo/.local/state/netwatch/api.sock")
+    assert listen_path({"STATE_DIRECTORY": "/var/lib/netwatch"}) == Path("/var/lib/netwatch/api.sock")
+    assert listen_path(HOME | runtime) == Path("/run/other/api.sock")
+    assert listen_path(HOME | runtime, Path("/tmp/state")) == Path("/tmp/state/api.sock")
+    assert listen_path(HOME | runtime | {"NETWATCH_SOCKET": "/x/y.sock"}, Path("/tmp/state")) == Path("/x/y.sock")
+
+
+def test_a_daemon_is_looked_for_where_the_environment_says_or_else_as_a_service_before_ones_own():
+    assert socket_paths(HOME) == (SYSTEM_SOCKET, Path("/home/lo/.local/state/netwatch/api.sock"))
+    assert socket_paths(HOME | {"RUNTIME_DIRECTORY": "/run/other"}) == (Path("/run/other/api.sock"),)
+    assert socket_paths(HOME | {"NETWATCH_SOCKET": "/x/y.sock"}) == (Path("/x/y.sock"),)

@@ -19,17 +19,17 @@ __all__ = ["Format", "Site", "Socket", "Target", "complete_site", "find", "momen
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
     """For the shell: the sites of the running daemon, none when there is no daemon."""
-    from netwatch.cli._daemon import daemon
+    from netwatch.cli._daemon import Daemon, usual_socket
     from netwatch.cli._lookup import slug_like
 
     try:
-        sites = daemon(None, Exit.UNAVAILABLE).summary()["sites"]
+        sites = Daemon(usual_socket(), Exit.UNAVAILABLE).summary()["sites"]
     except Failed:
         return []
     return [(one["id"], one["name"]) for one in sites if one["id"].startswith(slug_like(incomplete))]
 
 
-Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket, when it is not at its usual place.")]
+Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket; else $NETWATCH_SOCKET, else where one answers.")]
 Format = Annotated[str, typer.Option("-o", "--output", help="table, json, jsonl or csv.")]
 Site = Annotated[str, typer.Option("--site", help="Only this site: its id or name.", autocompletion=complete_site)]
 Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=complete_site)]

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import struct
+import sys
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,11 @@ from netwatch.cli import _output
 from netwatch.cli._output import Exit
 from netwatch.lang import writing
 
-__all__ = ["Daemon", "Document", "daemon"]
+__all__ = ["Daemon", "Document", "answers", "daemon", "usual_socket"]
 
 Document = dict[str, Any]
 ANSWER_SECONDS = 10.0
+KNOCK_SECONDS = 2.0
 RELOAD_SECONDS = 120.0
 PRUNE_SECONDS = 600.0
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
@@ -111,9 +113,42 @@ class Daemon:
         _output.fail(self.unreachable, _output.text("cli.bad_answer", socket=self.path, why=writing.clean(why, 80)))
 
 
-def daemon(given: Path | None, unreachable: int) -> Daemon:
-    """The daemon at the given socket, else where it listens by default."""
-    return Daemon(given or paths.socket_path(os.environ), unreachable)
+def daemon(given: Path | None, unreachable: int, *, demo: bool = True) -> Daemon:
+    """The daemon at the given socket, else where one answers. Says so when that is only the demo in this folder."""
+    path = given or usual_socket(demo=demo)
+    if given is None and path == paths.DEMO_SOCKET:
+        print(f"netwatch: {_output.text('cli.demo_socket', socket=path)}", file=sys.stderr)
+    return Daemon(path, unreachable)
+
+
+def usual_socket(*, demo: bool = True) -> Path:
+    """Of all places where a daemon may be met, the first where one answers; else the one to complain about."""
+    places = paths.socket_paths(os.environ)
+    found = next((place for place in places if answers(place)), None)
+    if found is None and demo and not os.environ.get(paths.SOCKET_VARIABLE) and _ours(paths.DEMO_SOCKET) and answers(paths.DEMO_SOCKET):
+        return paths.DEMO_SOCKET
+    return found or next((place for place in places if os.path.lexists(place)), places[0])
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens there; one who does not let us in does."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(KNOCK_SECONDS)
+            knock.connect(str(path))
+    except (PermissionError, TimeoutError):
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _ours(path: Path) -> bool:
+    """In a folder that others may write to, anybody could have put it there."""
+    try:
+        return path.stat().st_uid in {0, os.geteuid()}
+    except OSError:
+        return False
 
 
 def _who() -> str:

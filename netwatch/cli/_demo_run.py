@@ -21,6 +21,7 @@ from netwatch.lab.client import LabAway, ask
 from netwatch.lab.faults import Fault, Scenario
 from netwatch.lab.scenario import as_document
 from netwatch.model import Inventory
+from netwatch.paths import SOCKET_NAME
 from netwatch.web import words as say
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ async def run(setup: Setup, story: Story) -> None:
         state_directory=setup.state,
         load=setup.load,
         listener=setup.listener,
-        control_path=setup.state / "api.sock",
+        control_path=setup.state / SOCKET_NAME,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

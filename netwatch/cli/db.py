@@ -137,8 +137,8 @@ def _prune_through_daemon(state: Path | None, socket: Path | None) -> tuple[int,
     from netwatch import paths
     from netwatch.cli._daemon import daemon
 
-    at = socket or (state / "api.sock" if state else paths.socket_path(os.environ))
-    status, answer = daemon(at, Exit.UNAVAILABLE).prune()
+    at = socket or (state / paths.SOCKET_NAME if state else None)
+    status, answer = daemon(at, Exit.UNAVAILABLE, demo=False).prune()
     if status != 200:
         fail(Exit.FAILED, text("db.prune_failed", detail=answer.get("text", f"HTTP {status}")))
     return int(answer["bytes_before"]), int(answer["bytes_after"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ import typer
 
 from netwatch.cli import _output
 from netwatch.cli._output import Exit, fail, text
+from netwatch.paths import SOCKET_NAME, SOCKET_VARIABLE
 
 if TYPE_CHECKING:
     import socket
@@ -71,7 +74,6 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
     import asyncio
     import base64
     import socket
-    import sys
 
     from netwatch.cli import _demo_run
     from netwatch.cli._demo_story import Story
@@ -79,11 +81,13 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
     from netwatch.lab import stage
     from netwatch.model import PagerSettings
 
+    home = state / "state"
     _log_to(state / "netwatch.log")
     print(text("lab.namespaces") if lab.mode == "namespaces" else text("lab.loopback", why=lab.why_not))
     if scenario.haste_seconds is not None:
         print(text("lab.hastened", seconds=f"{scenario.haste_seconds:g}"))
     print(text("lab.lab_at", socket=lab.control_path))
+    print(text("lab.look_at", command=f"{SOCKET_VARIABLE}={shlex.quote(str(home / SOCKET_NAME))} {_program()} status"))
     print(text("lab.page_at", url=f"http://127.0.0.1:{port}/"), flush=True)
     receiver = socket.create_server(("127.0.0.1", 0))
     secret = "whsec_" + base64.b64encode(os.urandom(24)).decode()
@@ -91,7 +95,7 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
     pagers = {"demo": PagerSettings(name="demo", kind="webhook", options=options, language=_output.language())}
     setup = _demo_run.Setup(
         inventory_path=inventory,
-        state=state / "state",
+        state=home,
         control_path=lab.control_path,
         load=lambda: stage.hastened(_read(inventory, lab.mode, pagers), lab.port_offset, scenario.haste_seconds),
         listener=listener,
@@ -107,6 +111,12 @@ def _run(lab: Lab, scenario: Scenario, inventory: Path, state: Path, listener: s
     finally:
         receiver.close()
     print(story.summary())
+
+
+def _program() -> str:
+    """How this netwatch is called from another terminal, in whatever folder."""
+    beside = Path(sys.executable).absolute().parent / "netwatch"
+    return shlex.quote(str(beside)) if beside.exists() else f"{shlex.quote(sys.executable)} -m netwatch"
 
 
 def _duration(option: str, written: str) -> float:

@@ -15,6 +15,7 @@ import typer
 
 from netwatch import paths
 from netwatch.cli import _output
+from netwatch.cli._common import Socket
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 SYSTEM_INVENTORY = Path("/etc/netwatch/inventory.yaml")
+SYSTEM_UNIT = Path("/etc/systemd/system/netwatch.service")
 MARKS = {"ok": "✓", "mend": "✗", "warning": "!", "info": "·"}
 PLAIN_MARKS = {"ok": "ok", "mend": "FAIL", "warning": "warn", "info": "info"}
 COLORS = {"ok": 32, "mend": 31, "warning": 33, "info": 2}
@@ -42,6 +44,7 @@ def doctor(
         typer.Option("--inventory", "-i", envvar="NETWATCH_INVENTORY", help="Else ./inventory.yaml, else /etc/netwatch/inventory.yaml."),
     ] = None,
     state: Annotated[Path | None, typer.Option("--state", help="The state directory; else $STATE_DIRECTORY, else the user's.")] = None,
+    socket: Socket = None,
     output: Annotated[Form, typer.Option("-o", "--output", help="table or json.")] = Form.TABLE,
 ) -> None:
     """Says what this machine lacks, and the command that mends it. Run it as the user netwatch runs as.
@@ -50,7 +53,10 @@ def doctor(
 
     Exit codes: 0 all fine · 1 something must be mended
     """
-    found = tuple(examine(inventory or default_inventory(Path.cwd()), state or paths.state_directory(os.environ)))
+    from netwatch.cli._daemon import usual_socket
+
+    place, home = inventory or default_inventory(Path.cwd()), state or paths.state_directory(os.environ)
+    found = tuple(examine(place, home, socket or usual_socket()))
     fine = all(finding.verdict != "mend" for finding in found)
     if output is Form.JSON:
         _output.print_json({"schema": "netwatch/v1/doctor", "ok": fine, "findings": [document(finding) for finding in found]})
@@ -84,7 +90,7 @@ def lines(finding: Finding, marks: Mapping[str, str], *, color: bool) -> Iterato
         yield f"    {finding.command}"
 
 
-def examine(inventory: Path, state: Path) -> Iterator[Finding]:
+def examine(inventory: Path, state: Path, control: Path) -> Iterator[Finding]:
     """Looks at the machine and leaves nothing behind."""
     import resource
 
@@ -98,8 +104,7 @@ def examine(inventory: Path, state: Path) -> Iterator[Finding]:
     yield checks.sqlite()
     yield checks.descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
     yield checks.inventory(inventory, refusal(lambda: read_some(inventory)))
-    control = paths.socket_path(os.environ)
-    yield checks.daemon(control, refusal(lambda: knock(control)))
+    yield checks.daemon(control, refusal(lambda: knock(control)), as_service=SYSTEM_UNIT.exists())
     yield checks.lab(refusal(lambda: os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))))
     yield checks.namespaces(allowed=namespaces_allowed())
 

@@ -20,7 +20,7 @@ def run(
     ),
     state: Annotated[Path | None, typer.Option("--state", help="Where history is kept; else $STATE_DIRECTORY or the XDG one.")] = None,
     socket_path: Annotated[
-        Path | None, typer.Option("--socket", help="The control socket; else in $RUNTIME_DIRECTORY or the state.")
+        Path | None, typer.Option("--socket", help="The control socket; else $NETWATCH_SOCKET, else in $RUNTIME_DIRECTORY or the state.")
     ] = None,
     log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -36,6 +36,7 @@ def run(
     from netwatch import inventory as inventories
     from netwatch import logs, paths
     from netwatch.daemon import Daemon, DaemonRefused
+    from netwatch.web.serving import ControlRefused
 
     try:
         logs.configure(log_level)
@@ -54,7 +55,7 @@ def run(
     if demo_plan:
         _output.fail(Exit.BAD_CONFIG, _output.text("run.demo_plan"))
     state_directory = state or paths.state_directory(os.environ)
-    control = socket_path or (state / "api.sock" if state else paths.socket_path(os.environ))
+    control = socket_path or paths.listen_path(os.environ, state)
     try:
         listener = socket.create_server((first.settings.listen, first.settings.port))
     except OSError as error:
@@ -70,3 +71,6 @@ def run(
         asyncio.run(daemon.run(signals=True))
     except DaemonRefused as refused:
         _output.fail(refused.code, str(refused))
+    except ControlRefused as refused:
+        code = Exit.NO_PERMISSION if refused.permission else Exit.FAILED
+        _output.fail(code, _output.text("run.socket_taken" if refused.taken else "run.socket", socket=refused.path, why=refused.why))

@@ -45,7 +45,7 @@ def status(
 
     shape = _shape(output, as_json)
     with _told_on_stdout(shape):
-        reached = daemon(socket, Exit.UNKNOWN)
+        reached = daemon(socket, Exit.UNKNOWN, demo=shape != "nagios")
         if site:
             found = find(reached, site)
             _report.print_site(found, shape)
@@ -74,7 +74,7 @@ def check(
 
     shape = _shape(output, as_json)
     with _told_on_stdout(shape):
-        reached = daemon(socket, Exit.UNKNOWN)
+        reached = daemon(socket, Exit.UNKNOWN, demo=shape != "nagios")
         found = find(reached, path)
         if now:
             found = _report.measure_now(reached, found, path)
