@@ -127,6 +127,9 @@ def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
     """Runs the app and turns every ending into an exit code; no traceback for what a user can mend."""
     from typer._click import exceptions
 
+    from netwatch.cli import _quick
+
+    _quick.install()
     if COMPLETING in environment:
         from typer._completion_classes import completion_init
 
