@@ -23,6 +23,7 @@ from netwatch.model import Check, Effects, Event, Forgotten, Human, Inventory, R
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
+from netwatch.tracer import Tracer
 from netwatch.watchdog import Notifier, Watchdog
 from netwatch.web.serving import serve
 
@@ -75,6 +76,7 @@ class Daemon:
         self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
         self._scheduler = Scheduler(Schedule(), self._handle, _admit)
+        self._tracer = Tracer(self._take, wall=wall)
         self._commits: Commits
         self._world: core.World
         self._history: History
@@ -98,7 +100,8 @@ class Daemon:
                 group.create_task(self._history.run())
                 delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._commits.run())
-                watching = [group.create_task(work()) for work in (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)]
+                works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog, self._tracer.run)
+                watching = [group.create_task(work()) for work in works]
                 _spare_the_collector()
                 self._notifier.ready()
                 await self._stopping.wait()
@@ -209,6 +212,7 @@ class Daemon:
                     },
                 )
             self._commits.put(effects, {check: self._dump(check) for check in {one.subject.check for one in effects.transitions}})
+            self._tracer.offer(effects.incidents, self._world.inventory, self._now())
             self._revision += 1
 
     def _send(self, rows: Sequence[OutboxRow], effects: Effects) -> None:

@@ -197,10 +197,18 @@ class _Draft:
         signs = self._signs(shape)
         if signs:
             yield self.text("signs", signs="; ".join(signs)).rstrip(".") + "."
+        if self.fact("path_to"):
+            yield self._path()
         if shape == "site":
             yield self.text("likely_site" if self.fact("neighbours") else "unclear")
         if self.words.has(f"incident.first_{shape}"):
             yield self.text(f"first_{shape}")
+
+    def _path(self) -> str:
+        """How far towards the failing line anybody answered."""
+        target, end = self.fact("path_to", 60), self.fact("path_end", 60)
+        key = "path_whole" if end == target else "path_ends" if end else "path_silent"
+        return self.text(key, target=target, end=end, hops=self.fact("path_hops", 5))
 
     def _impact(self, shape: str) -> str:
         count = self.incident.hidden

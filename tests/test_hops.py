@@ -1,16 +1,19 @@
 """Tracing across a real router, in network namespaces of the test's own."""
 
+import asyncio
 import contextlib
 import socket
 import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch import hops
+from tests.icmp_peer import WITHOUT_RAW_SOCKETS
 
 # A – router – B, each in a network namespace of its own; then the way from A, with and without raw sockets.
 TOPOLOGY = """
@@ -31,6 +34,7 @@ r ip addr add 10.200.0.2/24 dev r0; r ip addr add 10.201.0.1/24 dev r1; r ip lin
 r sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 b ip addr add 10.201.0.2/24 dev b0; b ip link set b0 up; b ip route add default via 10.201.0.1
 ip route add 10.201.0.0/24 via 10.200.0.2
+ip route add 10.202.0.0/24 via 10.200.0.2; r ip route add 10.202.0.0/24 via 10.201.0.2  # where B, no router, drops it
 echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range
 "$@"
 """
@@ -50,6 +54,24 @@ def test_the_router_answers_first_and_then_the_target(kind):
     assert (ended.returncode, ended.stdout) == (0, "10.200.0.2 10.201.0.2\n"), ended.stderr
 
 
+WALK = """
+import asyncio, sys
+from netwatch import hops
+for address in sys.argv[1:]:
+    way = asyncio.run(hops.walk(address, "10.200.0.1"))
+    print(*(found.address if found else "*" for found in way))
+"""
+
+
+@pytest.mark.needs_private_network
+@pytest.mark.parametrize("before", [(), WITHOUT_RAW_SOCKETS], ids=["raw", "ping"])
+def test_a_walk_ends_at_the_target_or_where_nobody_answers_any_more(before):
+    command = ["unshare", "--net", "bash", "-c", TOPOLOGY, "trace", *before, sys.executable, "-c", WALK]
+    ended = subprocess.run([*command, "10.201.0.2", "10.202.0.1"], capture_output=True, text=True, timeout=60, check=False)
+    expected = "10.200.0.2 10.201.0.2\n10.200.0.2 * * * *\n"
+    assert (ended.returncode, ended.stdout) == (0, expected), ended.stderr
+
+
 @pytest.mark.needs_private_network
 @pytest.mark.parametrize("address", ["127.3.2.1", "::1"])
 def test_a_target_next_door_is_one_hop_away(address):
@@ -62,8 +84,40 @@ def test_a_target_next_door_is_one_hop_away(address):
 
 @pytest.mark.needs_private_network
 def test_an_address_without_a_way_is_this_hosts_fault():
-    with pytest.raises(hops.PathFailed):
-        hops._unprivileged("192.0.2.1", 1, 1.0)
+    for ask in (hops.hop, hops._unprivileged):
+        with pytest.raises(hops.PathFailed, match="unreachable"):
+            ask("192.0.2.1", 1, 1.0)
+        with pytest.raises(hops.PathFailed, match="assign"):
+            ask("127.0.0.1", 1, 1.0, "192.0.2.7")
+
+
+def test_a_walk_takes_so_many_hops_and_so_long_at_most(monkeypatch):
+    answers = {"slow": threading.Event()}
+
+    def hop(address, distance, wait_seconds, source):
+        if distance > 3 and address == "slow":
+            answers["slow"].wait(30)
+        return hops.Hop(f"10.0.0.{distance}", ())
+
+    monkeypatch.setattr(hops, "hop", hop)
+    assert len(asyncio.run(hops.walk("far"))) == hops.MOST_HOPS
+    assert len(asyncio.run(hops.walk("far", most_hops=2))) == 2
+
+    async def in_time():
+        found = await hops.walk("slow", within_seconds=0.3)
+        answers["slow"].set()
+        return found
+
+    assert len(asyncio.run(in_time())) == 3
+
+
+@given(st.lists(st.sampled_from([None, "10.0.0.1", "10.0.0.2", "10.0.0.9"]), max_size=8))
+def test_a_way_has_ended_at_the_target_at_a_refusal_or_after_four_silences(addresses):
+    way = [hops.Hop(one, ()) if one else None for one in addresses]
+    arrived = addresses[-1:] == ["10.0.0.9"]
+    refused = len(way) > 1 and addresses[-1] is not None and addresses[-1] == addresses[-2]
+    silent = len(way) >= 4 and addresses[-4:] == [None] * 4
+    assert hops.ended(way, "10.0.0.9") is (arrived or refused or silent)
 
 
 @given(st.binary(max_size=60))

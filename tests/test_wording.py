@@ -30,6 +30,7 @@ CAUSES = ("site", "line", "device", "check", "tag", "feeder", "carrier", "uplink
 FACT_NAMES = (
     *FACTS,
     *("district", "target_label", "target_role", "line_label", "detail", "metric", "instance", "value", "threshold", "neighbours"),
+    *("path", "path_to", "path_end", "path_hops"),
 )
 
 
@@ -94,6 +95,31 @@ def test_a_cause_is_only_guessed_with_its_reason():
     assert "các điểm cùng tuyến Mường Phăng, Búng Lao bình thường" in text.body
     assert "Có thể do: mất điện" in text.body
     assert "vì chỉ một điểm mất" in text.body
+
+
+@pytest.mark.parametrize(
+    ("facts", "vietnamese", "english"),
+    [
+        (
+            {"path_end": "10.9.9.9", "path_hops": "3"},
+            "Đường đi tới 10.45.24.254: trả lời cuối cùng từ 10.9.9.9 (chặng 3).",
+            "Path to 10.45.24.254: last answer from 10.9.9.9 (hop 3).",
+        ),
+        (
+            {"path_end": "10.45.24.254", "path_hops": "4"},
+            "Đường đi tới 10.45.24.254: đã thông trở lại (chặng 4).",
+            "Path to 10.45.24.254: answers again (hop 4).",
+        ),
+        ({}, "Đường đi tới 10.45.24.254: không chặng nào trả lời.", "Path to 10.45.24.254: nobody on the way answered."),
+    ],
+)
+@pytest.mark.parametrize("cause", ["site", "line", "tag", "carrier", "feeder", "uplink"])
+def test_a_path_that_was_traced_is_told_while_it_matters(cause, facts, vietnamese, english):
+    made = incident(cause, facts={**FACTS, "path": "1 *", "path_to": "10.45.24.254", **facts})
+    assert vietnamese in page(made, "update").body.splitlines()
+    assert english in page(made, "update", "en").body.splitlines()
+    assert "10.9.9.9" not in page(closed(made), "recover").body
+    assert not any("Đường đi" in text for text in (page(incident(cause)).body, page(made).sms))
 
 
 def test_an_office_that_says_what_it_is_is_not_announced_twice():

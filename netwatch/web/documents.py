@@ -17,6 +17,7 @@ from netwatch.web.board import Reader
 
 __all__ = ["error", "incident", "site", "summary", "transitions"]
 
+LONGEST_PATH = 1_200  # twenty hops, by their IPv6 addresses
 Document = dict[str, Any]
 
 
@@ -88,7 +89,7 @@ def incident(one: Incident, sites: Mapping[str, SiteView], reader: Reader) -> Do
         "close_reason": one.close_reason,
         "members": [{"check": m.check, "rule": m.rule, "instance": writing.clean(m.instance)} for m in one.members],
         "hidden": one.hidden,
-        "facts": _texts(one.facts),
+        "facts": _texts(one.facts, LONGEST_PATH),
         "acknowledgement": {
             "who": writing.clean(owner.who),
             "wall": _time(owner.wall, reader),
@@ -233,8 +234,8 @@ def _self(snapshot: Snapshot, reader: Reader) -> Document:
     }
 
 
-def _texts(facts: Mapping[str, str]) -> dict[str, str]:
-    return {writing.clean(name, 60): writing.clean(value) for name, value in facts.items()}
+def _texts(facts: Mapping[str, str], longest: int = writing.LONGEST) -> dict[str, str]:
+    return {writing.clean(name, 60): writing.clean(value, longest) for name, value in facts.items()}
 
 
 def _time(wall: float | None, reader: Reader) -> str | None:
