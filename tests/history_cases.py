@@ -7,7 +7,7 @@ import typing
 from hypothesis import strategies as st
 
 from netwatch.history import History
-from netwatch.model import Acknowledgement, Belief, Cause, Effects, Incident, Page, Subject, Transition
+from netwatch.model import Acknowledgement, Belief, Cause, Effects, Human, Incident, Page, Subject, Transition
 
 
 def with_history(directory, body, **options):
@@ -54,8 +54,17 @@ def page(number=1, kind="open", pager="webhook", **more):
 
 
 def effects(number, wall=1_000.0):
-    """One transition, one incident, one page, all carrying the number."""
-    return Effects(transitions=(transition(number, wall=wall),), incidents=(incident(number, opened=wall),), pages=(page(number),))
+    """One transition, one incident, one page, one person's act, all carrying the number."""
+    return Effects(
+        transitions=(transition(number, wall=wall),),
+        incidents=(incident(number, opened=wall),),
+        pages=(page(number),),
+        humans=(human(number, wall=wall),),
+    )
+
+
+def human(number=1, *, wall=1_000.0, action="acknowledge"):
+    return Human(at=0.0, wall=wall, action=action, who="lan", via="cli", incident=number, until=wall + 60, note="đang đi")
 
 
 def _every_field(kind, **known):
@@ -76,6 +85,21 @@ INCIDENTS = _every_field(
     closed=st.none() | FINITE,
     members=st.lists(SUBJECTS, max_size=3).map(tuple),
     facts=st.dictionaries(TEXT, TEXT, max_size=3),
+    confidence=FINITE,
+    told=st.lists(TEXT, max_size=3).map(tuple),
+    degraded=st.lists(TEXT, max_size=3).map(tuple),
     acknowledgement=st.none() | ACKNOWLEDGEMENTS,
 )
-PAGES = _every_field(Page, incident=INCIDENTS, wall=FINITE, pager=TEXT)
+HUMANS = _every_field(
+    Human,
+    at=st.just(0.0),
+    wall=FINITE,
+    who=TEXT,
+    check=TEXT,
+    matcher=TEXT,
+    note=TEXT,
+    starts=st.none() | FINITE,
+    until=st.none() | FINITE,
+    via=TEXT,
+)
+PAGES = _every_field(Page, incident=INCIDENTS, wall=FINITE, pager=TEXT, about=st.lists(INCIDENTS, max_size=2).map(tuple))

@@ -25,7 +25,8 @@ async def write(history):
             rtts = [Sample("rtt_seconds", (0.1, 0.2, 0.3))]
             history.add_result(f"xa-{check}/line/icmp", 1_000.0 + 60 * number, "failed", 0.1, rtts, ROLLED)
         say("trying", number)
-        rows = await history.commit(effects(number), {"xa-1/line/icmp": str(number)}, 1_000.0 + 60 * number)
+        memory = {"xa-1/line/icmp": str(number)}
+        rows = await history.commit(effects(number), memory, 1_000.0 + 60 * number, f"world {number}")
         say("committed", number, rows[0].id)
         if number % 3 == 0:
             await history.page_sent(rows[0].id, f"thread-{number}", 1_000.0 + 60 * number)
@@ -47,7 +48,7 @@ async def starved(history, relieve):
     for _ in range(20):
         number += 1
         try:
-            await history.commit(effects(number), {}, 1_000.0)
+            await history.commit(effects(number), {}, 1_000.0, f"world {number}")
         except HistoryFailed:
             assert not history.database_ok
         assert not history._writer.in_transaction
@@ -57,6 +58,7 @@ async def starved(history, relieve):
     await history.commit(Effects(pages=(page(number),)), {}, 1_000.0)
     await history.flush()
     assert history.database_ok
+    assert (await history.load()).world_state == f"world {number - 1}"
     assert {int(change.detail) for change in await history.transitions(limit=10_000)} == set(range(1, number))
     say("recovered")
 

@@ -59,6 +59,7 @@ def test_info_says_what_is_in_the_file(state):
         "incident": 1,
         "outbox": 1,
         "thread": 0,
+        "human": 1,
     }
     assert (found["oldest_sample"], found["newest_transition"], found["last_wall"]) == (1_001.0, 1_000.0, 1_001.1)
     assert (found["open_incidents"], found["pending_pages"], found["schema"]) == (1, 1, len(MIGRATIONS))

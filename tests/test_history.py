@@ -2,12 +2,13 @@
 
 import sqlite3
 import stat
+from dataclasses import replace
 
 import pytest
 
-from netwatch.history import OutboxRow, findings
+from netwatch.history import HistoryFailed, OutboxRow, _reader, findings
 from netwatch.model import Belief, Effects, Outcome, Sample
-from tests.history_cases import effects, incident, page, transition, with_history
+from tests.history_cases import effects, human, incident, page, transition, with_history
 
 
 def test_a_commit_is_there_after_a_restart(tmp_path):
@@ -140,5 +141,71 @@ def test_the_heartbeat_is_what_a_restart_knows(tmp_path):
         assert (await history.load()).last_wall == 5_000.0
         await history.flush()
         assert history.progress_at > before
+
+    with_history(tmp_path, body)
+
+
+def test_the_cores_memory_is_of_the_last_commit_that_had_one(tmp_path):
+    async def write(history):
+        assert (await history.load()).world_state is None
+        await history.commit(effects(1), {}, 1_000.0, '{"flaps":[1]}')
+        await history.commit(effects(2), {}, 1_001.0)
+        assert (await history.load()).world_state == '{"flaps":[1]}'
+        await history.commit(Effects(), {}, 1_002.0, "")
+
+    async def read(history):
+        assert (await history.load()).world_state == ""
+
+    with_history(tmp_path, write)
+    with_history(tmp_path, read)
+
+
+def test_what_people_did_is_added_to_and_numbered_on_after_a_restart(tmp_path):
+    first, second, third = human(1), human(2, wall=999.0), human(1, action="note", wall=2_000.0)
+
+    async def write(history):
+        await history.commit(Effects(humans=(first, replace(second, at=77.0))), {}, 1_000.0)
+        await history.commit(Effects(), {}, 1_000.0)
+
+    async def read(history):
+        await history.commit(Effects(humans=(third,)), {}, 2_000.0)
+        assert await history.humans() == [third, second, first]
+        assert await history.humans(since_wall=1_000.0, limit=2) == [third, first]
+        assert await history.humans(incident=1) == [third, first]
+        assert await history.humans(incident=2, since_wall=1_000.0) == []
+
+    async def unreadable(history):
+        with pytest.raises(HistoryFailed, match="no mapping"):
+            await history.humans()
+
+    with_history(tmp_path, write)
+    with_history(tmp_path, read)
+    assert findings(tmp_path / "netwatch.db") == []
+    with sqlite3.connect(tmp_path / "netwatch.db") as connection:
+        connection.execute("UPDATE human SET document = '[]' WHERE id = 2")
+        connection.execute("UPDATE human SET incident = 5 WHERE id = 1")
+    connection.close()
+    assert [(found.rule, found.detail[:7]) for found in findings(tmp_path / "netwatch.db")] == [
+        ("numbers", "human 1"),
+        ("document", "human 2"),
+    ]
+    with_history(tmp_path, unreadable)
+
+
+def test_a_replay_is_told_every_transition_in_the_order_of_its_decision(tmp_path, monkeypatch):
+    monkeypatch.setattr(_reader, "TRANSITIONS_AT_ONCE", 3)
+    walls = [1_000.0, 1_001.0, 1_002.0, 900.0, 1_003.0, 1_003.0, 1_004.0, 1_005.0]  # the clock stepped back once
+    changes = [transition(number, wall=wall) for number, wall in enumerate(walls)]
+
+    async def body(history):
+        async def told(since_wall, until_wall):
+            return [int(change.detail) async for change in history.results_for_replay(since_wall, until_wall)]
+
+        assert await told(0, 1e9) == []
+        await history.commit(Effects(transitions=tuple(changes)), {}, 1_010.0)
+        assert [change async for change in history.results_for_replay(0, 1e9)] == changes
+        assert await told(1_001.0, 1_004.0) == [1, 2, 4, 5]
+        assert await told(900.0, 1_001.0) == [0, 3]
+        assert await told(2_000.0, 3_000.0) == []
 
     with_history(tmp_path, body)

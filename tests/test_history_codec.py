@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch.history import _codec as codec
-from tests.history_cases import INCIDENTS, PAGES, TEXT
+from tests.history_cases import HUMANS, INCIDENTS, PAGES, TEXT
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner)
@@ -28,9 +28,16 @@ def test_a_page_survives_text_with_every_field(found):
     assert codec.page_from(codec.page_text(found)) == found
 
 
+@given(HUMANS)
+def test_what_a_person_did_survives_text_with_every_field(found):
+    text = codec.human_text(found)
+    text.encode("utf-8")
+    assert codec.human_from(text) == found
+
+
 @given(JSON.map(json.dumps) | TEXT)
 def test_a_foreign_document_is_malformed_and_nothing_worse(text):
-    for read in (codec.page_from, codec.incident_from):
+    for read in (codec.page_from, codec.incident_from, codec.human_from):
         with pytest.raises(codec.Malformed):
             read(text)
 

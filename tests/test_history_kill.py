@@ -44,6 +44,8 @@ async def nothing_is_missing(history, lines):
     assert not pending & sent
     assert pending <= set(stored)
     assert {number for number, _ in found.threads} == set(stored) - pending
+    assert found.world_state == (f"world {max(stored)}" if stored else None)
+    assert sorted(human.incident for human in await history.humans(limit=1_000_000)) == sorted(stored)
     assert found.next_incident_id == max(stored, default=0) + 1
     assert dict(found.memories) == ({"xa-1/line/icmp": str(max(stored))} if stored else {})
 

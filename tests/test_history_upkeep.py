@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netwatch.history import _schema, _upkeep, describe, findings
+from netwatch.history import _upkeep
 from netwatch.history._reader import Reader
 from netwatch.history._rollup import FIVE_MINUTES, HOUR, decode, summarize
 from netwatch.history._samples import SampleBuffer
 from netwatch.history._schema import prepare
 from netwatch.history._writer import Writer
 from netwatch.model import Effects, Metric, Sample
-from tests.history_cases import effects, incident, page, transition, with_history
+from tests.history_cases import effects, human, incident, page, transition, with_history
 
 DAY = 86_400
 HOURS = 3_600
@@ -217,6 +217,8 @@ def test_old_transitions_incidents_and_ended_pages_go_and_what_still_holds_stays
         await history.commit(told(incidents=(incident(4, closed=START + 3.0),), pages=(page(1), page(3), page(4))), {}, START)
         await history.page_sent(1, "thread", START)
         await history.page_sent(3, "thread", START)
+        did = (human(1, wall=START), human(2, wall=START + 50.0), human(3, wall=START))
+        await history.commit(Effects(humans=did), {}, START)
         await pruned_at(history, START + _upkeep.PAGES_KEPT_SECONDS + 10)
         assert rows(tmp_path, "SELECT id FROM outbox") == [(2,), (3,)]
         assert len(await history.transitions()) == 4
@@ -226,6 +228,7 @@ def test_old_transitions_incidents_and_ended_pages_go_and_what_still_holds_stays
         assert rows(tmp_path, "SELECT id FROM incident ORDER BY id") == [(2,), (3,), (4,)]  # open, still to be told of, the newest
         assert rows(tmp_path, "SELECT incident FROM incident_site ORDER BY incident") == [(2,), (3,), (4,)]
         assert rows(tmp_path, "SELECT incident FROM thread") == [(4,)]
+        assert [one.incident for one in await history.humans()] == [3, 2]  # young enough, and the newest
         assert (await history.load()).next_incident_id == 5
 
     with_history(tmp_path, body)
@@ -265,35 +268,6 @@ def test_pruning_gives_the_space_back_and_commits_do_not_wait_for_its_end(tmp_pa
         assert history.path.stat().st_size == after
 
     with_history(tmp_path, body)
-
-
-def test_old_file_is_brought_up_to_date_with_all_it_holds(tmp_path, shared_copy):
-    async def body(history):
-        found = await history.load()
-        assert [row.page.incident.id for row in found.outbox] == [1]
-        assert dict(found.threads) == {(2, "webhook"): "thread-2"}
-        assert "xa-1/line/icmp" in found.memories
-        assert await history.transitions() == [transition(1)]
-        assert len(await history.samples("xa-1/line/icmp", "icmp_rtt_seconds", "", 0, 2_000)) == 3
-        history.add_result("xa-1/line/icmp", 1_300.0, "ok", 0.0, [Sample("icmp_rtt_seconds", (0.01,))], {"icmp_rtt_seconds": KINDS["rtt"]})
-        await pruned_at(history, 8_000.0)
-        series = await history.series("xa-1/line/icmp", "icmp_rtt_seconds", "", 0, 3_600, 12)
-        assert [(point.wall, point.summary.counted) for point in series.points] == [(900.0, 6), (1_200.0, 1)]
-        found = await history.availability({"xa-1": ["xa-1/line/icmp"]}, 991.0, 1_031.0)
-        assert found["xa-1"].down == pytest.approx(31.0)  # as long as it was watched: from its first transition to its last sign
-
-    assert describe(shared_copy / "netwatch.db").rows["transition"] == 1
-    assert findings(shared_copy / "netwatch.db") == []
-    with_history(shared_copy, body)
-    assert rows(shared_copy, "PRAGMA user_version") == [(len(_schema.MIGRATIONS),)]
-
-
-@pytest.fixture
-def shared_copy(tmp_path):
-    from pathlib import Path
-
-    (tmp_path / "netwatch.db").write_bytes((Path(__file__).parent / "golden" / "history-schema-1.db").read_bytes())
-    return tmp_path
 
 
 def test_a_renamed_site_keeps_its_series_transitions_and_memory(tmp_path):

@@ -39,6 +39,8 @@ COPIED = (
     "incident_site",
     "outbox",
     "thread",
+    "world",
+    "human",
 )
 
 

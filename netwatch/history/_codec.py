@@ -9,13 +9,25 @@ from array import array
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
-from netwatch.model import Acknowledgement, Audience, Cause, Incident, Page, Severity, Subject
+from netwatch.model import Acknowledgement, Audience, Cause, Human, Incident, Page, Severity, Subject
 
-__all__ = ["Malformed", "incident_from", "incident_text", "mapping_from", "pack", "page_from", "page_text", "storable", "unpack"]
+__all__ = [
+    "Malformed",
+    "human_from",
+    "human_text",
+    "incident_from",
+    "incident_text",
+    "pack",
+    "page_from",
+    "page_text",
+    "storable",
+    "unpack",
+]
 
 CAUSE_TYPES: frozenset[str] = frozenset(get_args(get_type_hints(Cause)["type"]))
 CLOSE_REASONS: frozenset[str] = frozenset(get_args(get_type_hints(Incident)["close_reason"]))
 PAGE_KINDS: frozenset[str] = frozenset(get_args(get_type_hints(Page)["kind"]))
+ACTIONS: frozenset[str] = frozenset(get_args(get_type_hints(Human)["action"]))
 AUDIENCES: frozenset[str] = frozenset(get_args(Audience))
 SEVERITIES: frozenset[str] = frozenset(get_args(Severity))
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -54,11 +66,11 @@ def incident_text(incident: Incident) -> str:
 
 def incident_from(text: str) -> Incident:
     """Raises Malformed."""
-    return _incident(mapping_from(text))
+    return _incident(_load(text))
 
 
 def page_text(page: Page) -> str:
-    document = {"incident": _incident_document(page.incident), "kind": page.kind, "wall": page.wall, "pager": page.pager}
+    document: dict[str, object] = {"incident": _incident_document(page.incident), "kind": page.kind, "wall": page.wall, "pager": page.pager}
     if page.about:
         document["about"] = [_incident_document(incident) for incident in page.about]
     return json.dumps(document)
@@ -66,7 +78,7 @@ def page_text(page: Page) -> str:
 
 def page_from(text: str) -> Page:
     """Raises Malformed."""
-    document = mapping_from(text)
+    document = _load(text)
     try:
         return Page(
             incident=_incident(_mapping(document["incident"])),
@@ -77,6 +89,47 @@ def page_from(text: str) -> Page:
         )
     except KeyError as missing:
         raise Malformed(f"a page without {missing}") from missing
+
+
+def human_text(human: Human) -> str:
+    """Without `at`, which is of a clock that ends with the process."""
+    return json.dumps(
+        {
+            "wall": human.wall,
+            "action": human.action,
+            "who": human.who,
+            "check": human.check,
+            "incident": human.incident,
+            "matcher": human.matcher,
+            "note": human.note,
+            "starts": human.starts,
+            "until": human.until,
+            "window": human.window,
+            "via": human.via,
+        }
+    )
+
+
+def human_from(text: str) -> Human:
+    """Its `at` is 0. Raises Malformed."""
+    document = _load(text)
+    try:
+        return Human(
+            at=0.0,
+            wall=_number(document["wall"]),
+            action=_one_of(document["action"], ACTIONS),
+            who=_text(document["who"]),
+            check=_text(document["check"]),
+            incident=_integer(document["incident"]),
+            matcher=_text(document["matcher"]),
+            note=_text(document["note"]),
+            starts=_number_or_none(document["starts"]),
+            until=_number_or_none(document["until"]),
+            window=_integer(document["window"]),
+            via=_text(document["via"]),
+        )
+    except KeyError as missing:
+        raise Malformed(f"an act without {missing}") from missing
 
 
 def _incident_document(incident: Incident) -> dict[str, object]:
@@ -148,8 +201,7 @@ def _acknowledgement(document: Any) -> Acknowledgement | None:
     )
 
 
-def mapping_from(text: str) -> Mapping[str, Any]:
-    """Raises Malformed."""
+def _load(text: str) -> Mapping[str, Any]:
     try:
         return _mapping(json.loads(text))
     except (ValueError, RecursionError) as error:

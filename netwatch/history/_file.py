@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netwatch.history._codec import Malformed, incident_from, page_from
+from netwatch.history._codec import Malformed, human_from, incident_from, page_from
 from netwatch.history._rollup import LEVELS, Level, decode
 from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, refusal, sync, unwritable
 from netwatch.model import Belief
 
 __all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
 
-TABLES = ("series", "sample", "rollup_5m", "rollup_1h", "change", "memory", "transition", "incident", "outbox", "thread")
+TABLES = ("series", "sample", "rollup_5m", "rollup_1h", "change", "memory", "transition", "incident", "outbox", "thread", "human")
 FINDINGS_SHOWN = 100
 
 
@@ -160,6 +160,22 @@ def _asking(connection: sqlite3.Connection) -> Callable[[str], Any]:
 
 
 def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
+    yield from _broken_documents(connection)
+    beliefs = {belief.value for belief in Belief}
+    for number, old, new in connection.execute("SELECT id, old, new FROM transition"):
+        if not {old, new} <= beliefs:
+            yield Finding("document", f"transition {number}: {old} {new}")
+    for (series,) in connection.execute("SELECT DISTINCT series FROM sample WHERE series NOT IN (SELECT id FROM series)"):
+        yield Finding("series", f"{series}")
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
+    if "human" in there:
+        yield from _broken_humans(connection)
+    for level in LEVELS:
+        if level.table in there:
+            yield from _broken_records(connection, level)
+
+
+def _broken_documents(connection: sqlite3.Connection) -> Iterator[Finding]:
     for number, closed, document in connection.execute("SELECT id, closed, document FROM incident"):
         try:
             incident = incident_from(document)
@@ -176,16 +192,17 @@ def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
             continue
         if page.incident.id != incident_number:
             yield Finding("numbers", f"outbox {number}")
-    beliefs = {belief.value for belief in Belief}
-    for number, old, new in connection.execute("SELECT id, old, new FROM transition"):
-        if not {old, new} <= beliefs:
-            yield Finding("document", f"transition {number}: {old} {new}")
-    for (series,) in connection.execute("SELECT DISTINCT series FROM sample WHERE series NOT IN (SELECT id FROM series)"):
-        yield Finding("series", f"{series}")
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has none
-    for level in LEVELS:
-        if level.table in there:
-            yield from _broken_records(connection, level)
+
+
+def _broken_humans(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for number, incident, document in connection.execute("SELECT id, incident, document FROM human"):
+        try:
+            human = human_from(document)
+        except Malformed as error:
+            yield Finding("document", f"human {number}: {error}")
+            continue
+        if human.incident != incident:
+            yield Finding("numbers", f"human {number}")
 
 
 def _broken_records(connection: sqlite3.Connection, level: Level) -> Iterator[Finding]:

@@ -15,22 +15,21 @@ import aiosqlite
 
 from netwatch.history import _statements as statements
 from netwatch.history._backups import Backups
-from netwatch.history._charts import Series
 from netwatch.history._file import backup
+from netwatch.history._questions import Questions
 from netwatch.history._reader import Counters, OutboxRow, Reader, Stored
 from netwatch.history._restore import begin_anew
-from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES, Kinds, SampleBuffer
+from netwatch.history._samples import Kinds, SampleBuffer
 from netwatch.history._schema import DATABASE_NAME, HistoryFailed, HistoryRefused, lock_directory, prepare, refusal
 from netwatch.history._task import Job, WriterTask
 from netwatch.history._upkeep import Upkeep
 from netwatch.history._writer import Connect, Statement, Writer
-from netwatch.model import Effects, Incident, Outcome, Sample, Transition
-from netwatch.sla import Availability
+from netwatch.model import Effects, Sample
 
 __all__ = ["History", "OutboxRow", "Stored"]
 
 
-class History:
+class History(Questions):
     """Everything that must outlive the process. Use `open`; run `run` in the daemon's TaskGroup; end with `close` (or
     `async with`), which must not be forgotten: the connections' threads would keep the process alive.
 
@@ -43,13 +42,14 @@ class History:
         self.path = path
         self._lock = lock
         self._writer = writer
-        self._reader = reader
+        super().__init__(reader)
         self.set_aside: Path | None = None
         self._buffer = SampleBuffer(queue_limit, counters.known)
         self._task = WriterTask(path, writer, self._buffer, Upkeep(writer, self._buffer, counters.rolled_until))
         self._backups = Backups(path)
         self._transition_id = counters.transition
         self._outbox_id = counters.outbox
+        self._human_id = counters.human
         self._running = False
         self._ended = asyncio.Event()
 
@@ -191,22 +191,37 @@ class History:
         self._task.last_wall = wall + duration_seconds
         self._buffer.add(check_id, wall, outcome, duration_seconds, samples, kinds)
 
-    async def commit(self, effects: Effects, memories: Mapping[str, str], wall: float) -> tuple[OutboxRow, ...]:
+    async def commit(
+        self,
+        effects: Effects,
+        memories: Mapping[str, str],
+        wall: float,
+        world_state: str | None = None,
+    ) -> tuple[OutboxRow, ...]:
         """All of it on the disk when this returns, in one transaction; an empty memory forgets the check.
 
+        `world_state` is the core's own memory, a text of its own making; None leaves the last one in force.
         Raises HistoryFailed: the pages are not stored, deliver them from memory; do not commit the rest again.
         """
-        rows, stored = self.begin(effects, memories, wall)
+        rows, stored = self.begin(effects, memories, wall, world_state)
         await stored
         return rows
 
-    def begin(self, effects: Effects, memories: Mapping[str, str], wall: float) -> tuple[tuple[OutboxRow, ...], asyncio.Future[None]]:
+    def begin(
+        self,
+        effects: Effects,
+        memories: Mapping[str, str],
+        wall: float,
+        world_state: str | None = None,
+    ) -> tuple[tuple[OutboxRow, ...], asyncio.Future[None]]:
         """`commit`, for a caller who may lose patience: its rows at once, and what ends as `commit` would. Raises HistoryFailed."""
         self._task.last_wall = wall
         kept = (
             statements.transitions(self._transition_id + 1, effects.transitions),
             *statements.incidents(effects.incidents),
             *statements.memories(memories),
+            *statements.world(world_state),
+            statements.humans(self._human_id + 1, effects.humans),
             *self._task.alive(wall),
         )
         rows = tuple(
@@ -220,6 +235,7 @@ class History:
         stored = self._task.enqueue(job)
         self._transition_id += len(effects.transitions)
         self._outbox_id += len(rows)
+        self._human_id += len(effects.humans)
         return rows, stored
 
     async def page_sent(self, row_id: int | None, thread: str, wall: float) -> None:
@@ -259,39 +275,6 @@ class History:
         before = await self._reader.file_bytes()
         await self._task.prune()
         return before, await self._reader.file_bytes()
-
-    async def load(self) -> Stored:
-        """What a start goes on from. Raises HistoryFailed, and HistoryRefused for a record this program cannot read."""
-        return await self._reader.stored()
-
-    async def transitions(
-        self, *, site: str | None = None, check: str | None = None, since_wall: float = 0.0, limit: int = 1_000
-    ) -> list[Transition]:
-        """Newest first. Raises HistoryFailed."""
-        return await self._reader.transitions(site=site, check=check, since_wall=since_wall, limit=limit)
-
-    async def incidents(self, *, since_wall: float = 0.0, site: str | None = None, limit: int = 1_000) -> list[Incident]:
-        """Those that were open at `since_wall` or later, newest first. Raises HistoryFailed."""
-        return await self._reader.incidents(since_wall=since_wall, site=site, limit=limit)
-
-    async def samples(
-        self, check_id: str, metric: str, instance: str, since_wall: float, until_wall: float
-    ) -> list[tuple[float, tuple[float, ...]]]:
-        """Wall time and values, oldest first; both ends belong to it. Raw samples live 48 h. Raises HistoryFailed."""
-        return await self._reader.samples((check_id, metric, instance), since_wall, until_wall)
-
-    async def series(self, check_id: str, metric: str, instance: str, since_wall: float, until_wall: float, points: int = 300) -> Series:
-        """What a chart of about so many points shows; the level depends on it and on what is still kept. Raises HistoryFailed."""
-        return await self._reader.series((check_id, metric, instance), since_wall, until_wall, points)
-
-    async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, Availability]:
-        """Seconds up, down and unknown of each site, given the ids of its lines' checks. Raises HistoryFailed."""
-        return await self._reader.availability(sites, since_wall, until_wall)
-
-    async def outcomes(self, check_id: str, since_wall: float, until_wall: float) -> list[tuple[float, Outcome, float]]:
-        """Wall time, ending and duration: every bad run, every change, and one of five minutes. Raises HistoryFailed."""
-        rows = await self._reader.samples((check_id, OUTCOME_METRIC, ""), since_wall, until_wall)
-        return [(wall, OUTCOMES[int(code)], duration) for wall, (code, duration) in rows]
 
     async def backup(self, to: Path) -> None:
         """A copy of one moment, while writing goes on. Raises BackupRefused, OSError, HistoryRefused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ import aiosqlite
 
 from netwatch import sla
 from netwatch.history import _charts
-from netwatch.history._codec import Malformed, incident_from, page_from, unpack
+from netwatch.history._codec import Malformed, human_from, incident_from, page_from, unpack
 from netwatch.history._samples import Known, SeriesName
 from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
-from netwatch.model import Belief, Incident, Page, Subject, Transition
+from netwatch.model import Belief, Human, Incident, Page, Subject, Transition
 
 __all__ = ["CLOSED_KEPT_SECONDS", "Counters", "OutboxRow", "Reader", "Stored"]
 
 CLOSED_KEPT_SECONDS = 86_400.0
 CONFIRMED_WITHIN_SECONDS = 3_600.0  # an outage is dated at its beginning, but told when it is certain
+TRANSITION = "check_id, rule, instance, old, new, hard, wall, since, code, detail"
+TRANSITIONS_AT_ONCE = 2_000
 RECENT = "closed IS NULL OR closed >= ?"
 
 
@@ -46,6 +48,7 @@ class Stored:
     threads: Mapping[tuple[int, str], str]  # (incident id, pager) to thread
     next_incident_id: int
     last_wall: float | None
+    world_state: str | None = None  # of the core, as the last commit that had one left it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Counters:
 
     transition: int
     outbox: int
+    human: int
     known: Known
     rolled_until: Mapping[int, int]  # by series: the hour whose roll-up may be of a part of it
 
@@ -84,8 +88,9 @@ class Reader:
         return int(pages) * int(page_bytes)
 
     async def counters(self) -> Counters:
-        ((transition, outbox),) = await self._rows(
-            "SELECT (SELECT coalesce(max(id), 0) FROM transition), (SELECT coalesce(max(id), 0) FROM outbox)"
+        ((transition, outbox, human),) = await self._rows(
+            "SELECT (SELECT coalesce(max(id), 0) FROM transition), (SELECT coalesce(max(id), 0) FROM outbox),"
+            " (SELECT coalesce(max(id), 0) FROM human)"
         )
         series = await self._rows("SELECT check_id, metric, instance, id, keep FROM series")
         last = "SELECT value FROM change WHERE series = series.id ORDER BY at_ms DESC LIMIT 1"
@@ -96,6 +101,7 @@ class Reader:
         return Counters(
             transition=transition,
             outbox=outbox,
+            human=human,
             known=Known(
                 {(check_id, metric, instance): (number, keep) for check_id, metric, instance, number, keep in series}, dict(changes)
             ),
@@ -118,6 +124,7 @@ class Reader:
             since,
         )
         incidents = await self._rows(f"SELECT document FROM incident WHERE {RECENT} ORDER BY id", since)  # noqa: S608  # a constant
+        world = await self._rows("SELECT document FROM world")
         try:
             return Stored(
                 memories=dict(await self._rows("SELECT check_id, document FROM memory")),
@@ -129,6 +136,7 @@ class Reader:
                 threads={(incident, pager): thread for incident, pager, thread in threads},
                 next_incident_id=newest + 1,
                 last_wall=last_wall,
+                world_state=world[0][0] if world else None,
             )
         except Malformed as error:
             raise corrupt(self._path, str(error)) from error
@@ -136,25 +144,40 @@ class Reader:
     async def transitions(self, *, site: str | None, check: str | None, since_wall: float, limit: int) -> list[Transition]:
         wanted, values = _where(("site", site), ("check_id", check))
         rows = await self._rows(
-            "SELECT check_id, rule, instance, old, new, hard, wall, since, code, detail FROM transition"  # noqa: S608  # column names from this file
-            f" WHERE wall >= ?{wanted} ORDER BY wall DESC, id DESC LIMIT ?",
+            f"SELECT {TRANSITION} FROM transition WHERE wall >= ?{wanted} ORDER BY wall DESC, id DESC LIMIT ?",  # noqa: S608  # column names from this file
             since_wall,
             *values,
             limit,
         )
-        return [
-            Transition(
-                subject=Subject(check_id, rule, instance),
-                old=Belief(old),
-                new=Belief(new),
-                hard=bool(hard),
-                wall=wall,
-                since=since,
-                code=code,
-                detail=detail,
+        return [_transition(row) for row in rows]
+
+    async def in_order(self, since_wall: float, until_wall: float) -> AsyncIterator[Transition]:
+        """As they were decided, also where the clock stepped back; a few thousand in memory at once."""
+        ((first, last),) = await self._rows("SELECT min(id), max(id) FROM transition WHERE wall >= ? AND wall < ?", since_wall, until_wall)
+        while first is not None:
+            rows = await self._rows(
+                f"SELECT id, {TRANSITION} FROM transition WHERE id BETWEEN ? AND ? ORDER BY id LIMIT {TRANSITIONS_AT_ONCE}",  # noqa: S608  # constants
+                first,
+                last,
             )
-            for check_id, rule, instance, old, new, hard, wall, since, code, detail in rows
-        ]
+            for row in rows:
+                found = _transition(row[1:])
+                if since_wall <= found.wall < until_wall:
+                    yield found
+            first = rows[-1][0] + 1 if rows else None
+
+    async def humans(self, *, since_wall: float, incident: int | None, limit: int) -> list[Human]:
+        of_incident = "" if incident is None else " AND incident = ?"
+        rows = await self._rows(
+            f"SELECT document FROM human WHERE wall >= ?{of_incident} ORDER BY id DESC LIMIT ?",  # noqa: S608  # constants
+            since_wall,
+            *(() if incident is None else (incident,)),
+            limit,
+        )
+        try:
+            return [human_from(document) for (document,) in rows]
+        except Malformed as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
 
     async def incidents(self, *, since_wall: float, site: str | None, limit: int) -> list[Incident]:
         """Those that were open at `since_wall` or later."""
@@ -211,6 +234,20 @@ class Reader:
             return list(await self._connection.execute_fetchall(sql, values))
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise HistoryFailed(f"{self._path}: {error}") from error
+
+
+def _transition(row: Sequence[Any]) -> Transition:
+    check_id, rule, instance, old, new, hard, wall, since, code, detail = row
+    return Transition(
+        subject=Subject(check_id, rule, instance),
+        old=Belief(old),
+        new=Belief(new),
+        hard=bool(hard),
+        wall=wall,
+        since=since,
+        code=code,
+        detail=detail,
+    )
 
 
 def _where(*wanted: tuple[str, str | None]) -> tuple[str, list[str]]:

@@ -66,6 +66,7 @@ ADVICE = {
 # how runs ended (_samples.py). `thread` is not in `outbox`: it belongs to the incident and outlives the row.
 # 2: `series.keep` is Metric.keep, '' where nobody said; `records` is _rollup.py's; `change` holds what Metric.keep calls
 # changes; `life` is when netwatch watched, one row a process.
+# 3: `world` is the core's own memory, one row; `human` is what people did, only ever added to.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -113,6 +114,11 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO life (began, ended)
         SELECT min(wall, (SELECT value FROM meta WHERE key = 'last_wall')), (SELECT value FROM meta WHERE key = 'last_wall')
         FROM (SELECT min(wall) AS wall FROM transition) WHERE wall IS NOT NULL AND EXISTS (SELECT 1 FROM meta WHERE key = 'last_wall')
+    """,
+    """
+    CREATE TABLE world (number INTEGER PRIMARY KEY CHECK (number = 1), document TEXT NOT NULL);
+    CREATE TABLE human (id INTEGER PRIMARY KEY, wall REAL NOT NULL, incident INTEGER NOT NULL, document TEXT NOT NULL);
+    CREATE INDEX human_wall ON human (wall)
     """,
 )
 BULKY = frozenset({"sample", "rollup_5m", "rollup_1h"})  # what a start has no time to read through

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from netwatch.history._codec import incident_text, page_text, storable
+from netwatch.history._codec import human_text, incident_text, page_text, storable
 from netwatch.history._writer import Statement
-from netwatch.model import Incident, Page, Transition
+from netwatch.model import Human, Incident, Page, Transition
 
 __all__ = [
     "alive",
     "first_incident",
+    "forget_humans",
     "forget_incidents",
     "forget_pages",
     "forget_transitions",
+    "humans",
     "incidents",
     "memories",
     "pages",
@@ -27,10 +29,13 @@ __all__ = [
     "trim_changes",
     "trim_rows",
     "unpaged",
+    "without_overwritten",
+    "world",
 ]
 
 HOUR_MS = 3_600_000
 TRIM_HOURS = 2
+WORLD = "INSERT OR REPLACE INTO world (number, document) VALUES (1, ?)"
 
 
 def site_of(check_id: str) -> str:
@@ -95,6 +100,25 @@ def memories(found: Mapping[str, str]) -> tuple[Statement, Statement]:
             [(storable(check_id), storable(text)) for check_id, text in found.items() if text],
         ),
         ("DELETE FROM memory WHERE check_id = ?", [(storable(check_id),) for check_id, text in found.items() if not text]),
+    )
+
+
+def world(text: str | None) -> tuple[Statement, ...]:
+    """None leaves what is stored."""
+    return () if text is None else ((WORLD, [(storable(text),)]),)
+
+
+def without_overwritten(waiting: Iterable[Statement]) -> list[Statement]:
+    """What waits for the disk needs the newest state of the world only: it is large, and comes with every commit."""
+    told = list(waiting)
+    worlds = [place for place, (sql, _) in enumerate(told) if sql == WORLD]
+    return [statement for place, statement in enumerate(told) if place not in worlds[:-1]]
+
+
+def humans(first_id: int, found: Sequence[Human]) -> Statement:
+    return (
+        "INSERT OR REPLACE INTO human (id, wall, incident, document) VALUES (?, ?, ?, ?)",
+        [(number, human.wall, human.incident, human_text(human)) for number, human in enumerate(found, first_id)],
     )
 
 
@@ -218,3 +242,9 @@ def forget_pages(before: float, most: int) -> tuple[Statement, ...]:
     """Ended rows. The newest stays: numbering goes on from it."""
     oldest = "SELECT id FROM outbox WHERE ended < ?1 AND id < (SELECT max(id) FROM outbox) ORDER BY id LIMIT ?2"
     return ((f"DELETE FROM outbox WHERE id IN ({oldest})", [(before, most)]),)  # noqa: S608  # constants
+
+
+def forget_humans(before: float, most: int) -> tuple[Statement, ...]:
+    """The newest stays: numbering goes on from it."""
+    oldest = "SELECT id FROM human WHERE wall < ?1 AND id < (SELECT max(id) FROM human) ORDER BY wall LIMIT ?2"
+    return ((f"DELETE FROM human WHERE id IN ({oldest})", [(before, most)]),)  # noqa: S608  # constants

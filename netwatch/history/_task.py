@@ -145,7 +145,7 @@ class WriterTask:
             else:
                 self._backlog.clear()
                 return ""
-        self._backlog.extend(job.kept)
+        self._backlog = deque(statements.without_overwritten([*self._backlog, *job.kept]))
         while sum(len(rows) for _, rows in self._backlog) > BACKLOG_ROWS:
             self._backlog.popleft()
         self.error = failure

@@ -20,7 +20,7 @@ from netwatch.history._writer import Statement, Writer
 __all__ = ["KEPT_SECONDS", "PAGES_KEPT_SECONDS", "RAW_KEPT_SECONDS", "Upkeep"]
 
 RAW_KEPT_SECONDS = 48 * 3600.0
-KEPT_SECONDS = 3 * 366 * 86_400.0  # transitions, closed incidents, changes: two full years and what the third has so far
+KEPT_SECONDS = 3 * 366 * 86_400.0  # transitions, closed incidents, changes, what people did: two full years and what the third has so far
 PAGES_KEPT_SECONDS = 90 * 86_400.0  # rows of the outbox that have ended
 TURN_SECONDS = 900  # each series has its second of it
 LATE_SECONDS = 60  # a run is dated at its beginning and may take this long
@@ -163,6 +163,7 @@ class Upkeep:
         work = (
             *statements.forget_transitions(wall - KEPT_SECONDS, ROWS_A_PORTION),
             *statements.forget_incidents(wall - KEPT_SECONDS, ROWS_A_PORTION),
+            *statements.forget_humans(wall - KEPT_SECONDS, ROWS_A_PORTION),
             *statements.forget_pages(wall - PAGES_KEPT_SECONDS, ROWS_A_PORTION),
         )
         await self._writer.transaction(work, durable=False)
