@@ -45,7 +45,7 @@ def parsed(time_text):
     return dt.datetime.fromisoformat(time_text).timestamp()
 
 
-def test_an_open_incident_ends_in_four_minutes_and_is_labelled_by_what_never_changes():
+def test_an_open_incident_ends_in_five_minutes_and_is_labelled_by_what_never_changes():
     (alert,) = alerts([(incident(hidden=9), TEXT)], [], {}, NOW)
     assert alert["labels"] == {
         "alertname": "NetwatchSiteDown",
@@ -56,7 +56,7 @@ def test_an_open_incident_ends_in_four_minutes_and_is_labelled_by_what_never_cha
     }
     assert alert["annotations"] == {"summary": TEXT.title, "description": TEXT.body}
     assert alert["startsAt"] == "2026-11-23T19:47:00.000+00:00"
-    assert parsed(alert["endsAt"]) == NOW + OPEN_SECONDS == NOW + 240
+    assert parsed(alert["endsAt"]) == NOW + OPEN_SECONDS == NOW + 300
     assert alert["generatorURL"] == TEXT.url
 
 
@@ -146,6 +146,16 @@ def test_any_other_failure_is_tried_again(status):
             with pytest.raises(Busy, match=str(status)):
                 await sync(receiver.url, [incident()])
             assert len(receiver.received) == 1
+
+    asyncio.run(scenario())
+
+
+def test_how_long_to_wait_is_passed_on():
+    async def scenario():
+        async with http_receiver((429, {"Retry-After": "2.5"})) as receiver:
+            with pytest.raises(Busy) as busy:
+                await sync(receiver.url, [incident()])
+        assert busy.value.retry_after_seconds == 2.5
 
     asyncio.run(scenario())
 

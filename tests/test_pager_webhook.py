@@ -1,13 +1,10 @@
 import asyncio
 import base64
 import dataclasses
-import datetime as dt
-import email.utils
 import hashlib
 import hmac
 import json
 import logging
-import math
 import time
 
 import aiohttp
@@ -17,7 +14,7 @@ from hypothesis import strategies as st
 
 from netwatch.model import Cause, Incident, Page, PagerSettings, PageText, Secret, Subject
 from netwatch.pagers import Busy, PagerMisconfigured, Refused, build, names
-from netwatch.pagers.webhook import LARGEST_BYTES, document, retry_after_seconds, sign
+from netwatch.pagers.webhook import LARGEST_BYTES, document, sign
 from tests.servers import http_receiver
 
 KEY = bytes(range(32))
@@ -94,7 +91,7 @@ def test_a_receiver_can_verify_what_arrives():
             "members": ["na-tau/line1/icmp", "na-tau/printer/snmp/toner/black"],
             "facts": {"site_name": "Nà Tấu"},
         }
-        assert told["text"] == {"title": TEXT.title, "body": TEXT.body, "sms": TEXT.sms, "url": TEXT.url}
+        assert told["text"] == {"title": TEXT.title, "body": TEXT.body, "sms": TEXT.sms, "url": TEXT.url, "acknowledge_url": ""}
 
     asyncio.run(scenario())
 
@@ -151,22 +148,6 @@ def test_a_redirect_is_a_failure_and_is_not_followed(status):
             assert not elsewhere.received
 
     asyncio.run(scenario())
-
-
-def test_retry_after_may_be_a_date():
-    wall = dt.datetime(2026, 11, 24, 3, tzinfo=dt.UTC).timestamp()
-    assert retry_after_seconds("Tue, 24 Nov 2026 03:02:00 GMT", wall) == 120
-    assert retry_after_seconds("Tue, 24 Nov 2026 02:00:00 GMT", wall) == 0
-    assert retry_after_seconds("Tue, 24 Nov 2026 03:02:00 -0000", wall) == 120
-    assert retry_after_seconds(" 7 ", wall) == 7
-    for nonsense in (None, "", "soon", "-5", "1e9", "٣", "Tue, 99 Nov 2026 03:02:00 GMT"):
-        assert retry_after_seconds(nonsense, wall) is None
-
-
-@given(st.text() | st.integers().map(str) | st.floats(0, 4e9).map(lambda wall: email.utils.formatdate(wall, usegmt=True)))
-def test_any_retry_after_is_a_number_not_below_zero_or_nothing(header):
-    waited = retry_after_seconds(header, 1.8e9)
-    assert waited is None or (waited >= 0 and math.isfinite(waited))
 
 
 def test_the_body_of_a_retry_is_the_same_bytes():

@@ -12,7 +12,7 @@ import pkgutil
 import urllib.parse
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import aiohttp
@@ -67,6 +67,8 @@ class Pager(ABC):  # noqa: B024  # the two kinds have nothing in common but this
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "strict": True, "arbitrary_types_allowed": True}
+
+    language: str = field(init=False, default="vi")  # of its buttons; `build` sets it
 
 
 @dataclass(kw_only=True, eq=False)
@@ -160,4 +162,5 @@ def build(settings: PagerSettings) -> Pager:
         first = errors.errors(include_input=False, include_url=False, include_context=False)[0]
         # `from None`: the original error repeats what was given.
         raise PagerMisconfigured(".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")) from None
+    pager.language = settings.language
     return pager

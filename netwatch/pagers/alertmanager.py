@@ -1,12 +1,13 @@
 """Alertmanager, API v2: told the whole truth every minute, because it forgets at a restart.
 
 What identifies an alert there is its full label set, so nothing that changes (a count, a time, a value) is a label.
-An open incident ends four minutes from now: if netwatch dies, Alertmanager takes it for resolved, which a dead-man rule must catch.
+An open incident ends five minutes from now: if netwatch dies, Alertmanager takes it for resolved, which a dead-man rule must catch.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ import pydantic
 
 from netwatch.model import Incident, PageText
 from netwatch.pagers import Busy, StatePager, Url
+from netwatch.pagers._http import post
 
 __all__ = ["Alertmanager", "alerts", "labels"]
 
 log = logging.getLogger(__name__)
 
-OPEN_SECONDS = 240.0  # Prometheus: four times the resend interval, so that two lost resends do no harm
+OPEN_SECONDS = 300.0  # four times the resend interval, as Prometheus does it, and room for a slow post: never under four minutes
 LARGEST_BATCH = 256
 BAD_ALERT = frozenset({400, 422})  # 400: a label it does not like, the rest is stored; 422: a field it cannot read, nothing is
 LONGEST_ANNOTATION = 4_096
@@ -73,12 +75,11 @@ class Alertmanager(StatePager):
         """Sends a batch; one that is refused is halved until the bad alert is found, so that the others get through."""
         (receiver,) = self.urls  # one of destinations()
         url = receiver.reveal().rstrip("/") + "/api/v2/alerts"
-        async with http.post(url, json=batch, allow_redirects=False) as answer:
-            status = answer.status
-        if 200 <= status < 300:
+        answer = await post(http, url, json.dumps(batch).encode(), read=False)
+        if answer.accepted:
             return
-        if status not in BAD_ALERT:  # 5xx, a proxy's 4xx, a redirect
-            raise Busy(f"HTTP {status}")
+        if answer.status not in BAD_ALERT:  # 5xx, a proxy's 4xx, a redirect
+            raise Busy(f"HTTP {answer.status}", answer.retry_after_seconds)
         if len(batch) == 1:
             log.error("Alertmanager refuses an alert", extra={"alert": batch[0]["labels"]})
             return
