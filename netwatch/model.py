@@ -30,8 +30,8 @@ __all__ = [
     "Human",
     "Incident",
     "Inventory",
-    "Maintenance",
     "Line",
+    "Maintenance",
     "Metric",
     "Outcome",
     "Page",
@@ -156,6 +156,7 @@ class Line:
     role: Literal["primary", "backup"] = "primary"
     interface: str = ""
     metered: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)  # what it shares with other lines: ring, carrier …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,7 +433,7 @@ class Incident:
     acknowledgement: Acknowledgement | None = None
     confidence: float = 1.0  # that this is the cause; 0 to 1
     announced: bool = False  # whoever is to be told has been told, or would have been if there were a pager
-    told: tuple[str, ...] = ()  # the pagers that were: they are told of the end too
+    told: tuple[str, ...] = ()  # the pagers that were; they are told of the end too
     degraded: tuple[str, ...] = ()  # sites that lost a line by it but are served by another
     relapses: int = 0  # how often it came back soon after it was over
     flapping: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 
 import pydantic
 
-from netwatch._complaint import Complaint
+from netwatch._complaint import Complaint, Place
 from netwatch._yaml_document import Document, Keys, YamlRefused
 from netwatch.inventory import _files
 from netwatch.inventory._addresses import Network, WrongAddress, site_network
@@ -109,12 +109,16 @@ def _examined(
         document, files = _files.read(Path(path))
     except YamlRefused as refused:
         raise InventoryRefused(refused.complaints, unreadable=refused.unreadable) from refused
+    if document.value in (None, {}) and not document.complaints:
+        raise InventoryRefused((Complaint(place=Place(document.file), key="empty_file"),))
     blamed = [complaint.path for complaint in document.complaints if complaint.key in _VALUE_LOST]
     references = expand(document, os.environ if environment is None else environment, collector)
     collector.warnings += [
         Complaint(place=file.spot(len(file.lines) - 1, 0), key="no_newline") for file in files if not file.ends_with_newline
     ]
     file = _validated(document, collector)
+    if site_net is None and file is not None and file.plan.site_net == DEMO_SITE_NET:
+        collector.warn((document, ("plan", "site_net")), "demo_plan")
     built = _build(file, document, references, site_net, collector) if file is not None else None
     errors, warnings = collector.settled()
     errors = (*document.complaints, *(error for error in errors if not _follows(error.path, blamed)))
@@ -130,6 +134,8 @@ def _examined(
         demo_plan=builder.site_net == DEMO_SITE_NET,
         warnings=tuple(warning.line(file.language) for warning in warnings),
         primary_checks=builder.primary,
+        anchors=builder.anchors,
+        maintenance=builder.maintenance,
     )
     return inventory, warnings, builder.networks
 
@@ -221,6 +227,7 @@ def _settings(file: File) -> Settings:
         language=file.language,
         timezone=file.timezone,
         page_url=file.page_url or f"http://{file.listen}",
+        digest_minute=int(file.digest_at[:2]) * 60 + int(file.digest_at[3:]),
     )
 
 

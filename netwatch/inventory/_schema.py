@@ -15,12 +15,14 @@ from pydantic_core import PydanticCustomError
 from netwatch.inventory import _units
 
 __all__ = [
+    "AnchorEntry",
     "CheckEntry",
     "ContactEntry",
     "DeviceEntry",
     "File",
     "HubEntry",
     "LineEntry",
+    "MaintenanceEntry",
     "PagerEntry",
     "ProfileEntry",
     "RoleEntry",
@@ -131,6 +133,7 @@ class LineEntry(Strict):
     metered: bool | None = None
     address: Text | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    tags: dict[Name, Text] = Field(default_factory=dict)
     checks: Loose = Field(default_factory=dict)
     rules: Loose = Field(default_factory=dict)
 
@@ -165,6 +168,7 @@ class _Place(Strict):
     priority: Annotated[int, Field(ge=0, le=9)] = 0
     contact: Slug | None = None
     renamed_from: Slug | None = None
+    page_after: Duration | None = None
 
 
 class SiteEntry(_Place):
@@ -201,6 +205,27 @@ class ContactEntry(Strict):
     phone: Annotated[str, StringConstraints(min_length=3, max_length=40)] = ""
 
 
+class AnchorEntry(Strict):
+    """Something outside that answers as long as we ourselves have a way out: an address, or a target `site/line`."""
+
+    name: Slug
+    address: Text | None = None
+    target: Text | None = None
+    carrier: Text | None = None
+
+
+class MaintenanceEntry(BaseModel):
+    """Once, from a day to a day; or `weekly`, from a time to a time."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    match: dict[Name, Text] | Text
+    begins: Annotated[Text, Field(alias="from")]
+    until: Text
+    weekly: Text | None = None
+    note: Text | None = None
+
+
 class PagerEntry(BaseModel):
     """The keys every pager has; all others are the pager's own."""
 
@@ -214,6 +239,7 @@ class Defaults(Strict):
     snmp: dict[str, Any] = Field(default_factory=dict)
     intervals: dict[Name, Duration] = Field(default_factory=dict)
     contact: Slug | None = None
+    page_after: Duration | None = None
 
 
 class Plan(Strict):
@@ -231,8 +257,11 @@ class File(Strict):
         str, BeforeValidator(_listen, json_schema_input_type=str), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")
     ] = "127.0.0.1:9780"
     page_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^https?://[^\s/?#@]+$")] | None = None
+    digest_at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "07:00"
     defaults: Defaults = Defaults()
     plan: Plan
+    anchors: Annotated[list[AnchorEntry], Field(max_length=20)] = Field(default_factory=list)
+    maintenance: Annotated[list[MaintenanceEntry], Field(max_length=500)] = Field(default_factory=list)
     contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
     pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
     profiles: dict[Name, ProfileEntry] = Field(default_factory=dict)

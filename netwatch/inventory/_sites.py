@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from netwatch._yaml_document import Document, Keys
 from netwatch.inventory._addresses import Network, WrongAddress, network, site_network
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import Commune, communes
 from netwatch.inventory._communes import slug as slug_of
+from netwatch.inventory._planned import ANCHORS, anchors_of, maintenance_of
 from netwatch.inventory._profiles import Draft, Profiles
 from netwatch.inventory._recipes import Recipe, Recipes
 from netwatch.inventory._schema import File, HubEntry, SiteEntry
 from netwatch.inventory._snmp import SnmpSettings
 from netwatch.inventory._targets import Place, Target, Targets
-from netwatch.model import Check, Contact, Device, Line, Site
+from netwatch.lang import catalog
+from netwatch.model import Anchor, Check, Contact, Device, Line, Maintenance, Site
 
 __all__ = ["Builder"]
 
@@ -43,6 +47,8 @@ class Builder:
         self.sites: dict[str, Site] = {}
         self.checks: dict[str, Check] = {}
         self.primary: dict[tuple[str, str], str] = {}
+        self.anchors: tuple[Anchor, ...] = ()
+        self.maintenance: tuple[Maintenance, ...] = ()
 
     def build(self) -> None:
         places: list[tuple[Keys, str, Place]] = [(("sites", name), name, entry) for name, entry in self.file.sites.items()]
@@ -62,6 +68,7 @@ class Builder:
             self._renamed(path, name, place)
             self._site(path, name, place, targets)
             self._checks(name, targets)
+        self._anchors()
         self._unused()
         self._outside()
 
@@ -153,6 +160,7 @@ class Builder:
             lines=lines,
             devices=devices,
             renamed_from=place.renamed_from or "",
+            page_after_seconds=place.page_after or self.file.defaults.page_after or 0.0,
         )
 
     def _renamed(self, path: Keys, name: str, place: Place) -> None:
@@ -171,6 +179,30 @@ class Builder:
                 check = _check(site, target, recipe, parents)
                 self.checks[check.id] = check
         self.primary.update({(site, name): check_id for name, check_id in primary.items()})
+
+    def _anchors(self) -> None:
+        """Anchors with an address of their own stand at a place of their own, and are nobody's outage."""
+        devices = {}
+        snmp = SnmpSettings(Draft({}, {}, self._at("anchors")))
+        for number, entry in enumerate(self.file.anchors):
+            where: Where = (self.document, ("anchors", number))
+            if entry.name in devices:
+                self.collector.error((self.document, ("anchors", number, "name")), "duplicate_id", word=entry.name, line="")
+                continue
+            target = self._targets.anchor(entry, where, snmp) if entry.address is not None else None
+            if target is not None:
+                devices[entry.name] = target
+        if devices:
+            named = catalog(self.file.language).text("inventory.anchors_name")
+            things = {name: target.thing for name, target in devices.items() if isinstance(target.thing, Device)}
+            self.sites[ANCHORS] = Site(id=ANCHORS, kind="hub", name=named, full_name=named, devices=things)
+            first = len(self.checks)
+            self._checks(ANCHORS, devices)
+            for check_id in list(self.checks)[first:]:
+                self.checks[check_id] = replace(self.checks[check_id], rules=(), audience="none")
+        self.anchors = anchors_of(self.file.anchors, self.primary, self._at("anchors"), self.collector)
+        zone = ZoneInfo(self.file.timezone)
+        self.maintenance = maintenance_of(self.file.maintenance, self.sites, zone, self._at("maintenance"), self.collector)
 
     def _unused(self) -> None:
         used = {site.role for site in self.file.sites.values()} | {hub.role for hub in self.file.hubs.values()}

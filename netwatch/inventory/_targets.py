@@ -12,14 +12,16 @@ from netwatch._complaint import closest, dotted
 from netwatch._yaml_document import Document, Keys
 from netwatch.inventory._addresses import Address, Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._communes import slug as slug_of
 from netwatch.inventory._profiles import LINE, Profile, Profiles
-from netwatch.inventory._schema import DeviceEntry, File, HubEntry, LineEntry, RoleEntry, SiteEntry
+from netwatch.inventory._schema import AnchorEntry, DeviceEntry, File, HubEntry, LineEntry, RoleEntry, SiteEntry
 from netwatch.inventory._snmp import SnmpSettings
 from netwatch.model import Device, Line
 
 __all__ = ["Place", "Target", "Targets"]
 
 ROUTER = "router"
+NOT_OF_LINES = frozenset({"feeder", "carrier", "district"})
 E = TypeVar("E", LineEntry, DeviceEntry)
 Place = SiteEntry | HubEntry
 
@@ -107,6 +109,7 @@ class Targets:
             role=entry.role or "primary",
             interface=entry.interface or "",
             metered=bool(entry.metered),
+            tags=_shared(entry, place),
         )
         return Target(id=name, where=where, address=at, profile=profile, snmp=snmp, thing=line)
 
@@ -122,6 +125,17 @@ class Targets:
         label = entry.label or profile.label
         device = Device(id=name, address=at, profile=profile.name, role=entry.role or profile.role, label=label)
         return Target(id=name, where=where, address=at, profile=profile, snmp=settings, thing=device)
+
+    def anchor(self, entry: AnchorEntry, where: Where, snmp: SnmpSettings) -> Target | None:
+        """An anchor is asked as a line is."""
+        asked = DeviceEntry(address=entry.address)
+        profile = self._profile(LINE, asked, where)
+        at = self._address((*where[1], "address"), entry.name, asked, where, None)
+        if profile is None or at is None:
+            return None
+        label = f"{entry.name} ({entry.carrier})" if entry.carrier else entry.name
+        thing = Device(id=entry.name, address=at, profile="anchor", role="anchor", label=label)
+        return Target(id=entry.name, where=where, address=at, profile=profile, snmp=snmp, thing=thing)
 
     def _profile(self, name: str, entry: LineEntry | DeviceEntry, where: Where) -> Profile | None:
         profile = self._profiles.get(name, (where[0], (*where[1], "profile")))
@@ -180,12 +194,21 @@ class Targets:
         return made
 
 
+def _shared(entry: LineEntry, place: Place) -> dict[str, str]:
+    """What a line has in common with others. What a site is tagged with is about its primary line: a SIM does not run in the ring."""
+    of_site = {} if entry.role == "backup" else {key: value for key, value in place.tags.items() if key not in NOT_OF_LINES}
+    carrier = {"carrier": slug_of(entry.carrier)} if entry.carrier else {}
+    return {**of_site, **carrier, **entry.tags}
+
+
 def _over(lower: E, upper: E) -> E:
     """`upper`'s keys win; checks and rules of the two are merged by name, theirs by key."""
     merged: dict[str, Any] = {name: getattr(lower, name) for name in lower.model_fields_set}
     for name in upper.model_fields_set:
         value = getattr(upper, name)
-        if name in {"checks", "rules"} and name in merged:
+        if name == "tags" and name in merged:
+            value = merged[name] | value
+        elif name in {"checks", "rules"} and name in merged:
             below = merged[name]
             value = below | {key: {**(below.get(key) or {}), **part} if part is not None else None for key, part in value.items()}
         merged[name] = value

@@ -1,0 +1,76 @@
+"""What a silence or a maintenance is about: `site=na-tau`, `ring=tuan-giao`, `na-tau/printer1`, `site=na-*, role=printer`. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from netwatch.model import Site
+
+__all__ = ["Matcher", "WrongMatcher", "parse"]
+
+TERM = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*)=([^\s,=]+)")
+PLACE = re.compile(r"[^\s,=/]+(/[^\s,=/]+)?")
+OF_TARGETS = frozenset({"target", "line", "device", "role", "carrier"})
+LONGEST = 200
+
+
+class WrongMatcher(ValueError):
+    """Not a matcher. The message names the part that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """All of its terms must hold. Values are shell patterns."""
+
+    terms: tuple[tuple[str, str], ...]
+
+    def covers(self, site: Site, target: str = "") -> bool:
+        """Whether it is about a line or device of a site, or, with no target, about all of the site."""
+        return all(_holds(key, pattern, site, target) for key, pattern in self.terms)
+
+    def __str__(self) -> str:
+        return ",".join(f"{key}={pattern}" for key, pattern in self.terms)
+
+
+def parse(text: str) -> Matcher:
+    """Terms are parted by commas or blanks. `na-tau` is `site=na-tau`, `na-tau/ups` is `site=na-tau,target=ups`. Raises WrongMatcher."""
+    parts = [part for part in re.split(r"[\s,]+", text[: LONGEST + 1]) if part]
+    if not parts or len(text) > LONGEST:
+        raise WrongMatcher(text[:LONGEST])
+    terms: list[tuple[str, str]] = []
+    for part in parts:
+        term = TERM.fullmatch(part)
+        if term is not None:
+            terms.append((term[1], term[2]))
+        elif len(parts) == 1 and PLACE.fullmatch(part):
+            site, _, target = part.partition("/")
+            terms += [("site", site), *([("target", target)] if target else [])]
+        else:
+            raise WrongMatcher(part)
+    return Matcher(tuple(terms))
+
+
+def _holds(key: str, pattern: str, site: Site, target: str) -> bool:
+    if key == "site":
+        return fnmatchcase(site.id, pattern)
+    if key == "district":
+        return fnmatchcase(site.district, pattern)
+    if key in OF_TARGETS and target:
+        return _holds_of_target(key, pattern, site, target)
+    tag = site.tags.get(key)
+    return tag is not None and fnmatchcase(tag, pattern)
+
+
+def _holds_of_target(key: str, pattern: str, site: Site, target: str) -> bool:
+    line, device = site.lines.get(target), site.devices.get(target)
+    if key == "target" or (key == "line" and line is not None) or (key == "device" and device is not None):
+        return fnmatchcase(target, pattern)
+    if key == "role":
+        role = line.role if line is not None else device.role if device is not None else ""
+        return bool(role) and fnmatchcase(role, pattern)
+    if key == "carrier":
+        carrier = line.tags.get("carrier", "") if line is not None else site.tags.get("carrier", "")
+        return fnmatchcase(carrier, pattern)
+    return False
