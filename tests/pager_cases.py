@@ -7,7 +7,7 @@ import aiohttp
 
 from netwatch.model import Acknowledgement, Cause, Incident, Page, PagerSettings, PageText, Subject
 from netwatch.pagers import build
-from tests.pager_servers import NTFY_TOPIC, PAGERDUTY_KEY, SLACK_PATH, SLACK_TOKEN, TELEGRAM_TOKEN, ZALO_TOKEN
+from tests.pager_services import NTFY_TOPIC, PAGERDUTY_KEY, SLACK_PATH, SLACK_TOKEN, TELEGRAM_TOKEN, ZALO_TOKEN
 
 OPENED = 1_795_463_220.0
 TEXT = PageText(

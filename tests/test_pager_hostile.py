@@ -12,7 +12,7 @@ from netwatch._delivery_lanes import open_session
 from netwatch.model import PagerSettings
 from netwatch.pagers import Busy, Refused, build
 from tests import pager_cases as cases
-from tests import pager_servers as servers
+from tests import pager_services as services
 from tests.pager_servers import BIG_BYTES, Mode, Status, hostile
 
 SECRET = "whsec_" + base64.b64encode(b"canary" * 6).decode()
@@ -23,13 +23,13 @@ def webhook(url):
 
 
 KINDS = {
-    "webhook": (servers.Accepts, webhook),
-    "pagerduty": (servers.PagerDuty, cases.pagerduty),
-    "telegram": (servers.Telegram, cases.telegram),
-    "zalo": (servers.Zalo, cases.zalo),
-    "ntfy": (servers.Ntfy, cases.ntfy),
-    "slack-hook": (servers.Slack, cases.slack_hook),
-    "slack-bot": (servers.Slack, cases.slack_bot),
+    "webhook": (services.Accepts, webhook),
+    "pagerduty": (services.PagerDuty, cases.pagerduty),
+    "telegram": (services.Telegram, cases.telegram),
+    "zalo": (services.Zalo, cases.zalo),
+    "ntfy": (services.Ntfy, cases.ntfy),
+    "slack-hook": (services.Slack, cases.slack_hook),
+    "slack-bot": (services.Slack, cases.slack_bot),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -169,12 +169,12 @@ def test_no_secret_is_in_what_is_told_of_a_failure(kind, caplog):
 def secrets_of(kind):
     return {
         "webhook": (SECRET, "/canary"),
-        "pagerduty": (servers.PAGERDUTY_KEY,),
-        "telegram": (servers.TELEGRAM_TOKEN,),
-        "zalo": (servers.ZALO_TOKEN,),
-        "ntfy": (servers.NTFY_TOPIC,),
-        "slack-hook": (servers.SLACK_PATH,),
-        "slack-bot": (servers.SLACK_TOKEN,),
+        "pagerduty": (services.PAGERDUTY_KEY,),
+        "telegram": (services.TELEGRAM_TOKEN,),
+        "zalo": (services.ZALO_TOKEN,),
+        "ntfy": (services.NTFY_TOPIC,),
+        "slack-hook": (services.SLACK_PATH,),
+        "slack-bot": (services.SLACK_TOKEN,),
     }[kind]
 
 
@@ -194,10 +194,10 @@ def test_a_device_s_words_pass_and_act_nowhere(kind):
 
 def test_every_option_has_the_real_service_as_default():
     for kind, options in (
-        ("telegram", {"token": servers.TELEGRAM_TOKEN, "chat_id": 1}),
-        ("zalo", {"token": servers.ZALO_TOKEN, "chat_id": "1"}),
-        ("pagerduty", {"routing_key": servers.PAGERDUTY_KEY}),
-        ("slack", {"token": servers.SLACK_TOKEN, "channel": "C1"}),
+        ("telegram", {"token": services.TELEGRAM_TOKEN, "chat_id": 1}),
+        ("zalo", {"token": services.ZALO_TOKEN, "chat_id": "1"}),
+        ("pagerduty", {"routing_key": services.PAGERDUTY_KEY}),
+        ("slack", {"token": services.SLACK_TOKEN, "channel": "C1"}),
     ):
         built = build(PagerSettings(name="x", kind=kind, options=options))
         assert built.api_url.reveal().startswith("https://")

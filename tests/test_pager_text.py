@@ -24,7 +24,7 @@ from netwatch.pagers._text import (
     with_line,
 )
 from tests.pager_cases import NASTY, TEXT, texted
-from tests.pager_servers import utf16
+from tests.pager_services import utf16
 
 WALL = dt.datetime(2026, 11, 24, 3, tzinfo=dt.UTC).timestamp()
 SIZES = st.sampled_from([units_of, bytes_of, escaped_units_of])
