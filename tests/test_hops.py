@@ -36,6 +36,7 @@ b ip addr add 10.201.0.2/24 dev b0; b ip link set b0 up; b ip route add default 
 ip route add 10.201.0.0/24 via 10.200.0.2
 ip route add 10.202.0.0/24 via 10.200.0.2; r ip route add 10.202.0.0/24 via 10.201.0.2  # where B, no router, drops it
 echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range
+export BEYOND=$beyond
 "$@"
 """
 LOOK = """
