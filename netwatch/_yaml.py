@@ -21,7 +21,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "Document", "Keys", "YamlRefused", "parse",
 MAX_BYTES = 5_000_000
 
 _TAB_INDENT = re.compile(r"^ *\t[\t ]*(?=[^\s#])", re.MULTILINE)
-_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xef\xbb\xbf", "UTF-8 BOM"))
+_BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\x00\x00\xfe\xff", "UTF-32"))
 # What libyaml says, in the order it is looked for; anything else is shown as it is.
 _SYNTAX = (
     ("mapping values are not allowed", "syntax_colon"),
@@ -85,6 +85,7 @@ def parse(data: bytes, file: str) -> Document:
 def _decoded(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         raise YamlRefused((Complaint(place=Place(file), key="file_too_large", fields={"limit": str(MAX_BYTES // 1_000_000)}),))
+    data = data.removeprefix(b"\xef\xbb\xbf")  # Notepad's "UTF-8 with BOM"
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             raise YamlRefused((Complaint(place=Place(file, 1, 1), key="encoding", fields={"encoding": encoding}),))

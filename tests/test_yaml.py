@@ -92,6 +92,11 @@ def test_what_stands_in_a_refused_key_does_not_move_others():
     assert (document.value, document.place(("x",)).line) == ({"x": 1}, 1)
 
 
+def test_a_byte_order_mark_at_the_start_is_not_part_of_the_text():
+    document = _yaml.parse("\ufeffa: 1\nb: 2\n".encode(), "f.yaml")
+    assert (document.value, document.place(("a",), key=True).column) == ({"a": 1, "b": 2}, 1)
+
+
 def test_windows_and_old_mac_line_ends_are_line_ends():
     document = _yaml.parse("a: 1\r\nb: 2\rđ: 3\r\n".encode(), "f.yaml")
     assert (document.value, document.complaints) == ({"a": 1, "b": 2, "đ": 3}, [])
@@ -123,7 +128,7 @@ def test_windows_and_old_mac_line_ends_are_line_ends():
         ("a: \x85b\n", "unprintable"),
         ('a: "\\0"\n', "unprintable"),
         ('a: "\\u202e"\n', "unprintable"),
-        ("\ufeffa: 1\n", "encoding"),
+        ("\ufeff\ufeffa: 1\n", "unprintable"),
         ("a: 1\n".encode("utf-16"), "encoding"),
         ("a: 1\n".encode("utf-16-le"), "nul"),
         ("a: 1\0\n", "nul"),

@@ -52,8 +52,6 @@ def check(
         return
     _report((), warnings)
     print(_output.text("inventory.accepted", **_counts(found), warnings=len(warnings)))
-    if found.demo_plan:
-        print(_output.text("inventory.demo_plan"))
 
 
 for command in (inventory_tools.diff, inventory_tools.init, inventory_tools.render, inventory_tools.schema):

@@ -81,7 +81,24 @@ def site_network(template: str, number: int) -> Network:
     filled = template.replace("{n}", str(number)).replace("{high}", str(high)).replace("{low}", str(low))
     if "{" in filled or "}" in filled:
         raise WrongAddress("plan_placeholder", value=template[:60])
-    return network(filled)
+    try:
+        return network(filled)
+    except WrongAddress as wrong:
+        raise _of_plan(wrong, template) from None
+
+
+def _of_plan(wrong: WrongAddress, template: str) -> WrongAddress:
+    """What is wrong with one site's network, said of the plan: the advice keeps its {n}."""
+    value = template[:60]
+    if wrong.key not in {"network_shape", "network_host_bits"}:
+        return WrongAddress(wrong.key, **(wrong.fields | {"value": value}))
+    octets = zip(template.rpartition("/")[0].split("."), wrong.fields.get("plain", "").split("."), strict=False)
+    plain = ".".join(planned if "{" in planned else found for planned, found in octets)
+    try:
+        network(_PLACEHOLDER.sub("1", plain))
+    except WrongAddress:
+        return WrongAddress("plan_shape", value=value)
+    return WrongAddress(wrong.key, value=value, plain=plain)
 
 
 def host(net: Network, number: int) -> Address:

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+import probes
 from netwatch._complaint import Complaint, closest, dotted
 from netwatch._yaml_document import Document, Keys
 from netwatch.inventory._communes import slug
@@ -145,7 +146,8 @@ def _translated(item: Any, loc: Keys, known: list[str], *, at_key: bool) -> tupl
     if key == "not_text" and last == "code":
         key = "code_number"
     if key == "unknown_key":
-        return key, closest(last, known), fields | {"known": ", ".join(known)}
+        hint = "intervals" if loc[:-1] == ("defaults",) and last in probes.names() else closest(last, known)
+        return key, hint, fields | {"known": ", ".join(known)}
     if key == "not_one_of":
         expected = str(context.get("expected", "")).replace(" or ", ", ")
         return (
