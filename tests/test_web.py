@@ -283,3 +283,13 @@ def test_health_answers_even_when_something_is_not_well():
     status, _, text = ask("/healthz", snapshot=dataclasses.replace(calm, self_view=own))
     assert status == 200
     assert json.loads(text)["ok"] is False
+
+
+def test_a_path_of_twenty_hops_reaches_the_api_whole():
+    hop = "2001:db8:1234:5678:9abc:def0:1234:5678 1000.0 ms"
+    facts = {"path": " › ".join(f"{distance} {hop}" for distance in range(1, 21)), "detail": "x" * 2_000}
+    taken = province()
+    incident = dataclasses.replace(taken.incidents[0], facts=facts)
+    told = json.loads(ask("/api/v1/summary", snapshot=dataclasses.replace(taken, incidents=(incident,)))[2])["incidents"][0]["facts"]
+    assert told["path"] == facts["path"]
+    assert len(told["detail"]) < 1_500
