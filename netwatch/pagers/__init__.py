@@ -73,13 +73,21 @@ class Pager(ABC):  # noqa: B024  # the two kinds have nothing in common but this
 
 @dataclass(kw_only=True, eq=False)
 class EventPager(Pager):
-    """`fallback` names the event pager that takes over what this one refuses for good."""
+    """`fallback` names the event pager that takes over what this one refuses for good, or has not taken in time.
+
+    One that is `out_of_band` works when the internet here does not. What is more than `pages_per_minute` is told together
+    in one page, unless the receiver keeps a state for each key and must hear of each: then `digests` is false.
+    """
+
+    digests: ClassVar[bool] = True
 
     fallback: str = ""
+    out_of_band: bool = False
+    pages_per_minute: Annotated[float, pydantic.Field(gt=0, le=6_000)] = 10.0
 
     @abstractmethod
     async def send(self, page: Page, text: PageText, thread: Receipt | None, http: aiohttp.ClientSession) -> Receipt:
-        """Delivers one page. Raises Refused or Busy."""
+        """Delivers one page. `thread` is what it answered to the one before. Raises Refused or Busy."""
 
 
 @dataclass(kw_only=True, eq=False)

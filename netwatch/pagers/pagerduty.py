@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import aiohttp
+import pydantic
 
 from netwatch.model import Incident, Page, PageText, Secret
 from netwatch.pagers import EventPager, Receipt, Refused, Url
@@ -37,6 +38,9 @@ RoutingKey = Annotated[Secret, sealed(r"[A-Za-z0-9]{32}", "the 32 letters and di
 class Pagerduty(EventPager):
     """A key that is replaced goes to `former_routing_keys` until every incident it opened has closed."""
 
+    digests = False  # it keeps an alert for each key
+
+    pages_per_minute: Annotated[float, pydantic.Field(gt=0, le=6_000)] = 120.0
     routing_key: RoutingKey
     former_routing_keys: tuple[RoutingKey, ...] = ()
     api_url: Url = SERVICE

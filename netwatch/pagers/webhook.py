@@ -65,6 +65,9 @@ def _key(secret: Secret) -> bytes:
 class Webhook(EventPager):
     """`secret` may be a list while keys are rotated: a receiver accepts any one of the signatures."""
 
+    digests = False  # a program hears of each
+
+    pages_per_minute: Annotated[float, pydantic.Field(gt=0, le=6_000)] = 600.0
     url: Url
     secret: Annotated[tuple[Secret, ...], pydantic.BeforeValidator(_checked_secrets)]
 
