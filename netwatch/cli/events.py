@@ -23,7 +23,11 @@ FOLLOW_SECONDS = 1.0
 EVENT = ("wall", "site", "check", "rule", "instance", "old", "new", "hard", "since", "code", "detail")
 ALERT = ("id", "key", "severity", "opened", "closed", "sites", "title", "owner")
 
-alerts = typer.Typer(no_args_is_help=True, help="Incidents: those that are open, and those that ended lately.")
+alerts = typer.Typer(
+    no_args_is_help=True,
+    help="Incidents: those that are open, and those that ended lately.\n\n"
+    "Exit codes: 0 done · 66 no such incident · 69 the daemon does not answer",
+)
 
 
 def events(

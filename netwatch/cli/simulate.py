@@ -23,7 +23,8 @@ def simulate(
     inventory: Annotated[
         Path, typer.Option("--inventory", "-i", envvar="NETWATCH_INVENTORY", help="Else the one that comes along.")
     ] = Path("inventory.yaml"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a scenario.")] = False,
+    output: Annotated[str, typer.Option("-o", "--output", help="table; json or jsonl for one JSON object a scenario.")] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as -o jsonl.")] = False,
 ) -> None:
     """Runs scenarios through the real scheduler's rules and decisions, on a virtual clock: a day in seconds.
 
@@ -33,11 +34,13 @@ def simulate(
     """
     from netwatch import inventory as inventories
     from netwatch import shipped
+    from netwatch.cli import _records
     from netwatch.lab import scenario_file
     from netwatch.lab.scenario import ScenarioRefused
     from netwatch.lab.simulation import Simulation, narrow
     from netwatch.lab.stage import DEMO_ENVIRONMENT
 
+    as_json = _records.shape(output, ("table", "json", "jsonl")) != "table" or as_json
     try:
         watched = inventories.load(shipped.inventory_path(inventory), environment=DEMO_ENVIRONMENT, pagers={})
     except inventories.InventoryRefused as refused:
