@@ -6,7 +6,8 @@ import sys
 import pytest
 from typer.main import get_command
 
-from netwatch.cli import app
+import probes
+from netwatch.cli import app, probe
 
 
 def netwatch(*arguments, options=()):
@@ -36,3 +37,36 @@ def test_every_command_has_a_summary_examples_and_exit_codes(path, told):
     assert summary.endswith((".", "?"))
     assert f"netwatch {' '.join(path)}" in rest
     assert "Exit codes: " in rest
+
+
+def groups(group, path=()):
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield (*path, name)
+            yield from groups(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [(), *groups(get_command(app))], ids=" ".join)
+def test_a_group_alone_prints_its_help_and_no_more(path):
+    alone, asked = netwatch(*path), netwatch(*path, "--help")
+    assert (alone.returncode, alone.stdout) == (64, "")
+    assert alone.stderr == asked.stdout
+    assert asked.returncode == 0
+    assert "Exit codes: " in asked.stdout
+
+
+@pytest.mark.parametrize("name", probes.names())
+def test_every_probe_type_has_examples_that_it_takes(name):
+    command = get_command(probe.app).get_command(None, name)
+    summary, _, rest = command.help.partition("\n")
+    assert summary.endswith(".")
+    assert f"netwatch probe {name} " in rest
+    assert "Exit codes: " in rest
+    for given in probe.EXAMPLES.get(name, ()):
+        options = command.make_context(name, given.split()).params
+        fields = {
+            key: value
+            for key, value in options.items()
+            if key not in {"address", "timeout", "source", "as_json"} and value not in (None, ())
+        }
+        probe.build(probes.get(name), fields)

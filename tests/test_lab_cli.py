@@ -5,14 +5,24 @@ import json
 import pytest
 
 from netwatch.cli import _output, app
+from netwatch.lab import network
 from netwatch.lab.client import ask
 from netwatch.lab.lab import Lab
 from tests.lab_inventory import inventory
+
+needs_lines = pytest.mark.skipif(bool(network.why_not()), reason="no network namespaces or no /dev/net/tun here")
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     made = Lab.start(inventory("127.45"), tmp_path_factory.mktemp("lab") / "lab.sock", community="public", why_not="a test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_network(tmp_path):
+    made = Lab.start(inventory(), tmp_path / "lab.sock", community="public")
     yield made
     made.close()
 
@@ -58,6 +68,27 @@ def test_without_lines_a_line_fault_says_why(run, command):
     code, said = run(*command)
     assert code == 1
     assert "no line can be cut (a test)" in said
+
+
+@needs_lines
+def test_a_line_is_named_by_its_site_or_by_the_option(own_network, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["netwatch", "--lang", "en", "lab", *arguments, "--socket", str(own_network.control_path)])
+        return int(_output.run(app, {})), capsys.readouterr().err
+
+    def troubles():
+        return ask(own_network.control_path, {})["troubles"]
+
+    assert run("cut", "alpha", "--line", "main")[0] == 0
+    named = troubles()
+    assert named
+    assert run("restore", "alpha/main")[0] == 0
+    assert troubles() == []
+    assert run("cut", "alpha/main")[0] == 0
+    assert troubles() == named
+    assert run("loss", "alpha/none", "5%")[0] == 64
+    assert run("cut", "alpha/main", "--line", "backup")[0] == 64
+    assert run("cut", "alpha/")[0] == 64
 
 
 BAD = [

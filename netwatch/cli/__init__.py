@@ -39,7 +39,9 @@ app = typer.Typer(
     add_completion=False,  # `netwatch completion` prints it
     rich_markup_mode=None,  # rich takes longer to load than all the rest of --help
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    help="Watches the internet lines and the equipment of the 45 commune sites of Điện Biên province.",
+    help="Watches the internet lines and the equipment of the 45 commune sites of Điện Biên province.\n\n"
+    "Exit codes: `status` and `check` are monitoring plugins (0 OK · 1 WARNING · 2 CRITICAL · 3 UNKNOWN); all others: 0 done · "
+    "1 failed · 64 usage · 66 no input · 69 no daemon · 73 cannot be made · 77 no permission · 78 bad configuration",
 )
 
 
@@ -58,7 +60,6 @@ app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
 app.add_typer(probe.app, name="probe")
 app.add_typer(setup.app, name="setup")
-app.command("restore")(db.restore)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
@@ -71,6 +72,7 @@ app.command("trace")(ping.trace)
 app.command("reload")(status.reload)
 app.command("version")(status.version)
 app.command("doctor")(doctor.doctor)
+app.command("restore")(db.restore)
 app.command("completion")(completion.completion)
 
 

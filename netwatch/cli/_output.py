@@ -104,11 +104,12 @@ def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns under headings; nothing is cut when the output is not a terminal."""
+    """Columns under headings, without those that hold nothing; nothing is cut when the output is not a terminal."""
     from rich.console import Console
     from rich.table import Table
 
     terminal = sys.stdout.isatty()
+    headings, rows = _without_empty_columns(headings, [tuple(row) for row in rows])
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=not terminal, overflow="fold")
@@ -121,6 +122,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         force_terminal=wants_color(), no_color=not wants_color(), width=None if terminal else max(widest + 20, 120), highlight=False
     )
     console.print(table)
+
+
+def _without_empty_columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    if not rows:
+        return headings, rows
+    kept = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    return [headings[column] for column in kept], [[row[column] for column in kept] for row in rows]
 
 
 def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
@@ -139,6 +147,9 @@ def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
         code = int(app(prog_name="netwatch", standalone_mode=False) or 0)
         sys.stdout.flush()  # here, where a reader that has gone is still handled
         return code
+    except exceptions.NoArgsIsHelpError as shown:
+        print(shown.format_message(), file=sys.stderr)
+        return Exit.USAGE
     except exceptions.UsageError as error:
         print(f"netwatch: {error.format_message()}", file=sys.stderr)
         if error.ctx is not None:

@@ -19,7 +19,11 @@ if TYPE_CHECKING:  # both bring pydantic along
 __all__ = ["app"]
 
 SHAPES = ("table", "json")
-app = typer.Typer(no_args_is_help=True, help="The inventory file.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The inventory: is it sound, what would it change, how is one made.\n\n"
+    "Exit codes: 0 done · 1 differences · 66 a file cannot be read · 69 the daemon does not answer · 78 a file is not sound",
+)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from netwatch.cli._output import Exit, fail, text
 __all__ = ["DEFAULT_SOCKET", "app"]
 
 DEFAULT_SOCKET = Path(".demo/lab.sock")
+OF_LINES = frozenset({"cut", "loss", "delay", "rate"})  # what can be broken of a site's lines alone
 
 app = typer.Typer(
     name="lab",
@@ -54,7 +55,9 @@ class UpDown(StrEnum):
     DOWN = "down"
 
 
-Place = Annotated[str, typer.Argument(metavar="WHERE", help="A site (na-tau), a tag (ring=tuan-giao), or * for all.")]
+Place = Annotated[
+    str, typer.Argument(metavar="WHERE", help="A site (na-tau), one of its lines (na-tau/main), a tag (ring=tuan-giao), or * for all.")
+]
 Devices = Annotated[str, typer.Argument(metavar="WHERE", help="SITE, SITE/DEVICE or a tag; without a device all that it can strike.")]
 OneDevice = Annotated[str, typer.Argument(metavar="SITE/DEVICE")]
 LineOption = Annotated[str, typer.Option("--line", help="One line of the site, by id or role: main, backup.")]
@@ -67,17 +70,20 @@ SocketOption = Annotated[
 def cut(where: Place, line: LineOption = "", socket: SocketOption = DEFAULT_SOCKET) -> None:
     """Silence on all lines of a site, or on one.
 
-    Examples: netwatch lab cut na-tau · netwatch lab cut muong-nhe --line backup · netwatch lab cut ring=tuan-giao
+    Examples: netwatch lab cut na-tau · netwatch lab cut muong-nhe/backup · netwatch lab cut ring=tuan-giao --line main
     """
     _put(socket, "cut", where, line=line)
 
 
 @app.command()
 def restore(where: Devices, line: LineOption = "", socket: SocketOption = DEFAULT_SOCKET) -> None:
-    """Lines as they were at the start; with SITE/DEVICE, that device.
+    """Lines as they were at the start; with SITE/LINE or SITE/DEVICE, that one.
 
-    Examples: netwatch lab restore na-tau · netwatch lab restore thanh-an/printer1
+    Examples: netwatch lab restore na-tau · netwatch lab restore na-tau/main · netwatch lab restore thanh-an/printer1
     """
+    place, _, part = where.partition("/")
+    if part and not line and _has_line(socket, place, part):
+        where, line = place, part
     _put(socket, "restore", where, line=line)
 
 
@@ -238,9 +244,29 @@ def status(
 
 
 def _put(socket: Path, kind: str, where: str, **values: Any) -> None:
+    if kind in OF_LINES and "/" in where:
+        where, values = _line_of(where, values)
     body = {**_place(kind, where), **{key: value for key, value in values.items() if value != ""}}
     _ask(socket, {"fault": {kind: body}})
     print(text("lab.done", what=f"{kind} {where} {' '.join(f'{key}={value}' for key, value in values.items() if value != '')}".strip()))
+
+
+def _has_line(socket: Path, place: str, name: str) -> bool:
+    """Asks for what is wanted anyway: the line as it was at the start. A device is never called as a line of its site."""
+    from netwatch.lab.client import LabAway, ask
+
+    try:
+        return bool(ask(socket, {"fault": {"restore": {**_place("restore", place), "line": name}}})["ok"])
+    except LabAway:
+        return False
+
+
+def _line_of(where: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """`na-tau/main` means the line main of na-tau where only lines can be meant."""
+    place, _, line = where.partition("/")
+    if not line or values["line"] not in {"", line}:
+        fail(Exit.USAGE, text("lab.bad_place", found=where))
+    return place, {**values, "line": line}
 
 
 def _place(kind: str, where: str) -> dict[str, Any]:

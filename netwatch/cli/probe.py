@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,15 @@ AddressArgument = Annotated[str, typer.Argument(help="Address or host name to me
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=300, help="Seconds for the whole measurement.")]
 SourceOption = Annotated[str, typer.Option("--source", help="Local address to measure from.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+EXIT_CODES = "Exit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
+EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dns": ("10.45.7.1 --name dienbien.gov.vn", "10.45.7.1 --name 1.7.45.10.in-addr.arpa --record PTR --json"),
+        "http": ("10.45.7.21", "dichvucong.gov.vn --scheme https --path / --timeout 5"),
+        "tcp": ("10.45.7.1 --port 443",),
+        "tls": ("dichvucong.gov.vn", "10.45.7.1 --port 8443 --server-name router.local --json"),
+    }
+)
 
 
 class ProbeTypes(TyperGroup):
@@ -46,7 +56,11 @@ class ProbeTypes(TyperGroup):
         return probe_command(cmd_name, probes.get(cmd_name))
 
 
-app = typer.Typer(cls=ProbeTypes, no_args_is_help=True, help="Measures once, without the daemon: netwatch probe tcp 10.45.7.1 --port 443")
+app = typer.Typer(
+    cls=ProbeTypes,
+    no_args_is_help=True,
+    help=f"Measures once, without the daemon: netwatch probe tcp 10.45.7.1 --port 443\n\n{EXIT_CODES}",
+)
 app.command("icmp")(probe_icmp.icmp)
 app.command("snmp")(probe_snmp.snmp)
 
@@ -66,10 +80,11 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
         )
 
     summary = (inspect.getdoc(kind) or name).splitlines()[0]
-    measure.__doc__ = f"{summary}\n\nExit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
+    examples = " · ".join(f"netwatch probe {name} {given}" for given in EXAMPLES.get(name, ("10.45.7.1",)))
+    measure.__doc__ = f"{summary}\n\nExamples: {examples}\n\n{EXIT_CODES}"
     measure.__signature__ = inspect.Signature(list(_parameters(kind)))  # type: ignore[attr-defined]  # typer reads it
     measure.__annotations__ = {}
-    maker = typer.Typer(add_completion=False)
+    maker = typer.Typer(add_completion=False, rich_markup_mode=None)
     maker.command(name)(measure)
     return get_command(maker)
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Installs the unit, the dashboards or the rules.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Installs the unit, the dashboards or the rules.\n\n"
+    "Exit codes: 0 done · 1 files that differ were left · 66 not in this installation · 73 cannot be written · 77 no permission",
+)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Also replace files that differ; the old ones are kept as .bak.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
