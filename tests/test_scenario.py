@@ -1,6 +1,7 @@
 """Scenario files: what is accepted, what is refused and with which words, and that the JSON schema says the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from netwatch.inventory import load
 from netwatch.lab import scenario_file
 from netwatch.lab.complaints import LabComplaint, ScenarioRefused
-from netwatch.lab.faults import Where
+from netwatch.lab.faults import ExpectedPage, Where
 from netwatch.lab.scenario import KINDS, as_document, read_fault, read_scenario
 from netwatch.lab.stage import DEMO_ENVIRONMENT
 from netwatch.lang import LANGUAGES, catalog
-from netwatch.model import Cause
-from tests.lab_inventory import inventory
+from netwatch.model import Anchor, Cause
+from tests import lab_inventory
 
 SCHEMA = jsonschema.Draft7Validator(json.loads(scenario_file.SCHEMA_PATH.read_text("utf-8")))
 WHOLE = {
@@ -33,9 +34,27 @@ WHOLE = {
         {"uplink": "down"},
         {"at": "5s", "snmp": {"site": "alpha", "device": "router", "oid": "1.3.6.1.2.1.1.5.0", "value": "x"}},
     ],
+    "only_lines": True,
     "expect": {
-        "pages": [{"open_before": "25s", "recover_before": "55s", "cause": {"type": "tag", "name": "north"}, "sites": ["alpha", "beta"]}],
+        "pages": [
+            {"open_before": "25s", "recover_before": "55s", "cause": {"type": "tag", "name": "north"}, "sites": ["alpha", "beta"]},
+            {
+                "since": "10s",
+                "open_after": 11,
+                "open_before": "25s",
+                "named_before": "30s",
+                "recover_after": "40s",
+                "recover_before": "55s",
+                "cause": {"type": "uplink"},
+                "severity": "warning",
+                "facts": {"likely": "power"},
+                "updates_at_least": 1,
+                "updates_at_most": 2,
+            },
+        ],
+        "digest": [{"cause": {"type": "check", "name": "alpha/printer1/printer_paper_empty"}, "sites": ["alpha"]}],
         "none_else": True,
+        "most_pages": 5,
     },
 }
 FAULTS = [
@@ -58,6 +77,17 @@ FAULTS = [
     {"errors": {"site": "alpha", "device": "router", "port": "ether1", "per_second": 5}},
     {"port": {"site": "alpha", "device": "router", "port": "ether1", "state": "down"}},
     {"snmp": {"site": "alpha", "device": "ups", "metric": "ups_on_battery", "value": 1}},
+    {"power": {"tag": {"feeder": "f1"}, "state": "off", "lasts": "20m"}},
+    {"service": {"site": "alpha", "device": "vc", "check": "sip", "state": "dead"}},
+    {"anchor": {"name": "far-away", "state": "down"}},
+    {"human": {"action": "acknowledge", "who": "A", "site": "alpha", "note": "on my way", "lasts": "2h"}},
+    {"human": {"action": "note", "who": "A"}},
+    {"human": {"action": "silence", "who": "A", "matcher": "ring=north", "lasts": "30m"}},
+    {"clock": {"forward": "1h"}},
+    {"clock": {"back": 3600}},
+    {"errors_of_ours": "on"},
+    {"errors_of_ours": {"state": "off", "code": "EMFILE"}},
+    {"pager": "dead"},
     {"reload": {"file": "other.yaml"}},
     {"reload": "other.yaml"},
     {"reload": None},
@@ -87,6 +117,17 @@ BAD_FAULTS = [
     ({"snmp": {"site": "alpha", "device": "ups", "oid": "1.3.x", "value": 1}}, "want_oid"),
     ({"snmp": {"site": "alpha", "device": "ups", "oid": "1.3.6", "value": True}}, "want_number_or_text"),
     ({"uplink": "sideways"}, "want_one_of"),
+    ({"human": {"action": "acknowledge"}}, "missing"),
+    ({"human": {"action": "silence", "who": "A", "lasts": "30m"}}, "missing"),
+    ({"human": {"action": "silence", "who": "A", "matcher": "site=alpha"}}, "missing"),
+    ({"human": {"action": "silence", "who": "A", "matcher": "site=alpha", "lasts": "30m", "site": "alpha"}}, "not_with"),
+    ({"human": {"action": "acknowledge", "who": "A", "matcher": "site=alpha"}}, "not_with"),
+    ({"human": {"action": "shout", "who": "A"}}, "want_one_of"),
+    ({"clock": {}}, "want_forward_or_back"),
+    ({"clock": {"forward": 1, "back": 1}}, "want_forward_or_back"),
+    ({"clock": "1h"}, "want_mapping"),
+    ({"anchor": "far-away"}, "missing"),
+    ({"service": {"site": "alpha", "device": "vc", "state": "dead"}}, "missing"),
     ([], "want_mapping"),
 ]
 MISPLACED = [
@@ -94,7 +135,13 @@ MISPLACED = [
     ({"cut": {"tag": {"ring": "nort"}}}, "unknown_tag", "ring=north"),
     ({"cut": {"site": "beta", "line": "backupp"}}, "unknown_line", "backup"),
     ({"paper": {"site": "alpha", "device": "printer9", "state": "out"}}, "unknown_device", "printer1"),
+    ({"anchor": {"name": "faraway", "state": "down"}}, "unknown_anchor", "far-away"),
 ]
+
+
+def inventory():
+    """With an anchor that can be named."""
+    return replace(lab_inventory.inventory(), anchors=(Anchor(id="far-away", check="anchors/far-away/icmp", own=True),))
 
 
 def keys(refused):
@@ -118,6 +165,51 @@ def test_a_whole_scenario_is_read():
     assert read.faults[3].where == Where(tag=("ring", "north"))
     assert read.expect.pages[0].cause == Cause("tag", "north")
     assert (read.expect.pages[0].open_before_seconds, read.expect.pages[0].recover_before_seconds) == (25, 55)
+    assert (read.only_lines, read.expect.most_pages, read.expect.none_else) == (True, 5, True)
+    assert read.expect.pages[1] == ExpectedPage(
+        since_seconds=10,
+        open_after_seconds=11,
+        open_before_seconds=25,
+        named_before_seconds=30,
+        recover_after_seconds=40,
+        recover_before_seconds=55,
+        cause=Cause("uplink", ""),
+        sites=None,
+        severity="warning",
+        facts={"likely": "power"},
+        updates_at_least=1,
+        updates_at_most=2,
+    )
+    assert [(later.cause.name, later.sites) for later in read.expect.digest] == [("alpha/printer1/printer_paper_empty", ("alpha",))]
+
+
+def test_a_whole_scenario_fits_the_schema():
+    assert SCHEMA.is_valid(WHOLE)
+
+
+BAD_EXPECTATIONS = [
+    ({"most_pages": -1}, "want_number"),
+    ({"most_pages": 1.5}, "want_number"),
+    ({"none_else": "no"}, "want_one_of"),
+    ({"pages": [{"open_before": 1}]}, "missing"),
+    ({"pages": [{"cause": {"type": "uplink"}}]}, "missing"),
+    ({"pages": [{"open_before": 1, "cause": {"type": "rain"}}]}, "want_one_of"),
+    ({"pages": [{"open_before": 1, "cause": {"type": "uplink"}, "severity": "loud"}]}, "want_one_of"),
+    ({"pages": [{"open_before": 1, "cause": {"type": "uplink"}, "facts": ["power"]}]}, "want_mapping"),
+    ({"pages": [{"open_before": 1, "cause": {"type": "uplink"}, "updates_at_most": "few"}]}, "want_number"),
+    ({"pages": [{"open_before": 1, "cause": {"type": "uplink"}, "since": "then"}]}, "want_seconds"),
+    ({"digest": [{"cause": {"type": "uplink"}}]}, "missing"),
+    ({"digest": {}}, "want_list"),
+]
+
+
+@pytest.mark.parametrize(("expect", "key"), BAD_EXPECTATIONS)
+def test_a_bad_expectation_is_refused_with_its_reason_and_by_the_schema(expect, key):
+    document = {"name": "x", "duration": 1, "expect": expect}
+    with pytest.raises(ScenarioRefused) as refused:
+        read_scenario(document)
+    assert key in keys(refused)
+    assert not SCHEMA.is_valid(document)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -172,15 +264,37 @@ def test_an_impossible_flap_is_refused(values):
     assert keys(refused) == {"bad_flap"}
 
 
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from(["alpha", "down", "off", "15%", "2m", "64 Mbps", "1.3.6", "", "x"])
-)
+WORDS = ["alpha", "down", "off", "15%", "2m", "64 Mbps", "1.3.6", "", "x", "silence", "note", "dead"]
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from(WORDS))
+BODY_KEYS = [
+    "site",
+    "tag",
+    "line",
+    "device",
+    "state",
+    "ratio",
+    "round_trip",
+    "down",
+    "port",
+    "per_second",
+    "oid",
+    "metric",
+    "value",
+    "action",
+    "who",
+    "matcher",
+    "lasts",
+    "note",
+    "forward",
+    "back",
+    "code",
+    "check",
+    "name",
+]
 BODIES = st.one_of(
     SCALARS,
     st.dictionaries(
-        st.sampled_from(
-            ["site", "tag", "line", "device", "state", "ratio", "round_trip", "down", "port", "per_second", "oid", "metric", "value"]
-        ),
+        st.sampled_from(BODY_KEYS),
         st.one_of(SCALARS, st.just({"ring": "north"})),
         max_size=5,
     ),

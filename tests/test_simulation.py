@@ -32,7 +32,7 @@ def shipped(name):
 
 
 def play(scenario):
-    return Simulation(scenario, narrow(watched(), scenario.sites)).run()
+    return Simulation(scenario, narrow(watched(), scenario)).run()
 
 
 @pytest.mark.parametrize("name", scenario_file.shipped())
@@ -118,6 +118,9 @@ def test_without_expectations_nothing_is_judged():
     assert len(report.pages) == 2
 
 
+KINDS = {"happens", "open", "update", "recovered"}
+
+
 def simulate(*arguments):
     environment = {**os.environ, "NETWATCH_LANG": "en"}
     command = [sys.executable, "-m", "netwatch", "simulate", *arguments]
@@ -131,9 +134,24 @@ def test_the_command_says_what_is_missing_and_what_was_not_expected(tmp_path):
     silent = tmp_path / "silent.yaml"
     silent.write_text(text.partition("expect:")[0], "utf-8")
     assert simulate("cut-single-line", str(silent)).returncode == 0
-    ended = simulate(str(silent), str(wrong), "--json")
+    ended = simulate(str(wrong))
     assert ended.returncode == 1
-    reports = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [report["as_expected"] for report in reports] == [True, False]
-    assert reports[1]["missing"][0]["cause"] == {"type": "line", "name": "pu-nhi/main"}
-    assert reports[1]["unexpected"][0]["cause"] == {"type": "site", "name": "pu-nhi"}
+    assert "WRONG about pu-nhi/main (netwatch/pu-nhi): cause" in ended.stderr
+    assert "NOT EXPECTED" in ended.stderr
+
+
+def test_the_timeline_tells_faults_and_pages_in_order_of_time():
+    lines = simulate("cut-single-line").stdout.splitlines()
+    assert [kind for line in lines for kind in line.split()[1:2] if kind in KINDS] == ["happens", "open", "happens", "recovered"]
+    assert any("0:00:31.0" in line and "cut pu-nhi" in line for line in lines)
+
+
+def test_as_json_a_scenario_is_one_object_with_its_pages():
+    ended = simulate("cut-single-line", "cut-too-short", "--json")
+    told, quiet = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, quiet["name"], quiet["pages"]) == (0, "cut-too-short", [])
+    assert set(told) == {"name", "pages", "transitions"}
+    assert [page["kind"] for page in told["pages"]] == ["open", "recover"]
+    assert set(told["pages"][0]) == {"at", "kind", "key", "cause", "sites", "pager", "title"}
+    assert (told["pages"][0]["cause"], told["pages"][0]["sites"]) == ({"type": "site", "name": "pu-nhi"}, ["pu-nhi"])
+    assert 31 < told["pages"][0]["at"] <= 46

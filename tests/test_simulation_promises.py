@@ -19,7 +19,8 @@ MEMORY_SECONDS = 45.0  # a page may come so long after its fault
 
 @cache
 def watched():
-    return narrow(inventory.load(ROOT / "inventory.yaml", environment=DEMO_ENVIRONMENT, pagers={}), (SITE,))
+    everything = inventory.load(ROOT / "inventory.yaml", environment=DEMO_ENVIRONMENT, pagers={})
+    return narrow(everything, Scenario(name="site", duration_seconds=0.0, sites=(SITE,)))
 
 
 LINES, DEVICES = ("main", "backup"), ("router", "switch", "vc", "printer1")

@@ -18,7 +18,7 @@ from aiohttp import web as http
 from netwatch.cli._output import wants_color
 from netwatch.daemon import Daemon, DaemonRefused
 from netwatch.lab.client import LabAway, ask
-from netwatch.lab.faults import Fault, Scenario
+from netwatch.lab.faults import ONLY_SIMULATED, Fault, Scenario
 from netwatch.lab.scenario import as_document
 from netwatch.model import Inventory
 from netwatch.paths import SOCKET_NAME
@@ -111,8 +111,8 @@ async def _let_happen(fault: Fault, control_path: Path, daemon: Daemon, story: S
     if fault.kind == "reload":
         story.say("fault", what=what)
         await daemon.reload()
-    elif fault.kind == "kill":
-        story.say("fault_skipped", what=what, why=story.words.text("lab.kill_not_here"))
+    elif fault.kind in ONLY_SIMULATED:
+        story.say("fault_skipped", what=what, why=story.words.text("lab.only_simulated"))
     else:
         try:
             answer = await asyncio.to_thread(ask, control_path, {"fault": as_document(fault)})

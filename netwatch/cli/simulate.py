@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,8 @@ from netwatch.cli import _output
 from netwatch.cli._output import Exit
 
 if TYPE_CHECKING:
-    from netwatch.lab.simulation import Report
+    from netwatch.lab.faults import Fault, Scenario
+    from netwatch.lab.verdict import Report, Verdict
     from netwatch.model import Page
 
 __all__ = ["simulate"]
@@ -54,12 +57,14 @@ def simulate(
             scenario = scenario_file.load(path, watched)
         except ScenarioRefused as refused:
             _output.fail(Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
-        report = Simulation(scenario, narrow(watched, scenario.sites)).run()
+        report = Simulation(scenario, narrow(watched, scenario)).run()
         as_expected = as_expected and report.as_expected
         if as_json:
-            print(json.dumps(_document(report), ensure_ascii=False))
+            print(json.dumps(_document(report), ensure_ascii=False), flush=True)
         else:
-            _print(report)
+            _print(scenario, report)
+        for complaint in _complaints(report):
+            print(f"{report.name}: {complaint}", file=sys.stderr)
     if not as_expected:
         raise typer.Exit(Exit.FAILED)
 
@@ -84,29 +89,49 @@ def _page(at: float, page: Page) -> dict[str, Any]:
 
 
 def _document(report: Report) -> dict[str, Any]:
-    return {
-        "name": report.name,
-        "pages": [_page(at, page) for at, page in report.pages],
-        "transitions": report.transitions,
-        "runs": report.runs,
-        "as_expected": report.as_expected,
-        "missing": [
-            {
-                "open_before": page.open_before_seconds,
-                "cause": {"type": page.cause.type, "name": page.cause.name},
-                "sites": list(page.sites),
-            }
-            for page in report.missing
-        ],
-        "unexpected": [_page(at, page) for at, page in report.unexpected],
-    }
+    return {"name": report.name, "pages": [_page(at, page) for at, page in report.pages], "transitions": report.transitions}
 
 
-def _print(report: Report) -> None:
-    rows = [(f"{at:8.1f} s", _output.text(f"run.page_{page.kind}"), _title(page), page.incident.key) for at, page in report.pages]
+def _print(scenario: Scenario, report: Report) -> None:
+    """What happened and what was told of it, in order of time."""
+    rows = [(fault.at_seconds, _output.text("run.page_fault"), _in_words(fault), "") for fault in scenario.faults]
+    rows += [(at, _output.text(f"run.page_{page.kind}"), _title(page), page.incident.key) for at, page in report.pages]
     print(_output.text("run.simulated", name=report.name, pages=len(report.pages), transitions=report.transitions, runs=report.runs))
-    _output.print_table([_output.text(f"run.column_{name}") for name in ("at", "kind", "title", "key")], rows)
-    for expected in report.missing:
-        print(_output.text("run.missing", cause=expected.cause.name, before=f"{expected.open_before_seconds:g}"))
+    shown = [(_clock(at), *rest) for at, *rest in sorted(rows, key=lambda row: row[0])]
+    _output.print_table([_output.text(f"run.column_{name}") for name in ("at", "kind", "title", "key")], shown)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}"
+
+
+def _in_words(fault: Fault) -> str:
+    from netwatch.lab.scenario import as_document
+
+    values = as_document(fault)[fault.kind].items()
+    said = " ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in values if key in fault.values)
+    return " ".join(part for part in (fault.kind, str(fault.where), said) if part)
+
+
+def _complaints(report: Report) -> Iterator[str]:
+    """What was not as expected."""
+    for verdict in report.verdicts:
+        if verdict.wrong:
+            yield _unmet(verdict)
     for at, page in report.unexpected:
-        print(_output.text("run.unexpected", at=f"{at:.1f}", title=_title(page)))
+        yield _output.text("run.unexpected", at=f"{at:.1f}", title=_title(page))
+    for later in report.not_in_digest:
+        yield _output.text("run.not_in_digest", cause=later.cause.name)
+    if report.too_many_pages:
+        yield _output.text("run.too_many_pages", pages=len(report.pages))
+
+
+def _unmet(verdict: Verdict) -> str:
+    expected = verdict.expected
+    cause, before = expected.cause.name or expected.cause.type, f"{expected.open_before_seconds:g}"
+    if verdict.story is None:
+        return _output.text("run.missing", cause=cause, before=before)
+    what = ", ".join(_output.text(f"run.wrong_{word}") for word in verdict.wrong)
+    return _output.text("run.wrong", cause=cause, thread=verdict.story.last.key, what=what)

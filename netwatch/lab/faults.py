@@ -9,7 +9,19 @@ from typing import Literal, TypeAlias
 
 from netwatch.model import Cause
 
-__all__ = ["ALL_SITES", "DeviceState", "Expect", "ExpectedPage", "Fault", "FaultKind", "LineState", "Scenario", "Where"]
+__all__ = [
+    "ALL_SITES",
+    "ONLY_SIMULATED",
+    "DeviceState",
+    "Expect",
+    "ExpectedDigest",
+    "ExpectedPage",
+    "Fault",
+    "FaultKind",
+    "LineState",
+    "Scenario",
+    "Where",
+]
 
 ALL_SITES = "*"
 TONER_START_RATIO = 0.62
@@ -29,9 +41,16 @@ FaultKind: TypeAlias = Literal[
     "errors",
     "port",
     "snmp",
+    "service",
+    "anchor",
     "reload",
     "kill",
+    "human",
+    "clock",
+    "errors_of_ours",
+    "pager",
 ]
+ONLY_SIMULATED: frozenset[FaultKind] = frozenset({"service", "anchor", "kill", "human", "clock", "errors_of_ours", "pager"})
 Value: TypeAlias = float | str
 ROLES: Mapping[str, str] = MappingProxyType({"ups": "ups", "paper": "printer", "toner": "printer"})
 NO_VALUES: Mapping[str, Value] = MappingProxyType({})
@@ -85,6 +104,7 @@ class DeviceState:
     paper: bool = True
     toner_ratio: float = TONER_START_RATIO
     ports_down: frozenset[str] = frozenset()
+    services_dead: frozenset[str] = frozenset()  # names of checks that fail though the device is there
     errors: Mapping[str, tuple[float, float, float]] = field(default_factory=lambda: NO_ERRORS)  # port: since, counted before, per second
     oids: Mapping[str, Value] = field(default_factory=lambda: NO_OIDS)
     metrics: Mapping[tuple[str, str], float] = field(default_factory=lambda: NO_METRICS)  # (metric, instance): value, for simulations
@@ -101,6 +121,7 @@ class DeviceState:
             "paper out": not self.paper,
             f"toner {self.toner_ratio:.0%}": self.toner_ratio != TONER_START_RATIO,
             "ports down " + " ".join(sorted(self.ports_down)): self.ports_down,
+            "services dead " + " ".join(sorted(self.services_dead)): self.services_dead,
             "errors " + " ".join(sorted(self.errors)): self.errors,
             "set " + " ".join(sorted(self.oids)): self.oids,
         }
@@ -187,36 +208,68 @@ class Fault:
                 counted = now, device.error_count(port, now), self.number("per_second")
                 return replace(device, errors=MappingProxyType({**device.errors, port: counted}))
             case "port":
-                named = frozenset({self.word("port")})
-                return replace(device, ports_down=device.ports_down | named if state == "down" else device.ports_down - named)
-            case "snmp" if "oid" in self.values:
-                return replace(device, oids=MappingProxyType({**device.oids, self.word("oid"): self.values["value"]}))
+                return replace(device, ports_down=_with(device.ports_down, self.word("port"), there=state == "down"))
+            case "service":
+                return replace(device, services_dead=_with(device.services_dead, self.word("check"), there=state == "dead"))
             case "snmp":
-                key = self.word("metric"), self.word("instance")
-                return replace(device, metrics=MappingProxyType({**device.metrics, key: self.number("value")}))
+                return self._set(device)
             case _:
                 return device
+
+    def _set(self, device: DeviceState) -> DeviceState:
+        if "oid" in self.values:
+            return replace(device, oids=MappingProxyType({**device.oids, self.word("oid"): self.values["value"]}))
+        key = self.word("metric"), self.word("instance")
+        return replace(device, metrics=MappingProxyType({**device.metrics, key: self.number("value")}))
+
+
+def _with(names: frozenset[str], name: str, *, there: bool) -> frozenset[str]:
+    return names | {name} if there else names - {name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedPage:
-    """One incident that must be paged: opened before a time on the scenario's clock, perhaps recovered before another."""
+    """One incident that must be paged. Times are on the scenario's clock.
+
+    The cause is what the incident ends with, its sites those it named when it was at its largest, its severity the highest:
+    an incident may begin as one site and turn out to be a ring. A cause without a name is any of its type.
+    """
 
     open_before_seconds: float
     cause: Cause
-    sites: tuple[str, ...]
+    sites: tuple[str, ...] | None = None
+    since_seconds: float | None = None  # when what it is about began: the time to the page is counted from there
+    open_after_seconds: float = 0.0
+    named_before_seconds: float | None = None  # from then on the cause is right
     recover_before_seconds: float | None = None
+    recover_after_seconds: float = 0.0
+    severity: str = ""
+    facts: Mapping[str, Value] = field(default_factory=lambda: NO_VALUES)
+    updates_at_least: int = 0
+    updates_at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedDigest:
+    """One incident that waits for the morning: it must be there, and page nobody."""
+
+    cause: Cause
+    sites: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:
+    """`most_pages` counts every page of the scenario: opened, updated, recovered."""
+
     pages: tuple[ExpectedPage, ...] = ()
+    digest: tuple[ExpectedDigest, ...] = ()
     none_else: bool = True
+    most_pages: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`sites` narrows the inventory; empty means all. `faults` are in order of time.
+    """`sites` narrows the inventory; empty means all; `only_lines` leaves the devices out. `faults` are in order of time.
 
     `haste_seconds`: slower checks run this often and what SNMP tells is held no longer, so that a minute shows something.
     """
@@ -227,5 +280,6 @@ class Scenario:
     duration_seconds: float
     haste_seconds: float | None = None
     sites: tuple[str, ...] = ()
+    only_lines: bool = False
     faults: tuple[Fault, ...] = ()
     expect: Expect | None = None  # None: it only shows something, and is not judged

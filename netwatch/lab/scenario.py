@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from netwatch._yaml import Keys
-from netwatch.lab.complaints import Locate, Reading, ScenarioRefused, nowhere
-from netwatch.lab.faults import ALL_SITES, Expect, ExpectedPage, Fault, FaultKind, Scenario, Value, Where
+from netwatch.lab.complaints import Locate, ScenarioRefused, nowhere
+from netwatch.lab.expectations import ExpectReading
+from netwatch.lab.faults import ALL_SITES, Fault, FaultKind, Scenario, Value, Where
 from netwatch.lab.values import NAME, NUMBER, NUMBER_OR_TEXT, OID, RATE, RATIO, SECONDS, UNIT_BITS, Reader, one_of
 from netwatch.lab.world import lines_of, tags_of
-from netwatch.model import Cause, Inventory
+from netwatch.model import Inventory
 
 __all__ = ["KINDS", "ScenarioRefused", "as_document", "read_fault", "read_scenario"]
 
-CAUSE_TYPES: tuple[str, ...] = get_args(get_type_hints(Cause)["type"])
 MAX_FLAPS = 1000
 
 
@@ -26,12 +26,14 @@ MAX_FLAPS = 1000
 class Kind:
     """A kind of fault: what it strikes, its keys, and which of them it must have."""
 
-    place: Literal["lines", "devices", "any", "none"]
+    place: Literal["lines", "devices", "any", "site", "none"]
     keys: Mapping[str, Reader] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     device_required: bool = False
 
 
+ACTIONS = ("acknowledge", "unacknowledge", "note", "silence", "maintenance")
+ABOUT_AN_INCIDENT = frozenset({"acknowledge", "unacknowledge", "note"})
 ON_OFF = one_of("on", "off")
 UP_DOWN = one_of("up", "down")
 KINDS: Mapping[str, Kind] = {
@@ -42,7 +44,7 @@ KINDS: Mapping[str, Kind] = {
     "rate": Kind("lines", {"down": RATE, "up": RATE}),
     "flap": Kind("lines", {"every": SECONDS, "down": SECONDS, "times": NUMBER}, ("every", "down", "times")),
     "uplink": Kind("none", {"state": UP_DOWN}, ("state",)),
-    "power": Kind("devices", {"state": ON_OFF}, ("state",)),
+    "power": Kind("devices", {"state": ON_OFF, "lasts": SECONDS}, ("state",)),
     "reboot": Kind("devices", {"takes": SECONDS}, device_required=True),
     "ups": Kind("devices", {"state": one_of("battery", "mains"), "lasts": SECONDS, "charge": RATIO}, ("state",)),
     "paper": Kind("devices", {"state": one_of("out", "ok")}, ("state",)),
@@ -50,12 +52,18 @@ KINDS: Mapping[str, Kind] = {
     "errors": Kind("devices", {"port": NAME, "per_second": NUMBER}, ("port", "per_second"), device_required=True),
     "port": Kind("devices", {"port": NAME, "state": UP_DOWN}, ("port", "state"), device_required=True),
     "snmp": Kind("devices", {"oid": OID, "metric": NAME, "instance": NAME, "value": NUMBER_OR_TEXT}, ("value",), device_required=True),
+    "service": Kind("devices", {"check": NAME, "state": one_of("dead", "ok")}, ("check", "state"), device_required=True),
+    "anchor": Kind("none", {"name": NAME, "state": UP_DOWN}, ("name", "state")),
     "reload": Kind("none", {"file": NAME}),
     "kill": Kind("none"),
+    "human": Kind("site", {"action": one_of(*ACTIONS), "who": NAME, "matcher": NAME, "lasts": SECONDS, "note": NAME}, ("action", "who")),
+    "clock": Kind("none", {"forward": SECONDS, "back": SECONDS}),
+    "errors_of_ours": Kind("none", {"state": ON_OFF, "code": NAME}, ("state",)),
+    "pager": Kind("none", {"state": one_of("dead", "alive")}, ("state",)),
 }
 
 
-class _Reading(Reading):
+class _Reading(ExpectReading):
     """Reads faults and scenarios."""
 
     def faults(self, path: Keys, value: Any) -> tuple[Fault, ...]:
@@ -76,12 +84,13 @@ class _Reading(Reading):
 
     def fault_body(self, path: Keys, kind_name: str, body: Any) -> tuple[Where, dict[str, Value]]:
         kind = KINDS[kind_name]
-        if kind.place == "none" and isinstance(body, str) and kind.keys:
+        if kind.place == "none" and isinstance(body, str) and (len(kind.keys) == 1 or kind.required):
             body = {next(iter(kind.keys)): body}  # uplink: down
         places = {
             "lines": ("site", "tag", "line"),
             "devices": ("site", "tag", "device"),
             "any": ("site", "tag", "line", "device"),
+            "site": ("site",),
             "none": (),
         }
         entry = self.mapping(path, body if body is not None else {}, (*places[kind.place], *kind.keys))
@@ -93,8 +102,22 @@ class _Reading(Reading):
             self.complain(path, "want_oid_or_metric")
         if kind_name == "rate" and not {"down", "up"} & entry.keys():
             self.complain(path, "want_down_or_up")
-        where = Where() if kind.place == "none" else self.where(path, entry)
+        if kind_name == "clock" and ("forward" in entry) == ("back" in entry):
+            self.complain(path, "want_forward_or_back")
+        if kind_name == "human" and values.get("action"):
+            self.human(path, str(values["action"]), entry)
+        if kind_name == "anchor" and values.get("name") and self.inventory is not None:
+            self.known((*path, "name"), "anchor", str(values["name"]), [anchor.id for anchor in self.inventory.anchors])
+        where = Where() if kind.place == "none" or (kind.place == "site" and "site" not in entry) else self.where(path, entry)
         return where, {key: value for key, value in values.items() if value is not None}
+
+    def human(self, path: Keys, action: str, entry: dict[str, Any]) -> None:
+        """An acknowledgement is about an incident, the newest of a site or of all; a silence about what a matcher says, for so long."""
+        wrong = ("matcher",) if action in ABOUT_AN_INCIDENT else ("site",)
+        for key in [key for key in wrong if key in entry]:
+            self.complain((*path, key), "not_with", name=action)
+        for missing in [key for key in ("matcher", "lasts") if action not in ABOUT_AN_INCIDENT and key not in entry]:
+            self.complain(path, "missing", name=missing)
 
     def where(self, path: Keys, entry: dict[str, Any]) -> Where:
         texts = {key: str(self.value((*path, key), entry[key], NAME) or "") for key in ("site", "line", "device") if key in entry}
@@ -142,7 +165,7 @@ class _Reading(Reading):
     # --- the rest
 
     def scenario(self, document: Any) -> Scenario:
-        keys = ("name", "description", "seed", "duration", "haste", "sites", "faults", "expect")
+        keys = ("name", "description", "seed", "duration", "haste", "sites", "only_lines", "faults", "expect")
         entry = self.mapping((), document, keys)
         for missing in [key for key in ("name", "duration") if key not in entry]:
             self.complain((), "missing", name=missing)
@@ -163,36 +186,9 @@ class _Reading(Reading):
             duration_seconds=self.value(("duration",), entry.get("duration", 0), SECONDS) or 0.0,
             haste_seconds=self.value(("haste",), entry["haste"], SECONDS) if "haste" in entry else None,
             sites=tuple(str(site) for site in sites),
+            only_lines=self.flag(("only_lines",), entry.get("only_lines", False)),
             faults=tuple(sorted(faults, key=lambda fault: fault.at_seconds)),
             expect=self.expect(("expect",), entry["expect"]) if "expect" in entry else None,
-        )
-
-    def expect(self, path: Keys, value: Any) -> Expect:
-        entry = self.mapping(path, value, ("pages", "none_else"))
-        none_else = entry.get("none_else", True)
-        if not isinstance(none_else, bool):
-            self.complain((*path, "none_else"), "want_one_of", found=str(none_else)[:40], choices="true | false")
-        pages = [
-            self.page((*path, "pages", index), page) for index, page in enumerate(self.sequence((*path, "pages"), entry.get("pages", [])))
-        ]
-        return Expect(pages=tuple(pages), none_else=none_else is True)
-
-    def page(self, path: Keys, value: Any) -> ExpectedPage:
-        entry = self.mapping(path, value, ("open_before", "recover_before", "cause", "sites"))
-        for missing in [key for key in ("open_before", "cause", "sites") if key not in entry]:
-            self.complain(path, "missing", name=missing)
-        cause = self.mapping((*path, "cause"), entry.get("cause", {"type": "site", "name": "-"}), ("type", "name"))
-        kind = self.value((*path, "cause", "type"), cause.get("type"), one_of(*CAUSE_TYPES))
-        sites = [
-            self.value((*path, "sites", index), each, NAME)
-            for index, each in enumerate(self.sequence((*path, "sites"), entry.get("sites", [])))
-        ]
-        recover = self.value((*path, "recover_before"), entry["recover_before"], SECONDS) if "recover_before" in entry else None
-        return ExpectedPage(
-            open_before_seconds=self.value((*path, "open_before"), entry.get("open_before", 0), SECONDS) or 0.0,
-            recover_before_seconds=recover,
-            cause=Cause(kind, str(self.value((*path, "cause", "name"), cause.get("name"), NAME))),
-            sites=tuple(str(site) for site in sites),
         )
 
 

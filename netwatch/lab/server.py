@@ -16,7 +16,7 @@ from typing import Any
 from netwatch.lab.agent import Agent, Layout, LayoutView
 from netwatch.lab.complaints import LabComplaint, ScenarioRefused
 from netwatch.lab.devices import LabDevice, layouts, view
-from netwatch.lab.faults import Fault, LineState
+from netwatch.lab.faults import ONLY_SIMULATED, Fault, LineState
 from netwatch.lab.links import LinkSettings, as_change
 from netwatch.lab.responders import Responders, Service
 from netwatch.lab.scenario import read_fault
@@ -185,6 +185,8 @@ class LabServer:
 
     def _cannot(self, fault: Fault) -> str:
         """Why a fault cannot be shown here; empty when it can."""
+        if fault.kind in ONLY_SIMULATED:
+            return "only_simulated"
         if self.emulator is None and fault.kind in LINE_FAULTS and not fault.where.device:
             return "no_line_here"
         return "no_metric_here" if fault.kind == "snmp" and "oid" not in fault.values else ""

@@ -1,47 +1,30 @@
 """A scenario on a virtual clock, through the real scheduler's rules and the real core: a day in seconds. Pure.
 
-What a probe would have measured is read off the lab's world; everything after that is netwatch itself.
+What a probe would have measured is read off the lab's world; everything after that is netwatch itself, up to the moment
+when a page is handed to its pager.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from random import Random
 
 from netwatch import core, memory
-from netwatch.lab.faults import DeviceState, ExpectedPage, Fault, Scenario
+from netwatch.lab.faults import Fault, Scenario
+from netwatch.lab.measure import measure
 from netwatch.lab.stage import hastened
+from netwatch.lab.verdict import Record, Report, Story, judge
 from netwatch.lab.world import WorldModel
-from netwatch.model import Check, Effects, Event, Inventory, Outcome, Page, Reloaded, Result, RunReason, Sample, Tick
+from netwatch.model import Check, Effects, Event, Human, Incident, Inventory, Outcome, Page, Reloaded, Result, RunReason, Tick
 from netwatch.scheduler import Schedule
 
-__all__ = ["START_WALL", "Report", "Simulation", "judge", "narrow"]
+__all__ = ["START_WALL", "Simulation", "narrow"]
 
 START_WALL = 1_795_460_400.0  # 2026-11-24 02:00 in Điện Biên
 TICK_SECONDS = 1.0
-SPACING_SECONDS = 0.2
-ECHO_WAIT_SECONDS = 1.0
-ANSWER_SECONDS = 0.05
-TRIES = 2  # snmp asks twice, TCP sends its SYN again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a simulation gave. Times are seconds from its start."""
-
-    name: str
-    pages: tuple[tuple[float, Page], ...]
-    transitions: int
-    runs: int
-    missing: tuple[ExpectedPage, ...] = ()
-    unexpected: tuple[tuple[float, Page], ...] = ()
-
-    @property
-    def as_expected(self) -> bool:
-        return not self.missing and not self.unexpected
+ERROR_SECONDS = 0.001
 
 
 @dataclass
@@ -54,7 +37,7 @@ class Simulation:
     at: float = 0.0
     runs: int = 0
     transitions: int = 0
-    pages: list[tuple[float, Page]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.inventory = hastened(self.inventory, 0, self.scenario.haste_seconds)
@@ -65,11 +48,20 @@ class Simulation:
         self._ending: list[tuple[float, int, Result]] = []
         self._numbers = itertools.count()
         self._stored: dict[str, str] = {}
+        self._versions: dict[int, list[tuple[float, Incident]]] = {}
+        self._clock_ahead_seconds = 0.0
+        self._own_error = ""
+        self._pager_dead = False
 
     @property
     def world(self) -> core.World:
         """What netwatch believes now."""
         return self._world
+
+    @property
+    def wall(self) -> float:
+        """What the clock on netwatch's wall says, rightly or not."""
+        return START_WALL + self.at + self._clock_ahead_seconds
 
     def run(self) -> Report:
         """Plays the scenario to its end."""
@@ -85,19 +77,30 @@ class Simulation:
             while self._ending and self._ending[0][0] <= self.at:
                 self._end(heapq.heappop(self._ending)[2])
             if tick_at <= self.at:
-                self._take(Tick(at=self.at, wall=START_WALL + self.at))
+                self._take(Tick(at=self.at, wall=self.wall))
                 tick_at = next(ticks)
             for check, reason in self._schedule.due(self.at):
                 self._start(check, reason)
-        return judge(self.scenario, tuple(self.pages), self.transitions, self.runs)
+        return judge(self.scenario, self.records, self._stories(), self.transitions, self.runs)
 
     def _ticks(self) -> Iterator[float]:
         return (number * TICK_SECONDS for number in itertools.count())
 
     def _start(self, check: Check, reason: RunReason) -> None:
         self.runs += 1
-        chance = Random(f"{self.scenario.seed}/{check.id}/{self.runs}")
-        result = self._measure(check, reason, chance.random)
+        blank = Result(
+            check=check.id,
+            at=self.at,
+            wall=self.wall,
+            duration_seconds=ERROR_SECONDS,
+            outcome=Outcome.OK,
+            generation=self._world.generation,
+            reason=reason,
+        )
+        if self._own_error:
+            result = replace(blank, outcome=Outcome.ERROR, code=self._own_error)
+        else:
+            result = measure(check, blank, self._out_there, f"{self.scenario.seed}/{check.id}/{self.runs}")
         heapq.heappush(self._ending, (self.at + result.duration_seconds, next(self._numbers), result))
 
     def _end(self, result: Result) -> None:
@@ -108,113 +111,82 @@ class Simulation:
     def _take(self, event: Event) -> None:
         effects: Effects = core.step(self._world, event)
         self.transitions += len(effects.transitions)
-        self.pages += [(self.at, page) for page in effects.pages]
+        for incident in effects.incidents:
+            self._versions.setdefault(incident.id, []).append((self.at, incident))
+        self.records += [Record(at=self.at, page=page, delivered_at=None if self._pager_dead else self.at) for page in effects.pages]
         for check in {transition.subject.check for transition in effects.transitions}:
-            self._stored[check] = memory.dump(self._world.memories[check], self.at, START_WALL + self.at)
+            self._stored[check] = memory.dump(self._world.memories[check], self.at, self.wall)
         for request in effects.requests:
             self._schedule.request(request, self.at)
 
     def _act_on(self, fault: Fault) -> None:
-        """What strikes netwatch itself: it is killed and starts again from what it stored, or reads its inventory again."""
-        if fault.kind == "kill":
-            before, wall = self._world, START_WALL + self.at
-            self._world = core.World(inventory=self.inventory, pagers=(self.pager,))
-            remembered = {check: memory.load(text, self.at, wall) for check, text in self._stored.items()}
-            core.restore(self._world, remembered, (*before.incidents.values(), *before.closed), before.next_incident_id)
-            self._ending.clear()
-            self._schedule = Schedule()
-        if fault.kind in {"kill", "reload"}:
-            self._schedule.update(self.inventory.checks.values(), self.at)
-            generation = self._world.generation + 1
-            self._take(Reloaded(at=self.at, wall=START_WALL + self.at, generation=generation, new=self.inventory))
+        """What strikes netwatch itself, or the people around it."""
+        match fault.kind:
+            case "kill" | "reload":
+                if fault.kind == "kill":
+                    self._start_again()
+                self._schedule.update(self.inventory.checks.values(), self.at)
+                generation = self._world.generation + 1
+                self._take(Reloaded(at=self.at, wall=self.wall, generation=generation, new=self.inventory))
+            case "human":
+                self._take(self._human(fault))
+            case "clock":
+                self._clock_ahead_seconds += fault.number("forward") - fault.number("back")
+            case "errors_of_ours":
+                self._own_error = fault.word("code", "EMFILE") if fault.word("state") == "on" else ""
+            case "pager":
+                self._pager_dead = fault.word("state") == "dead"
+                if not self._pager_dead:
+                    self.records = [one if one.delivered_at is not None else replace(one, delivered_at=self.at) for one in self.records]
+            case _:
+                pass  # it happened out there
 
-    def _measure(self, check: Check, reason: RunReason, chance: Callable[[], float]) -> Result:
-        reach = self._out_there.reachable(check.site, check.target)
-        blank = Result(
-            check=check.id,
+    def _start_again(self) -> None:
+        """As after kill -9: only what was stored is known, and no run is under way."""
+        before = self._world
+        self._world = core.World(inventory=self.inventory, pagers=(self.pager,))
+        remembered = {check: memory.load(text, self.at, self.wall) for check, text in self._stored.items()}
+        core.restore(self._world, remembered, (*before.incidents.values(), *before.closed), before.next_incident_id)
+        self._ending.clear()
+        self._schedule = Schedule()
+
+    def _human(self, fault: Fault) -> Human:
+        """An acknowledgement or a note is about the newest open incident, of a site if one is named."""
+        site, lasts = fault.where.site, fault.number("lasts")
+        about = [incident.id for incident in self._world.incidents.values() if not site or site in incident.sites]
+        matcher = fault.word("matcher")
+        return Human(
             at=self.at,
-            wall=START_WALL + self.at,
-            duration_seconds=ANSWER_SECONDS + reach.delay_seconds,
-            outcome=Outcome.OK,
-            generation=self._world.generation,
-            reason=reason,
+            wall=self.wall,
+            action=fault.word("action"),  # type: ignore[arg-type]  # the reader lets only these words through
+            who=fault.word("who"),
+            incident=0 if matcher else max(about, default=0),
+            matcher=matcher,
+            note=fault.word("note"),
+            until=self.wall + lasts if lasts else None,
+            via="scenario",
         )
-        if check.kind == "icmp":
-            return _echoes(check, blank, reach.loss_ratio if reach.up else 1.0, reach.delay_seconds, chance)
-        if not reach.up or all(chance() < reach.loss_ratio for _ in range(TRIES)):
-            return replace(blank, outcome=Outcome.FAILED, code="timeout", duration_seconds=check.timeout_seconds)
-        device = self._out_there.device(check.site, check.target) if check.target in self.inventory.sites[check.site].devices else None
-        return replace(blank, samples=tuple(_samples(check, device, self.at)) if device else ())
+
+    def _stories(self) -> list[Story]:
+        told: dict[int, list[tuple[float, Page]]] = {}
+        for record in self.records:
+            if not record.page.about:  # a digest tells of many
+                told.setdefault(record.page.incident.id, []).append((record.at, record.page))
+        return [Story(versions=tuple(versions), pages=tuple(told.get(number, ()))) for number, versions in self._versions.items()]
 
 
-def _echoes(check: Check, blank: Result, loss_ratio: float, rtt_seconds: float, chance: Callable[[], float]) -> Result:
-    """A train of echoes, or one while somebody waits for it, as the icmp probe sends them."""
-    count = 1 if blank.reason in {"soft", "parent"} else int(getattr(check.probe, "count", 5))
-    received = sum(chance() >= loss_ratio for _ in range(count))
-    lost = received < count
-    duration = (count - 1) * SPACING_SECONDS + (ECHO_WAIT_SECONDS if lost else rtt_seconds)
-    samples = (
-        Sample("icmp_rtt_seconds", (rtt_seconds,) * received),
-        Sample("icmp_loss_ratio", (1 - received / count,)),
-    )
-    outcome = Outcome.OK if received else Outcome.FAILED
-    return replace(blank, outcome=outcome, code="" if received else "timeout", duration_seconds=duration, samples=samples)
-
-
-def _samples(check: Check, device: DeviceState, now: float) -> Iterator[Sample]:
-    """What the rules of a check would read on this device; a metric nobody set is far on the good side."""
-    told = {
-        ("ups_on_battery", ""): float(device.on_battery),
-        ("ups_battery_low", ""): float(device.battery_low(now)),
-        ("ups_charge_ratio", ""): device.charge_ratio(now),
-        ("ups_runtime_seconds", ""): device.battery_seconds_left(now),
-        ("printer_paper_empty", ""): float(not device.paper),
-        ("printer_error", "no_paper"): float(not device.paper),
-        ("printer_error", "no_toner"): float(device.toner_ratio <= 0),
-        ("printer_supply_ratio", ""): device.toner_ratio,
-    }
-    for rule in check.rules:
-        given = {instance: value for (metric, instance), value in device.metrics.items() if metric == rule.metric}
-        if not given:
-            instance = "" if "*" in rule.instance else rule.instance
-            given = {instance: told.get((rule.metric, instance), 0.0 if rule.compare == "above" else 1e9)}
-        for instance, value in given.items():
-            yield Sample(rule.metric, (value,), instance)
-
-
-def judge(scenario: Scenario, pages: tuple[tuple[float, Page], ...], transitions: int, runs: int) -> Report:
-    """Holds the pages against what the scenario expects: each expectation is met by one incident, in time."""
-    if scenario.expect is None:
-        return Report(name=scenario.name, pages=pages, transitions=transitions, runs=runs)
-    missing = []
-    left = [(at, page) for at, page in pages if page.kind == "open"]
-    for expected in scenario.expect.pages:
-        found = next((entry for entry in left if _meets(expected, *entry, pages)), None)
-        if found is None:
-            missing.append(expected)
-        else:
-            left.remove(found)
-    unexpected = tuple(left) if scenario.expect.none_else else ()
-    return Report(name=scenario.name, pages=pages, transitions=transitions, runs=runs, missing=tuple(missing), unexpected=unexpected)
-
-
-def _meets(expected: ExpectedPage, at: float, page: Page, pages: tuple[tuple[float, Page], ...]) -> bool:
-    incident = page.incident
-    if incident.cause != expected.cause or set(incident.sites) != set(expected.sites) or at > expected.open_before_seconds:
-        return False
-    if expected.recover_before_seconds is None:
-        return True
-    recovered = [when for when, other in pages if other.kind == "recover" and other.incident.id == incident.id]
-    return bool(recovered) and recovered[0] <= expected.recover_before_seconds
-
-
-def narrow(inventory: Inventory, sites: tuple[str, ...]) -> Inventory:
-    """The part of an inventory a scenario is about; all of it when no site is named."""
-    if not sites:
+def narrow(inventory: Inventory, scenario: Scenario) -> Inventory:
+    """The part of an inventory a scenario is about; anchors stay, since without them netwatch could not tell its own blindness."""
+    if not scenario.sites and not scenario.only_lines:
         return inventory
-    return replace(
-        inventory,
-        sites={site: place for site, place in inventory.sites.items() if site in sites},
-        checks={check_id: check for check_id, check in inventory.checks.items() if check.site in sites},
-        primary_checks={key: check for key, check in inventory.primary_checks.items() if key[0] in sites},
-    )
+    sites = {name: site for name, site in inventory.sites.items() if not scenario.sites or name in scenario.sites}
+    anchors = tuple(anchor for anchor in inventory.anchors if anchor.own or inventory.checks[anchor.check].site in sites)
+    asked = {anchor.check for anchor in anchors}
+    sites |= {name: site for name, site in inventory.sites.items() if any(inventory.checks[check].site == name for check in asked)}
+    checks = {
+        name: check
+        for name, check in inventory.checks.items()
+        if name in asked or (check.site in sites and (not scenario.only_lines or check.target in sites[check.site].lines))
+    }
+    primary = {target: check for target, check in inventory.primary_checks.items() if check in checks}
+    return replace(inventory, sites=sites, checks=checks, primary_checks=primary, anchors=anchors)

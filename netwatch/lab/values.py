@@ -10,7 +10,7 @@ from typing import Any
 from netwatch.lab.ber import parse_oid
 from netwatch.lab.faults import Value
 
-__all__ = ["NAME", "NUMBER", "NUMBER_OR_TEXT", "OID", "RATE", "RATIO", "SECONDS", "UNIT_BITS", "Reader", "one_of"]
+__all__ = ["COUNT", "NAME", "NUMBER", "NUMBER_OR_TEXT", "OID", "RATE", "RATIO", "SECONDS", "UNIT_BITS", "Reader", "one_of"]
 
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 UNIT_BITS = {"kbps": 1e3, "Mbps": 1e6, "Gbps": 1e9}
@@ -52,6 +52,10 @@ def _number(value: Any) -> float | None:
     return float(value) if _is_number(value) and abs(value) < 2**63 else None
 
 
+def _count(value: Any) -> float | None:
+    return float(value) if isinstance(value, int) and _is_number(value) and 0 <= value < LONGEST_SECONDS else None
+
+
 def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT else None
 
@@ -75,6 +79,7 @@ SECONDS = Reader("seconds", _seconds)
 RATIO = Reader("ratio", _ratio)
 RATE = Reader("rate", _rate)
 NUMBER = Reader("number", _number)
+COUNT = Reader("number", _count)
 NUMBER_OR_TEXT = Reader("number_or_text", _number_or_text)
 NAME = Reader("name", _name)
 OID = Reader("oid", _oid)

@@ -14,12 +14,15 @@ from random import Random
 from typing import NamedTuple
 
 from netwatch.lab.faults import ALL_SITES, DeviceState, Fault, LineState, Scenario, Where
+from netwatch.lang import fold
 from netwatch.model import Device, Inventory, Line, Site
 
 __all__ = ["OWN_LINE", "Reach", "WorldModel"]
 
 DAY_SECONDS = 86_400.0
 DEFAULT_RATE = 100e6
+ANCHOR_SECONDS = 0.02
+BATTERY_SECONDS = 1200.0, 3600.0  # how long batteries last that a scenario says nothing of: each its own time
 OWN_LINE = ""  # the line of a place whose inventory entry has none, such as a hub
 
 
@@ -39,6 +42,9 @@ class WorldModel:
         self.seed = seed = scenario.seed
         self.now = 0.0
         self.uplink_up = True
+        self._anchors_down: set[str] = set()
+        self._anchors = {inventory.checks[anchor.check].target: anchor.id for anchor in inventory.anchors if anchor.own}
+        self._anchor_sites = {inventory.checks[anchor.check].site for anchor in inventory.anchors if anchor.own}
         self._lines: dict[tuple[str, str], LineState] = {}
         self._base_lines: dict[tuple[str, str], LineState] = {}
         self._devices: dict[tuple[str, str], DeviceState] = {}
@@ -89,6 +95,9 @@ class WorldModel:
 
     def reachable(self, site_id: str, target_id: str) -> Reach:
         """Whether a line or a device answers somebody at the hub, and what the way there costs."""
+        if site_id in self._anchor_sites:
+            up = self.uplink_up and self._anchors.get(target_id) not in self._anchors_down
+            return Reach(up=up, loss_ratio=0.0 if up else 1.0, delay_seconds=ANCHOR_SECONDS)
         carrier = self.carrier(site_id, target_id)
         if carrier is None:
             return Reach(up=False, loss_ratio=1.0, delay_seconds=0.0)
@@ -118,6 +127,7 @@ class WorldModel:
     def troubles(self) -> tuple[str, ...]:
         """What is not as it was at the start, one `site/target: word …` each."""
         found = [] if self.uplink_up else ["uplink: down"]
+        found += [f"anchor {name}: down" for name in sorted(self._anchors_down)]
         found += [f"{site}: dark" for site in sorted(self._dark)]
         found += [f"{site}/{line}: {state.words(self._base_lines[site, line])}" for (site, line), state in self._lines.items()]
         found += [f"{site}/{device}: {state.words()}" for (site, device), state in self._devices.items()]
@@ -143,10 +153,13 @@ class WorldModel:
                 self._apply_to_lines(fault)
             case "uplink":
                 self.uplink_up = fault.word("state") == "up"
+            case "anchor":
+                change = self._anchors_down.add if fault.word("state") == "down" else self._anchors_down.discard
+                change(fault.word("name"))
             case "power" if not fault.where.device:
                 for site in self._sites(fault.where):
-                    self._set_dark(site, dark=fault.word("state") == "off")
-            case "reload" | "kill":
+                    self._apply_power(fault, site)
+            case "reload" | "kill" | "human" | "clock" | "errors_of_ours" | "pager":
                 pass  # the caller's to do: nothing changes out there
             case _:
                 for site, device in self._devices_of(fault):
@@ -163,6 +176,18 @@ class WorldModel:
             for line in self._lines_at(site, fault.where):
                 key = site.id, line.id
                 self._lines[key] = self._base_lines[key] if fault.kind == "restore" else fault.on_line(self._lines[key])
+
+    def _apply_power(self, fault: Fault, site: Site) -> None:
+        """Mains of a site, or of all on a feeder: there a UPS carries its site until its battery is empty."""
+        on = fault.word("state") == "on"
+        batteries = [device for device in site.devices.values() if device.role == "ups"]
+        if fault.where.tag is None or not batteries:
+            self._set_dark(site, dark=not on)
+            return
+        lasts = fault.number("lasts") or Random(f"{self.seed}/{site.id}/battery").uniform(*BATTERY_SECONDS)
+        turned = replace(fault, kind="ups", values={"state": "mains"} if on else {"state": "battery", "lasts": lasts})
+        for device in batteries:
+            self._apply_to_device(turned, site, device)
 
     def _apply_to_device(self, fault: Fault, site: Site, device: Device) -> None:
         key = site.id, device.id
@@ -215,7 +240,7 @@ class WorldModel:
             elif where.tag is None:
                 wanted = True
             elif where.tag[0] == "carrier":
-                wanted = (line.carrier or site.tags.get("carrier")) == where.tag[1]
+                wanted = _slug(line.carrier or site.tags.get("carrier", "")) == _slug(where.tag[1])
             else:
                 wanted = line.role == "primary"  # a ring or a feeder carries the fibre, not the backup
             if wanted:
@@ -246,8 +271,13 @@ def lines_of(site: Site) -> tuple[Line, ...]:
 
 def tag_matches(site: Site, key: str, value: str) -> bool:
     if key == "carrier":
-        return value in {site.tags.get(key), *(line.carrier for line in site.lines.values())}
+        return _slug(value) in {_slug(name) for name in (site.tags.get(key, ""), *(line.carrier for line in site.lines.values())) if name}
     return value in {site.tags.get(key), site.district if key == "district" else None}
+
+
+def _slug(name: str) -> str:
+    """A carrier as tags name it: people write it with capitals and accents."""
+    return fold(name).casefold().replace(" ", "-")
 
 
 def tags_of(sites: Mapping[str, Site]) -> set[tuple[str, str]]:
