@@ -2,84 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from netwatch import correlate
+from netwatch._standing import Standings, named_in
+from netwatch._views import CheckView, RuleView, SiteView, TargetView
 from netwatch.core import World
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
-from netwatch.model import Belief, Check, Device, Incident, Line, Outcome, Sample, Site, State, Subject
-from netwatch.state import shown
+from netwatch.model import Belief, Check, Device, Incident, Line, Site, State, Subject
 
 __all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "take"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckView:
-    """One check: what is shown, what is believed, and the last result as it came."""
-
-    id: str
-    name: str
-    kind: str
-    state: State
-    belief: Belief
-    hard: bool
-    since: float | None  # wall; None before the first result
-    last_wall: float | None
-    duration_seconds: float
-    outcome: Outcome | None
-    code: str
-    detail: str
-    interval_seconds: float
-    samples: tuple[Sample, ...]
-    facts: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleView:
-    """One rule on one instance that is not ok."""
-
-    subject: Subject
-    belief: Belief
-    hard: bool
-    since: float
-    value: float | None
-    detail: str
-    metric: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetView:
-    """A line or a device of a site; `state` is the worst of its checks and rules, under the overlays."""
-
-    site: str
-    id: str
-    kind: str  # line, device
-    role: str  # primary or backup; router, switch, printer …
-    profile: str
-    label: str
-    address: str
-    up: bool | None  # its primary check; None while unknown
-    state: State
-    since: float | None
-    detail: str
-    checks: tuple[CheckView, ...]
-    problems: tuple[RuleView, ...]
-    line: Line | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteView:
-    """A site; `state` is crit when its last line is down, else the worst of its targets, a crit device counting as warn."""
-
-    site: Site
-    up: bool | None  # any line answers; None while unknown
-    state: State
-    since: float | None
-    detail: str
-    rtt_seconds: float | None
-    loss_ratio: float | None
-    targets: tuple[TargetView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +58,10 @@ class Snapshot:
                 counted[view.state] += 1
         return counted
 
+    def rechecking(self) -> int:
+        """Commune sites that count as well, or as unknown, while something there is being asked again."""
+        return sum(view.rechecking and view.state in {State.OK, State.UNKNOWN} for view in self.sites if view.site.kind == "commune")
+
 
 _NOTHING = Memory()
 _SEVERITY = {
@@ -144,32 +81,29 @@ def worst(states: Iterable[State]) -> State:
 
 def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snapshot:
     """The world as it is shown."""
+    standings = Standings(
+        checks=world.inventory.checks,
+        memories=world.memories,
+        named=named_in(world.incidents.values()),
+        now=world.tick_at if world.tick_at is not None else float("-inf"),
+    )
     return Snapshot(
         wall=wall,
         revision=revision,
-        sites=tuple(_site_view(world, site) for site in world.inventory.sites.values()),
+        sites=tuple(_site_view(world, standings, site) for site in world.inventory.sites.values()),
         incidents=tuple(sorted(world.incidents.values(), key=lambda incident: (-incident.opened, incident.id))),
         closed=tuple(sorted(world.closed, key=lambda incident: -(incident.closed or 0.0))),
         self_view=self_view,
     )
 
 
-def _site_view(world: World, site: Site) -> SiteView:
+def _site_view(world: World, standings: Standings, site: Site) -> SiteView:
     checks: dict[str, list[Check]] = {}
     for check in world.checks_by_site.get(site.id, ()):
         checks.setdefault(check.target, []).append(check)
-    lines = [_target_view(world, site, line, checks.get(line.id, [])) for line in site.lines.values()]
-    devices = [_target_view(world, site, device, checks.get(device.id, [])) for device in site.devices.values()]
-    ways_out = lines or devices
-    ups = [view.up for view in ways_out]
-    up = True if True in ups else None if None in ups or not ups else False
-    if up is False:
-        state = worst(view.state for view in ways_out)
-        speaker: TargetView | None = min(ways_out, key=lambda view: view.since if view.since is not None else float("inf"))
-    else:
-        eased = {id(view): _eased(view) for view in (*lines, *devices)}
-        state = State.UNKNOWN if up is None else worst(eased.values())
-        speaker = max((*lines, *devices), key=lambda view: _SEVERITY[eased[id(view)]], default=None)
+    lines = [_target_view(world, standings, site, line, checks.get(line.id, [])) for line in site.lines.values()]
+    devices = [_target_view(world, standings, site, device, checks.get(device.id, [])) for device in site.devices.values()]
+    state, up, speaker = _judge(lines, devices)
     best = next((view for view in lines if view.up), lines[0] if lines else None)
     return SiteView(
         site=site,
@@ -180,14 +114,39 @@ def _site_view(world: World, site: Site) -> SiteView:
         rtt_seconds=_value(best, "icmp_rtt_seconds"),
         loss_ratio=_value(best, "icmp_loss_ratio"),
         targets=(*lines, *devices),
+        rechecking=any(view.rechecking and view.urgent for view in (*lines, *devices)),
     )
 
 
+def _judge(lines: list[TargetView], devices: list[TargetView]) -> tuple[State, bool | None, TargetView | None]:
+    """A site's state, whether it can be reached, and the target that says since when and why."""
+    ways_out = lines or devices
+    ups = [view.up for view in ways_out]
+    up = True if True in ups else None if None in ups or not ups else False
+    if up is False:
+        return (
+            worst(view.state for view in ways_out),
+            up,
+            min(ways_out, key=lambda view: view.since if view.since is not None else math.inf),
+        )
+    eased = {id(view): _eased(view) for view in (*lines, *devices)}
+    state = State.UNKNOWN if up is None else worst(eased.values())
+    doubted = next((view for view in (*lines, *devices) if view.rechecking and view.urgent), None)
+    if doubted is not None and state in {State.OK, State.UNKNOWN}:
+        return state, up, doubted
+    return state, up, max((*lines, *devices), key=lambda view: _SEVERITY[eased[id(view)]], default=None)
+
+
 def _eased(view: TargetView) -> State:
-    """What one target counts for its site: a device down is a warning, the site still serves; one not yet asked is nothing."""
-    if view.kind == "device" and view.since is None:
+    """What one target counts for its site: a device down is a warning, the site still serves.
+
+    Nothing: what has not been asked yet, what is not confirmed, and a device that cannot be reached, for its parent counts.
+    """
+    if not view.confirmed:
         return State.OK
-    if view.kind == "device" and view.state in {State.CRIT, State.UNKNOWN, State.UNREACHABLE}:
+    if view.kind == "device" and (view.since is None or view.state is State.UNREACHABLE):
+        return State.OK
+    if view.kind == "device" and view.state is State.UNKNOWN:
         return State.WARN
     return view.state if view.state is not State.CRIT else State.WARN
 
@@ -201,9 +160,9 @@ def _value(view: TargetView | None, metric: str) -> float | None:
     return None
 
 
-def _target_view(world: World, site: Site, target: Line | Device, checks: list[Check]) -> TargetView:
+def _target_view(world: World, standings: Standings, site: Site, target: Line | Device, checks: list[Check]) -> TargetView:
     primary = world.inventory.primary_check(site.id, target.id)
-    views = tuple(_check_view(world, check) for check in checks)
+    views = tuple(_check_view(world, standings, check) for check in checks)
     problems = tuple(problem for check in checks for problem in _problems(check, world.memories.get(check.id, _NOTHING)))
     main = next((view for view in views if view.id == primary), None)
     hidden = main is not None and main.state is State.UNREACHABLE
@@ -211,6 +170,7 @@ def _target_view(world: World, site: Site, target: Line | Device, checks: list[C
         State.UNREACHABLE if hidden else worst([*(view.state for view in views), *(State(problem.belief.value) for problem in problems)])
     )
     since, detail = _speaks(main, views, problems, state)
+    asked_again = [view.id for view in views if view.rechecking and (main is None or not hidden or main.rechecking)]
     return TargetView(
         site=site.id,
         id=target.id,
@@ -226,6 +186,9 @@ def _target_view(world: World, site: Site, target: Line | Device, checks: list[C
         checks=views,
         problems=problems,
         line=target if isinstance(target, Line) else None,
+        rechecking=bool(asked_again),
+        urgent=any(check.audience == "page" for check in checks if check.id in asked_again),
+        confirmed=all(view.confirmed for view in views if view.state is state),
     )
 
 
@@ -241,18 +204,20 @@ def _speaks(main: CheckView | None, views: tuple[CheckView, ...], problems: tupl
     return (main.since if main else None), ""
 
 
-def _check_view(world: World, check: Check) -> CheckView:
+def _check_view(world: World, standings: Standings, check: Check) -> CheckView:
     memory = world.memories.get(check.id, _NOTHING)
     answers = memory.answers
     last = memory.last
+    standing = standings.of(check)
+    since = answers.since if standing.since is None else standing.since
     return CheckView(
         id=check.id,
         name=check.name,
         kind=check.kind,
-        state=shown(answers, hidden=correlate.hidden(check, world.memories)),
+        state=standing.state,
         belief=answers.belief,
         hard=answers.hard,
-        since=answers.since if ANSWERS in memory.subjects else None,
+        since=since if ANSWERS in memory.subjects else None,
         last_wall=last.wall if last else None,
         duration_seconds=last.duration_seconds if last else 0.0,
         outcome=last.outcome if last else None,
@@ -261,6 +226,8 @@ def _check_view(world: World, check: Check) -> CheckView:
         interval_seconds=check.interval_seconds,
         samples=last.samples if last else (),
         facts=last.facts if last else {},
+        rechecking=standing.rechecking,
+        confirmed=standing.confirmed,
     )
 
 

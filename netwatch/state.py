@@ -72,15 +72,17 @@ def forget(check: Check, memory: Memory, at: float, wall: float, code: str, deta
 
 
 def shown(memory: SubjectMemory, *, hidden: bool = False, maintenance: bool = False, blind: bool = False) -> State:
-    """A belief under its overlays. Overlays never alter the belief, so "since" survives the end of a window."""
+    """A belief under its overlays. Overlays never alter the belief, so "since" survives the end of a window.
+
+    What is still being asked again is shown as it was; `hidden` is what cannot be reached and has not answered since.
+    """
     if maintenance:
         return State.MAINTENANCE
     if blind:
         return State.UNKNOWN
-    belief = memory.belief if memory.hard else memory.settled
-    if hidden and belief is not Belief.OK:
+    if hidden:
         return State.UNREACHABLE
-    return State(belief.value)
+    return State((memory.belief if memory.hard else memory.settled).value)
 
 
 def _observe_error(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple[Transition, ...]]:

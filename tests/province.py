@@ -157,6 +157,14 @@ def dark(view, since):
     return dataclasses.replace(view, up=False, state=State.CRIT, since=since, rtt_seconds=None, loss_ratio=1.0, targets=targets)
 
 
+def rechecked(view, since):
+    """The first seconds of a cut."""
+    line = line_view(view.site.id, 7, State.OK, loss_ratio=1.0, since=since)
+    check = dataclasses.replace(line.checks[0], belief=Belief.CRIT, hard=False, outcome=Outcome.FAILED, code="timeout", rechecking=True)
+    line = dataclasses.replace(line, checks=(check,), rechecking=True, urgent=True)
+    return dataclasses.replace(view, since=since, rtt_seconds=None, loss_ratio=1.0, targets=(line, *view.targets[1:]), rechecking=True)
+
+
 def lossy(view, since):
     rule = RuleView(
         subject=Subject(f"{view.site.id}/line1/icmp", "loss"),

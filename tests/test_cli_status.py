@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from netwatch.cli import _lookup, _plugin
 from netwatch.model import State
 from tests.page_server import FakeDaemon, serve
-from tests.province import WALL, calm_province, province
+from tests.province import WALL, calm_province, province, rechecked
 
 ENVIRONMENT = {"LANG": "C.UTF-8", "NETWATCH_LANG": "vi", "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
@@ -86,6 +86,34 @@ def test_a_calm_province_ends_with_zero(path):
     assert "Không có sự cố nào." in output
 
 
+def being_asked_again():
+    calm = calm_province()
+    sites = tuple(rechecked(one, WALL - 3) if one.site.id == "na-tau" else one for one in calm.sites)
+    return dataclasses.replace(calm, sites=sites)
+
+
+def test_in_the_first_seconds_of_a_cut_a_site_is_neither_well_nor_down(path):
+    code, output, _ = run(path, "status", snapshot=being_asked_again())
+    assert code == 0
+    assert output.startswith("45/45 điểm bình thường · 1 đang kiểm tra lại")
+    assert "↻ Nà Tấu: FTTH VNPT: đang kiểm tra lại (mất gói 100%)" in output
+    code, output, _ = run(path, "status", "na-tau", snapshot=being_asked_again())
+    assert code == 0
+    assert output.startswith("↻ na-tau")
+    assert "netwatch → FTTH VNPT ↻ → Router ✓" in output
+    assert not re.search("✓.*100%", output)
+
+
+def test_a_plugin_stays_ok_while_a_line_is_asked_again_and_says_so(path):
+    line = "OK - Nà Tấu/line1: đang kiểm tra lại (mất gói 100%) | rtt=U loss=100%;;;0;100 jitter=0.6ms;;;0\n"
+    assert run(path, "check", "na-tau/line1", "-o", "nagios", snapshot=being_asked_again())[:2] == (0, line)
+    document = json.loads(run(path, "check", "na-tau/line1", "--json", snapshot=being_asked_again())[1])
+    assert (document["state"], document["exit_code"], document["rechecking"]) == ("ok", 0, True)
+    output = run(path, "check", "na-tau/line1", snapshot=being_asked_again())[1]
+    assert output.startswith("↻ OK - ")
+    assert "~ OK" in run(path, "check", "na-tau/line1", snapshot=being_asked_again(), LANG="C", PYTHONIOENCODING="ascii")[1]
+
+
 def test_a_province_that_is_only_unknown_ends_with_three(path):
     calm = calm_province()
     sites = tuple(dataclasses.replace(one, state=State.UNKNOWN, up=None) if one.site.id == "na-tau" else one for one in calm.sites)
@@ -122,7 +150,11 @@ def test_an_unknown_site_or_target_names_the_nearest(path):
     ("wanted", "code", "line"),
     [
         ("na-tau", 2, "CRITICAL - Nà Tấu: mất kết nối (cả điểm), 4 phút | rtt=U loss=100%;;;0;100"),
-        ("na-tau/vc", 3, "UNKNOWN - Nà Tấu/vc: bị che (nút phía trước hỏng), 4 phút | rtt=13ms;;;0 loss=0%;;;0;100 jitter=0.65ms;;;0"),
+        (
+            "na-tau/vc",
+            3,
+            "UNKNOWN - Nà Tấu/vc: không tới được (nút phía trước hỏng), 4 phút | rtt=13ms;;;0 loss=0%;;;0;100 jitter=0.65ms;;;0",
+        ),
         (
             "muong-nhe/line1/icmp",
             1,

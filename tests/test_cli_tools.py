@@ -33,6 +33,25 @@ def test_events_are_told_oldest_first_with_site_and_words(path):
     assert "\x1b" not in output
 
 
+def test_that_something_new_was_found_well_is_told_only_when_asked_for(path):
+    subject = Subject("na-tau/vc/icmp")
+    first = Transition(subject=subject, old=Belief.UNKNOWN, new=Belief.OK, hard=True, wall=WALL - 900, since=WALL - 900)
+    blind = Transition(subject=subject, old=Belief.OK, new=Belief.UNKNOWN, hard=True, wall=WALL - 800, since=WALL - 800, code="stale")
+    again = dataclasses.replace(first, wall=WALL - 700)
+
+    def prepare(daemon):
+        async def transitions(site, since_wall, limit):
+            del site, since_wall
+            return [again, blind, first][:limit]
+
+        daemon.transitions = transitions
+
+    told = run(path, "events", prepare=prepare)[1].splitlines()
+    assert [line.partition("icmp: ")[2] for line in told] == ["Bình thường → Không rõ (đã lâu không có kết quả)", "Không rõ → Bình thường"]
+    assert len(run(path, "events", "--all", prepare=prepare)[1].splitlines()) == 3
+    assert len(run(path, "events", "-o", "csv", prepare=prepare)[1].splitlines()) == 3
+
+
 def test_events_since_a_moment_by_the_daemons_clock(path):
     assert len(run(path, "events", "--since", "hôm qua 22:00")[1].splitlines()) == 1
     assert len(run(path, "events", "--since", "hôm kia")[1].splitlines()) == 3

@@ -16,7 +16,7 @@ from netwatch.model import State
 from netwatch.web import guard
 from netwatch.web.reader import _accepted
 from tests.page_server import HOSTS, ask, page
-from tests.province import HOSTILE, calm_province, province
+from tests.province import HOSTILE, WALL, calm_province, province, rechecked
 
 
 def with_site(snapshot, slug, **changes):
@@ -195,6 +195,23 @@ def test_the_summary_tells_machines_everything_in_base_units_and_english_words()
     assert (site["state"], site["loss_ratio"], site["text"]) == ("warn", 0.032, "FTTH VNPT: mất gói 3,2%")
     first = document["incidents"][0]
     assert (first["title"], first["hidden"], first["severity"]) == ("Nà Tấu: mất kết nối (cả điểm)", 6, "critical")
+
+
+def test_what_is_being_asked_again_is_a_flag_beside_the_state_and_a_mark_on_the_page():
+    calm = calm_province()
+    told = dataclasses.replace(calm, sites=tuple(rechecked(one, WALL - 3) if one.site.id == "na-tau" else one for one in calm.sites))
+    document = json.loads(ask("/api/v1/summary", snapshot=told)[2])
+    assert (document["rechecking"], document["counts"]["ok"]) == (1, 45)
+    assert [one["id"] for one in document["sites"] if one["rechecking"]] == ["na-tau"]
+    document = json.loads(ask("/api/v1/sites/na-tau", snapshot=told)[2])
+    line, router = document["targets"][:2]
+    assert (line["state"], line["rechecking"], line["confirmed"], line["checks"][0]["rechecking"]) == ("ok", True, True, True)
+    assert not router["rechecking"]
+    text = ask("/", snapshot=told)[2]
+    assert re.findall(r'class="tile ok rechecking" id="t-([a-z-]+)"', text) == ["na-tau"]
+    text = ask("/sites/na-tau", snapshot=told)[2]
+    assert re.search(r'class="hop ok rechecking">.*FTTH VNPT<small>Đang kiểm tra lại', text)
+    assert "Bình thường</span> FTTH VNPT" not in text
 
 
 def test_what_json_cannot_say_is_null():

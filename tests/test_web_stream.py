@@ -33,7 +33,7 @@ def test_a_change_reaches_the_browser_as_an_event_with_its_revision():
             await daemon.change(calm_province(revision=2))
             second = await next_event(answer)
             assert (second["event"], second["id"]) == ("changed", "2")
-            assert json.loads(second["data"]) == {"revision": 2, "wall": WALL, "started": WALL - 86400}
+            assert json.loads(second["data"]) == {"revision": 2, "wall": WALL, "started": WALL - 86400, "rechecking": False}
 
     asyncio.run(scenario())
 

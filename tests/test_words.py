@@ -1,19 +1,25 @@
 """What is said of sites, devices and incidents, and in which order."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netwatch import inventory
+from netwatch.lab.stage import DEMO_ENVIRONMENT
 from netwatch.lang import LANGUAGES, catalog, writing
 from netwatch.model import Acknowledgement, Belief, Cause, Incident, Sample, State, Subject, Transition
 from netwatch.snapshot import RuleView
 from netwatch.web import words as say
-from netwatch.web.board import Reader, problems_of
+from netwatch.web.board import Reader, board_of, problems_of
+from netwatch.web.changes import transition_text, without_first_beliefs
 from netwatch.web.place import place_of
-from tests.province import WALL, calm_province, device_view, province
+from tests.province import WALL, calm_province, device_view, province, rechecked
 
+ROOT = Path(__file__).parent.parent
 VI = catalog("vi")
 READER = Reader(words=VI, zone=writing.VIETNAM)
 
@@ -50,7 +56,7 @@ def test_of_two_devices_as_bad_the_one_that_more_depends_on_speaks_for_the_site(
 
 
 def test_what_is_behind_a_failed_parent_is_hidden_and_not_called_down():
-    assert say.target_text(device_view("na-tau", 1, "vc", "vc", State.UNREACHABLE), VI) == "bị che (nút phía trước hỏng)"
+    assert say.target_text(device_view("na-tau", 1, "vc", "vc", State.UNREACHABLE), VI) == "không tới được (nút phía trước hỏng)"
     assert say.target_text(device_view("na-tau", 1, "vc", "vc", State.CRIT), VI) == "không phản hồi"
 
 
@@ -115,11 +121,70 @@ def test_a_rule_without_its_metric_is_told_by_the_sample_it_judged():
     assert say.rule_text(rule, (Sample("icmp_loss_ratio", (0.25,)),), VI) == "mất gói 25%"
 
 
-def test_a_change_is_told_with_its_reason_and_whether_it_is_settled():
-    change = Transition(
-        subject=Subject("na-tau/line1/icmp"), old=Belief.OK, new=Belief.CRIT, hard=False, wall=WALL, since=WALL, code="timeout"
+def change(old, new, *, hard=True, rule="", instance="", code=""):
+    subject = Subject("na-tau/line1/icmp", rule, instance)
+    return Transition(subject=subject, old=old, new=new, hard=hard, wall=WALL, since=WALL, code=code)
+
+
+@pytest.mark.parametrize(
+    ("one", "text"),
+    [
+        (change(Belief.OK, Belief.CRIT, hard=False, code="timeout"), "icmp: đang kiểm tra lại (không trả lời)"),
+        (change(Belief.CRIT, Belief.CRIT, code="timeout"), "icmp: Sự cố đã xác nhận (không trả lời)"),
+        (change(Belief.OK, Belief.CRIT, code="timeout"), "icmp: Bình thường → Sự cố (không trả lời)"),
+        (change(Belief.CRIT, Belief.OK), "icmp: bình thường trở lại"),
+        (change(Belief.UNKNOWN, Belief.OK), "icmp: Không rõ → Bình thường"),
+        (change(Belief.OK, Belief.CRIT, rule="jammed", instance="jammed", code="jammed"), "Kẹt giấy: Bình thường → Sự cố"),
+        (change(Belief.OK, Belief.WARN, rule="paper_empty", instance="Khay 1"), "Khay hết giấy · Khay 1: Bình thường → Cảnh báo"),
+        (change(Belief.OK, Belief.WARN, rule="hot", instance="hot"), "hot: Bình thường → Cảnh báo"),
+        (change(Belief.WARN, Belief.UNKNOWN, rule="hot", code="absent"), "hot: Cảnh báo → Không rõ (không còn báo giá trị)"),
+    ],
+)
+def test_a_change_is_told_once_with_its_reason_and_whether_it_is_settled(one, text):
+    assert transition_text(one, site("na-tau"), VI) == f"FTTH VNPT / {text}"
+
+
+def test_that_something_new_was_found_well_is_left_out_but_not_that_it_can_be_seen_again():
+    first, blind, again = (
+        change(Belief.UNKNOWN, Belief.OK),
+        change(Belief.OK, Belief.UNKNOWN, code="stale"),
+        change(Belief.UNKNOWN, Belief.OK),
     )
-    assert say.transition_text(change, site("na-tau"), VI) == ("FTTH VNPT / icmp: Bình thường → Sự cố (không trả lời) · đang kiểm tra lại")
+    assert without_first_beliefs((again, blind, first)) == (again, blind)
+    other = change(Belief.UNKNOWN, Belief.OK, rule="loss")
+    assert without_first_beliefs((other, again, blind, first)) == (again, blind)
+    assert without_first_beliefs((change(Belief.UNKNOWN, Belief.CRIT),)) != ()
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_every_metric_and_every_shipped_rule_has_a_name_in_our_words(language):
+    words = catalog(language)
+    shipped = inventory.load(ROOT / "inventory.yaml", environment=DEMO_ENVIRONMENT, pagers={})
+    profiles = [yaml.safe_load(file.read_text("utf-8")) for file in (ROOT / "probes" / "profiles").glob("*.yaml")]
+    metrics = {name for check in shipped.checks.values() for name in check.probe.metrics()}
+    metrics |= {name for profile in profiles for name in profile.get("snmp", {}).get("metrics", {})}
+    rules = {rule.name for check in shipped.checks.values() for rule in check.rules}
+    rules |= {name for profile in profiles for name in profile.get("rules", {})}
+    assert metrics
+    assert {name for name in metrics if not words.has(f"state.sample_{name}")} == set()
+    assert {name for name in rules if not words.has(f"state.rule_{name}")} == set()
+
+
+def test_a_device_that_is_asked_again_is_told_so_in_each_place():
+    calm = calm_province()
+    view = rechecked(next(one for one in calm.sites if one.site.id == "na-tau"), WALL - 3)
+    told = dataclasses.replace(calm, sites=tuple(view if one.site.id == "na-tau" else one for one in calm.sites))
+    assert say.sentence(told, VI) == "45/45 điểm bình thường · 1 đang kiểm tra lại"
+    assert say.site_text(view, VI) == "FTTH VNPT: đang kiểm tra lại (mất gói 100%)"
+    board = board_of(told, READER)
+    tile = next(one for one in board.tiles if one.slug == "na-tau")
+    assert (tile.state, tile.mark, tile.fact) == ("ok", "rechecking", "thử lại…")
+    assert tile.story.startswith("Nà Tấu, Đang kiểm tra lại, FTTH VNPT: đang kiểm tra lại (mất gói 100%), từ")
+    assert (board.problems, board.icon, board.unhandled) == ((), "ok", 0)
+    assert ("rechecking", "Đang kiểm tra lại", 1) in board.legend
+    place = place_of(told, view, (), READER)
+    assert (place.mark, place.path[1][0].mark, place.targets[0].mark) == ("rechecking",) * 3
+    assert place.path[2][0].mark == "ok"
 
 
 def test_the_office_is_told_only_where_the_name_misleads():

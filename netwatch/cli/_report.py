@@ -15,6 +15,7 @@ from netwatch.lang import writing
 __all__ = [
     "clock",
     "icon",
+    "mark",
     "measure_now",
     "print_check",
     "print_province",
@@ -24,12 +25,14 @@ __all__ = [
     "say_rows",
     "since_text",
     "urgent_first",
+    "without_first_beliefs",
 ]
 
 WORST_FIRST = ("crit", "warn", "unknown", "unreachable", "maintenance", "ok")
-ICONS = {"ok": "✓", "warn": "▲", "crit": "✕", "unknown": "?", "unreachable": "⊘", "maintenance": "⚒"}
-ASCII_ICONS = {"ok": "+", "warn": "!", "crit": "X", "unknown": "?", "unreachable": "-", "maintenance": "M"}
-COLORS = {"ok": "32", "warn": "33", "crit": "1;31", "unknown": "35", "unreachable": "2", "maintenance": "34"}
+RECHECKING = "rechecking"
+ICONS = {"ok": "✓", "warn": "▲", "crit": "✕", "unknown": "?", "unreachable": "⊘", "maintenance": "⚒", RECHECKING: "↻"}
+ASCII_ICONS = {"ok": "+", "warn": "!", "crit": "X", "unknown": "?", "unreachable": "-", "maintenance": "M", RECHECKING: "~"}
+COLORS = {"ok": "32", "warn": "33", "crit": "1;31", "unknown": "35", "unreachable": "2", "maintenance": "34", RECHECKING: "36"}
 NOW_SECONDS = 15.0
 NOW_LOOK_SECONDS = 0.25
 MOST_EVENTS = 10
@@ -54,7 +57,7 @@ def print_province(summary: Document, shape: str, *, every: bool) -> None:
     quiet = 0 if every else sum(one["severity"] == "info" for one in summary["incidents"])
     if quiet:
         say(_output.text("cli.quiet", count=quiet))
-    hubs = [f"{icon(one['state'])} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
+    hubs = [f"{icon(mark(one))} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
     if hubs:
         say("")
         say(_output.text("cli.hubs", hubs=" · ".join(hubs)))
@@ -66,8 +69,8 @@ def problem_rows(summary: Document, *, every: bool) -> list[Sequence[str]]:
     loud = [one for one in summary["incidents"] if every or one["severity"] != "info"]
     rows = [_incident_row(one, now) for one in sorted(loud, key=urgent_first)]
     spoken_of = {slug for one in summary["incidents"] for slug in one["sites"]}
-    silent = [one for one in summary["sites"] if one["state"] not in {"ok", "maintenance"} and one["id"] not in spoken_of]
-    return rows + [_row(one["state"], one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
+    silent = [one for one in summary["sites"] if mark(one) not in {"ok", "maintenance"} and one["id"] not in spoken_of]
+    return rows + [_row(mark(one), one["name"], one["text"], one["since"], now) for one in sorted(silent, key=_worst_first)]
 
 
 def print_site(found: Found, shape: str) -> None:
@@ -80,7 +83,7 @@ def print_site(found: Found, shape: str) -> None:
         print_check(found, shape)
         return
     code = f" ({site['code']})" if site["code"] else ""
-    say(f"{icon(site['state'])} {site['id']} - {site['full_name'] or site['name']}{code}")
+    say(f"{icon(mark(site))} {site['id']} - {site['full_name'] or site['name']}{code}")
     facts = [("cli.active", " · ".join(part for part in (_state_text(site), since_text(site["since"], now)) if part))]
     facts.append(("cli.office", site["office"]))
     contact = site["contact"] or {"name": "", "phone": ""}
@@ -94,9 +97,10 @@ def print_site(found: Found, shape: str) -> None:
     say_pairs((_output.text(key), value) for key, value in facts if value)
     say(f"\n{_output.text('cli.devices')}:")
     say_rows([_target_row(one, now) for one in sorted(site["targets"], key=_worst_first)], "  ")
-    if site["transitions"]:
+    happened = without_first_beliefs(site["transitions"])[:MOST_EVENTS]
+    if happened:
         say(f"\n{_output.text('cli.events')}:")
-        for one in site["transitions"][:MOST_EVENTS]:
+        for one in happened:
             say(f"  {clock(one['wall'], now)}  {one['text']}")
 
 
@@ -112,6 +116,7 @@ def print_check(found: Found, shape: str) -> None:
                 "schema": "netwatch/v1/check",
                 "name": found.name,
                 "state": subject["state"],
+                "rechecking": subject["rechecking"],
                 "exit_code": exit_code(subject["state"]),
                 "since": subject["since"],
                 "text": subject["text"],
@@ -119,10 +124,9 @@ def print_check(found: Found, shape: str) -> None:
             }
         )
         return
-    say(f"{icon(found.subject['state'])} {plugin_line(found)}")
+    say(f"{icon(mark(found.subject))} {plugin_line(found)}")
     checks = [found.check] if found.check else found.target["checks"] if found.target else []
-    for check in checks:
-        say_pairs((sample["title"], sample["text"]) for sample in check["samples"])
+    say_pairs((sample["title"], sample["text"]) for check in checks for sample in check["samples"])
     if found.target is None:
         say_rows([_target_row(one, found.site["wall"]) for one in sorted(found.site["targets"], key=_worst_first)], "  ")
 
@@ -160,21 +164,21 @@ def _row(state: str, name: str, text: str, since: str | None, now: str) -> Seque
 
 
 def _target_row(one: Document, now: str) -> Sequence[str]:
-    said = one["text"] or _output.text(f"state.{one['state']}")
+    said = one["text"] or _output.text(f"state.{mark(one)}")
     telling = [sample for check in one["checks"] for sample in check["samples"] if sample["name"].endswith(TELLING)]
     key_values = [f"{sample['title']} {sample['text']}" for sample in telling]
-    facts = " · ".join(key_values[:2]) if one["state"] in {"ok", "warn"} else since_text(one["since"], now)
-    return (f"{icon(one['state'])} {one['name']}", one["address"], said, facts)
+    facts = " · ".join(key_values[:2]) if mark(one) in {"ok", "warn"} else since_text(one["since"], now)
+    return (f"{icon(mark(one))} {one['name']}", one["address"], said, facts)
 
 
 def _path(targets: Sequence[Document]) -> str:
     """From netwatch: lines side by side, router, switch; each with its state."""
-    stages = [[f"{one['name']} {icon(one['state'])}" for one in targets if wanted in {one["kind"], one["role"]}] for wanted in PATH]
+    stages = [[f"{one['name']} {icon(mark(one))}" for one in targets if wanted in {one["kind"], one["role"]}] for wanted in PATH]
     return " → ".join(["netwatch", *(" | ".join(stage) for stage in stages if stage)])
 
 
 def _state_text(site: Document) -> str:
-    state = _output.text(f"state.{site['state']}")
+    state = _output.text(f"state.{mark(site)}")
     return f"{state}: {site['text']}" if site["text"] and site["text"] != state else state
 
 
@@ -190,9 +194,9 @@ def urgent_first(incident: Document) -> tuple[bool, int, float]:
     return (incident["acknowledgement"] is not None, severity, -seconds_of(incident["opened"]))
 
 
-def _worst_first(one: Document) -> int:
+def _worst_first(one: Document) -> tuple[int, bool]:
     """The rest in the order of the inventory."""
-    return WORST_FIRST.index(one["state"])
+    return WORST_FIRST.index(one["state"]), not one["rechecking"]
 
 
 def clock(text: str, now: str) -> str:
@@ -208,6 +212,27 @@ def since_text(since: str | None, now: str) -> str:
     if not since:
         return ""
     return _output.text("cli.since", since=clock(since, now), lasted=writing.age(seconds_of(now) - seconds_of(since), _output.words()))
+
+
+def mark(one: Document) -> str:
+    """Which icon and word a site, target or check goes by: its state, or `rechecking` where that may no longer be so."""
+    return RECHECKING if one["rechecking"] and one["state"] in {"ok", "unknown"} else str(one["state"])
+
+
+def without_first_beliefs(newest_first: Sequence[Document], doubted: set[tuple[str, str, str]] | None = None) -> list[Document]:
+    """Less what only says that something new was found well: after a start that is one for every check and rule.
+
+    `doubted` remembers from portion to portion what was not well before.
+    """
+    told = []
+    doubted = set() if doubted is None else doubted
+    for one in reversed(newest_first):
+        subject = (one["check"], one["rule"], one["instance"])
+        if one["new"] != "ok":
+            doubted.add(subject)
+        if one["old"] != "unknown" or one["new"] != "ok" or subject in doubted:
+            told.append(one)
+    return told[::-1]
 
 
 def icon(state: str) -> str:

@@ -33,6 +33,7 @@ alerts = typer.Typer(
 def events(
     since: Annotated[str, typer.Option("--since", help="8h, 1d12h, 2026-11-24T02:00, 'hôm qua 22:00'.")] = "24h",
     site: Site = "",
+    every: Annotated[bool, typer.Option("--all", help="Also that something new was found well: one for every check and rule.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now; Ctrl-C ends it.")] = False,
     output: Format = "table",
     socket: Socket = None,
@@ -45,6 +46,7 @@ def events(
     """
     from netwatch.cli import _records
     from netwatch.cli._daemon import daemon
+    from netwatch.cli._report import without_first_beliefs
 
     shape = _records.shape(output)
     if follow and shape == "json":
@@ -53,7 +55,8 @@ def events(
     slug = find(reached, site).site["id"] if site else ""
     now = _transitions(reached, slug, 0.0, 1)["wall"]
     document = _transitions(reached, slug, moment_since(since, now), MOST)
-    found = list(reversed(document["transitions"]))
+    listed = document["transitions"] if every else without_first_beliefs(document["transitions"])
+    found = listed[::-1]
     if shape == "table":
         _say(found, document["wall"])
     else:
@@ -61,7 +64,7 @@ def events(
     if not document["complete"]:
         print(text("tools.more_events", count=MOST), file=sys.stderr)
     if follow:
-        _follow(reached, slug, found, document["wall"], shape)
+        _follow(reached, slug, document, shape, every=every)
 
 
 def _transitions(reached: Daemon, site: str, since: float, limit: int) -> Document:
@@ -71,26 +74,31 @@ def _transitions(reached: Daemon, site: str, since: float, limit: int) -> Docume
     return document
 
 
-def _follow(reached: Daemon, site: str, shown: Sequence[Document], wall: str, shape: str) -> None:
+def _follow(reached: Daemon, site: str, document: Document, shape: str, *, every: bool) -> None:
     import json
     import time
 
     from netwatch.cli import _records
     from netwatch.cli._plugin import seconds_of
+    from netwatch.cli._report import without_first_beliefs
 
-    since = seconds_of(shown[-1]["wall"]) if shown else seconds_of(wall)
-    known = {_key(one) for one in shown}
+    listed = document["transitions"]
+    since = seconds_of(listed[0]["wall"] if listed else document["wall"])
+    known = {_key(one) for one in listed}
+    doubted: set[tuple[str, str, str]] = set()
+    without_first_beliefs(listed, doubted)
     while True:
         sys.stdout.flush()
         time.sleep(FOLLOW_SECONDS)
         # Half a minute over: a transition is on the disk some time after it happened.
         document = _transitions(reached, site, since - 30.0, MOST)
-        fresh = [one for one in reversed(document["transitions"]) if _key(one) not in known and seconds_of(one["wall"]) >= since - 30.0]
+        fresh = [one for one in document["transitions"] if _key(one) not in known and seconds_of(one["wall"]) >= since - 30.0]
         known |= {_key(one) for one in fresh}
         since = max([since, *(seconds_of(one["wall"]) for one in fresh)])
+        told = (fresh if every else without_first_beliefs(fresh, doubted))[::-1]
         if shape == "table":
-            _say(fresh, document["wall"])
-        for one in fresh if shape != "table" else ():
+            _say(told, document["wall"])
+        for one in told if shape != "table" else ():
             print(json.dumps(one, ensure_ascii=False) if shape == "jsonl" else _records.csv_line(one[key] for key in EVENT))
 
 

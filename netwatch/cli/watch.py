@@ -86,14 +86,14 @@ def _screen(summary: Document, only: Only, height: int, trouble: str) -> Group:
 
 
 def _rows(summary: Document, only: Only) -> list[Sequence[str]]:
-    from netwatch.cli._report import icon, problem_rows
+    from netwatch.cli._report import icon, mark, problem_rows
     from netwatch.lang import writing
 
     rows = problem_rows(summary, every=only is Only.ALL)
     if only is Only.PROBLEMS:
         return rows or [(text("cli.no_problems"),)]
     for one in summary["sites"]:
-        if one["state"] == "ok":
+        if mark(one) == "ok":
             rtt = writing.seconds(one["rtt_seconds"], _output.words()) if one["rtt_seconds"] is not None else ""
             rows.append((f"{icon('ok')} {one['name']}", rtt, ""))
     return rows

@@ -33,6 +33,7 @@ class Tile:
     slug: str
     name: str
     state: str
+    mark: str  # its icon: the state, or rechecking
     state_text: str
     fact: str
     story: str  # all of it in one line: for screen readers and for the tooltip
@@ -58,6 +59,7 @@ class Problem:
     handled: bool  # somebody has it
     urgent: bool  # nobody has it, and it does not wait for the morning
     quiet: bool = False  # a matter of the morning digest
+    mark: str = ""  # its icon, where that is not the state's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,10 @@ def board_of(snapshot: Snapshot, reader: Reader) -> Board:
         homeless=homeless,
         hubs=hubs,
         banners=_banners(snapshot, words),
-        legend=tuple((state.value, say.state_text(state, words), counts[state]) for state in (State.OK, *say.WORST_FIRST[:-1])),
+        legend=tuple(
+            [(state.value, say.state_text(state, words), counts[state]) for state in (State.OK, *say.WORST_FIRST[:-1])]
+            + [(say.RECHECKING, words.text("state.rechecking"), snapshot.rechecking())]
+        ),
     )
 
 
@@ -162,7 +167,7 @@ def _of_site(view: SiteView, now: float, reader: Reader) -> Problem:
     return Problem(
         key=f"s-{view.site.id}",
         state=view.state.value,
-        state_text=say.state_text(view.state, words),
+        state_text=say.mark_text(view, words),
         title=f"{view.site.name}: {say.site_text(view, words)}",
         slug=view.site.id,
         since=writing.clock(view.since, now, words, reader.zone) if view.since else "",
@@ -170,7 +175,8 @@ def _of_site(view: SiteView, now: float, reader: Reader) -> Problem:
         notes=(),
         owner="",
         handled=False,
-        urgent=view.state in {State.CRIT, State.UNKNOWN},
+        urgent=say.mark(view) in {State.CRIT.value, State.UNKNOWN.value},
+        mark=say.mark(view),
     )
 
 
@@ -227,8 +233,8 @@ def _tiles(snapshot: Snapshot, reader: Reader) -> tuple[tuple[Tile, ...], tuple[
 def _tile(view: SiteView, place: str, now: float, reader: Reader, marks: _Marks) -> Tile:
     words = reader.words
     since = writing.clock(view.since, now, words, reader.zone) if view.since else ""
-    story = [view.site.name, say.state_text(view.state, words)]
-    if view.state is State.OK:
+    story = [view.site.name, say.mark_text(view, words)]
+    if say.mark(view) == State.OK.value:
         story += [writing.seconds(view.rtt_seconds, words)] if view.rtt_seconds is not None else []
     else:
         story += [text for text in (say.site_text(view, words),) if text.casefold() != story[1].casefold()]
@@ -239,7 +245,8 @@ def _tile(view: SiteView, place: str, now: float, reader: Reader, marks: _Marks)
         slug=view.site.id,
         name=writing.clean(view.site.name, 40),
         state=view.state.value,
-        state_text=say.state_text(view.state, words),
+        mark=say.mark(view),
+        state_text=say.mark_text(view, words),
         fact=_fact(view, writing.clock_or_day(view.since, now, words, reader.zone) if view.since else "", words),
         story=", ".join(story),
         place=place,
@@ -251,6 +258,8 @@ def _tile(view: SiteView, place: str, now: float, reader: Reader, marks: _Marks)
 
 def _fact(view: SiteView, since: str, words: Catalog) -> str:
     """The one thing a tile has room for."""
+    if say.mark(view) == say.RECHECKING:
+        return words.text("page.tile_rechecking")
     if view.state is State.OK:
         return writing.seconds(view.rtt_seconds, words) if view.rtt_seconds is not None else ""
     if view.state in {State.MAINTENANCE, State.UNREACHABLE}:
@@ -259,7 +268,7 @@ def _fact(view: SiteView, since: str, words: Catalog) -> str:
         return words.text("page.tile_since", since=since) if since else say.state_text(view.state, words)
     if view.loss_ratio:
         return words.text("page.tile_loss", loss=writing.percent(view.loss_ratio, words))
-    troubled = [one for one in view.targets if one.state not in {State.OK, State.MAINTENANCE}]
+    troubled = [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE}]
     worst = min(troubled, key=say.weight, default=None)
     return _short_name(worst, words) if worst else say.state_text(view.state, words)
 

@@ -1,6 +1,8 @@
 """The JSON documents of the API. Pure.
 
 RFC 3339 times, SI base units, enums in English; `text` and `title` are for people, in the language asked for.
+`rechecking` is true while something is being asked again: its last results say otherwise than its `state`, which is
+what was last confirmed; `since` is then since when. `confirmed` is false where nothing may be concluded from it yet.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from netwatch.model import Incident, Line, Sample, State, Transition
 from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
 from netwatch.web import words as say
 from netwatch.web.board import Reader
+from netwatch.web.changes import transition_text
 
 __all__ = ["error", "incident", "site", "summary", "transitions"]
 
@@ -35,6 +38,7 @@ def summary(snapshot: Snapshot, reader: Reader) -> Document:
         "text": say.sentence(snapshot, reader.words),
         "total": sum(counts.values()),
         "counts": {state.value: counts[state] for state in State},
+        "rechecking": snapshot.rechecking(),
         "sites": [_site_head(view, reader) for view in snapshot.sites],
         "incidents": [incident(one, sites, reader) for one in snapshot.incidents],
         "closed": [incident(one, sites, reader) for one in snapshot.closed],
@@ -112,6 +116,7 @@ def _site_head(view: SiteView, reader: Reader) -> Document:
         "district": about.district,
         "tile": list(about.tile) if about.tile else None,
         "state": view.state.value,
+        "rechecking": view.rechecking,
         "up": view.up,
         "since": _time(view.since, reader),
         "text": say.site_text(view, reader.words),
@@ -131,6 +136,8 @@ def _target(target: TargetView, reader: Reader) -> Document:
         "name": say.target_name(target, reader.words),
         "address": target.address,
         "state": target.state.value,
+        "rechecking": target.rechecking,
+        "confirmed": target.confirmed,
         "up": target.up,
         "since": _time(target.since, reader),
         "text": say.target_text(target, reader.words),
@@ -171,6 +178,8 @@ def _check(check: CheckView, reader: Reader) -> Document:
         "name": check.name,
         "kind": check.kind,
         "state": check.state.value,
+        "rechecking": check.rechecking,
+        "confirmed": check.confirmed,
         "belief": check.belief.value,
         "hard": check.hard,
         "since": _time(check.since, reader),
@@ -208,7 +217,7 @@ def _transition(one: Transition, view: SiteView | None, reader: Reader) -> Docum
         "since": _time(one.since, reader),
         "code": one.code,
         "detail": writing.clean(one.detail),
-        "text": say.transition_text(one, view, reader.words),
+        "text": transition_text(one, view, reader.words),
     }
 
 

@@ -14,12 +14,14 @@ from aiohttp import web
 from netwatch.web.api import EVENTS_SHOWN_SECONDS, MOST_EVENTS, find_site
 from netwatch.web.backend import BACKEND
 from netwatch.web.board import Reader, board_of, unbroken
+from netwatch.web.changes import without_first_beliefs
 from netwatch.web.place import place_of
 from netwatch.web.reader import reader_of, remember
 from netwatch.web.words import sentence
 
 __all__ = ["PAGES", "Pages", "add_routes", "load"]
 
+EVENTS_SIFTED = 500  # after a start most only say that something was found well
 HERE = Path(__file__).parent
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -96,7 +98,7 @@ async def _place(request: web.Request, template: str) -> web.Response:
     view = find_site(snapshot, slug)
     if view is None:
         return _html(request, request.app[PAGES].render("missing.html", reader, live=None, sites=_near(request)), 404)
-    transitions = await backend.transitions(slug, snapshot.wall - EVENTS_SHOWN_SECONDS, MOST_EVENTS)
+    transitions = without_first_beliefs(await backend.transitions(slug, snapshot.wall - EVENTS_SHOWN_SECONDS, EVENTS_SIFTED))[:MOST_EVENTS]
     shown = place_of(snapshot, view, transitions, reader)
     fields = {"place": shown, "live": shown, "sentence": unbroken(sentence(snapshot, reader.words))}
     return _html(request, request.app[PAGES].render(template, reader, **fields))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netwatch.lang import Catalog, writing
 from netwatch.model import Belief, Sample, State, Transition
 from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
 from netwatch.web import words as say
 from netwatch.web.board import Problem, Reader, problems_of
+from netwatch.web.changes import transition_text
 
 __all__ = ["CheckRow", "Event", "Hop", "Place", "TargetRow", "place_of"]
 
@@ -23,6 +24,7 @@ class CheckRow:
     name: str
     kind: str
     state: str
+    mark: str  # its icon: the state, or rechecking
     state_text: str
     text: str
     since: str
@@ -39,6 +41,7 @@ class TargetRow:
     is_line: bool
     address: str
     state: str
+    mark: str  # its icon: the state, or rechecking
     state_text: str
     text: str
     since: str
@@ -55,13 +58,14 @@ class Hop:
 
     name: str
     state: str
+    mark: str  # its icon: the state, or rechecking
     state_text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     moment: str
-    state: str
+    mark: str
     text: str
 
 
@@ -71,6 +75,7 @@ class Place:
     title: str
     name: str
     state: str
+    mark: str  # its icon: the state, or rechecking
     state_text: str
     text: str
     since: str
@@ -101,7 +106,8 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         title=view.site.full_name or view.site.name,
         name=view.site.name,
         state=view.state.value,
-        state_text=say.state_text(view.state, words),
+        mark=say.mark(view),
+        state_text=say.mark_text(view, words),
         text=say.site_text(view, words),
         since=writing.clock(view.since, now, words, reader.zone) if view.since else "",
         lasted=writing.age(now - view.since, words) if view.since else "",
@@ -151,19 +157,20 @@ def _order(target: TargetView) -> tuple[int, int, str]:
 
 def _path(view: SiteView, words: Catalog) -> tuple[tuple[Hop, ...], ...]:
     """From netwatch: lines side by side, router, switch, and the rest as one hop with its worst state."""
-    own = Hop(name="netwatch", state=State.OK.value, state_text="")
+    own = Hop(name="netwatch", state=State.OK.value, mark=State.OK.value, state_text="")
     stages: list[tuple[Hop, ...]] = [(own,), tuple(_hop(one, words) for one in view.targets if one.kind == "line")]
     stages += [tuple(_hop(one, words) for one in view.targets if one.kind == "device" and one.role == role) for role in PATH_ROLES]
     rest = [one for one in view.targets if one.kind == "device" and one.role not in PATH_ROLES]
     if rest:
-        worst = min((one.state for one in rest), key=say.worst_first)
-        state_text = say.state_text(worst, words)
-        stages.append((Hop(name=words.text("page.devices", count=len(rest)), state=worst.value, state_text=state_text),))
+        worst = min(rest, key=lambda one: (say.worst_first(one.state), not one.rechecking))
+        stages.append((replace(_hop(worst, words), name=words.text("page.devices", count=len(rest))),))
     return tuple(stage for stage in stages if stage)
 
 
 def _hop(target: TargetView, words: Catalog) -> Hop:
-    return Hop(name=say.target_name(target, words), state=target.state.value, state_text=say.state_text(target.state, words))
+    return Hop(
+        name=say.target_name(target, words), state=target.state.value, mark=say.mark(target), state_text=say.mark_text(target, words)
+    )
 
 
 def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
@@ -178,7 +185,8 @@ def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
         is_line=target.kind == "line",
         address=writing.clean(target.address, 64),
         state=target.state.value,
-        state_text=say.state_text(target.state, words),
+        mark=say.mark(target),
+        state_text=say.mark_text(target, words),
         text=shown,
         since=writing.clock(target.since, now, words, reader.zone) if target.since else "",
         lasted=writing.age(now - target.since, words) if target.since else "",
@@ -221,7 +229,8 @@ def _check(check: CheckView, now: float, reader: Reader) -> CheckRow:
         name=check.name,
         kind=check.kind,
         state=check.state.value,
-        state_text=say.state_text(check.state, words),
+        mark=say.mark(check),
+        state_text=say.mark_text(check, words),
         text=say.check_text(check, words),
         since=writing.clock(check.since, now, words, reader.zone) if check.since else "",
         last=words.text("page.ago", age=writing.age(now - check.last_wall, words)) if check.last_wall else words.text("page.never"),
@@ -234,6 +243,6 @@ def _check(check: CheckView, now: float, reader: Reader) -> CheckRow:
 def _event(transition: Transition, view: SiteView, now: float, reader: Reader) -> Event:
     return Event(
         moment=writing.clock(transition.wall, now, reader.words, reader.zone),
-        state=transition.new.value,
-        text=say.transition_text(transition, view, reader.words),
+        mark=transition.new.value if transition.hard else say.RECHECKING,
+        text=transition_text(transition, view, reader.words),
     )

@@ -51,7 +51,10 @@ async def stop(app: web.Application) -> None:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """`changed` with the revision at once and at each change, `alive` in between: a browser script cannot see comments."""
+    """`changed` with the revision at once and at each change, `alive` in between: a browser script cannot see comments.
+
+    `rechecking`: some site's state is being asked about again.
+    """
     streams = request.app[STREAMS]
     if streams.stopping or len(streams.scopes) >= streams.limit:
         raise web.HTTPServiceUnavailable(headers={"Retry-After": "15"}, text="too many event streams; poll /api/v1/summary")
@@ -84,7 +87,14 @@ async def _feed(response: web.StreamResponse, backend: Backend, streams: Streams
 
 def _event(kind: str, revision: int, backend: Backend) -> str:
     snapshot = backend.snapshot()
-    data = json.dumps({"revision": revision, "wall": round(snapshot.wall, 3), "started": snapshot.self_view.started_wall})
+    data = json.dumps(
+        {
+            "revision": revision,
+            "wall": round(snapshot.wall, 3),
+            "started": snapshot.self_view.started_wall,
+            "rechecking": snapshot.rechecking() > 0,
+        }
+    )
     return f"id: {revision}\nevent: {kind}\ndata: {data}\n\n"
 
 

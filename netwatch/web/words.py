@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterable, Mapping
 
 from netwatch.lang import Catalog, writing
-from netwatch.model import Belief, Cause, Incident, Sample, State, Subject, Transition
+from netwatch.model import Belief, Cause, Incident, Outcome, Sample, State
 from netwatch.snapshot import CheckView, RuleView, SiteView, Snapshot, TargetView
 
 __all__ = [
+    "RECHECKING",
     "WORST_FIRST",
     "bad_value_text",
     "cause_text",
     "check_text",
     "incident_text",
+    "mark",
+    "mark_text",
     "office_text",
+    "part_name",
     "quantity",
     "reason_text",
     "rule_text",
@@ -26,11 +30,12 @@ __all__ = [
     "state_text",
     "target_name",
     "target_text",
-    "transition_text",
     "weight",
+    "weight_of_role",
     "worst_first",
 ]
 
+RECHECKING = "rechecking"
 WORST_FIRST = (State.CRIT, State.WARN, State.UNKNOWN, State.UNREACHABLE, State.MAINTENANCE, State.OK)
 YES_OR_NO = ("_up", "_empty", "_on_battery", "_error", "_faulty", "_overload", "_battery_low", "_battery_replace", "_ok")
 LONG_TIMES = ("uptime", "runtime", "remaining", "age", "validity", "expiry", "lifetime")
@@ -42,8 +47,12 @@ def worst_first(state: State) -> int:
 
 def weight(target: TargetView) -> tuple[int, int]:
     """For sorting: the worse before the better, and of two as bad the one that more depends on."""
+    return (worst_first(target.state), weight_of_role(target))
+
+
+def weight_of_role(target: TargetView) -> int:
     rank = {"line": 0, "router": 1, "switch": 2, "ups": 3, "conference": 4, "wifi-ap": 5}
-    return (worst_first(target.state), rank.get("line" if target.kind == "line" else target.role, len(rank)))
+    return rank.get("line" if target.kind == "line" else target.role, len(rank))
 
 
 def office_text(office: str) -> str:
@@ -55,11 +64,22 @@ def state_text(state: State, words: Catalog) -> str:
     return words.text(f"state.{state.value}")
 
 
+def mark(view: CheckView | TargetView | SiteView) -> str:
+    """Which icon and word a view goes by: its state, or `rechecking` where that is not known to be so any more."""
+    return RECHECKING if view.rechecking and view.state in {State.OK, State.UNKNOWN} else view.state.value
+
+
+def mark_text(view: CheckView | TargetView | SiteView, words: Catalog) -> str:
+    return words.text(f"state.{mark(view)}")
+
+
 def sentence(snapshot: Snapshot, words: Catalog) -> str:
     """The one line that comes before everything: `42/45 điểm bình thường · 2 sự cố · 1 cảnh báo`."""
     counts = snapshot.counts()
     parts = [words.text("state.sentence", ok=counts[State.OK], total=sum(counts.values()))]
     parts += [words.text(f"state.count_{state.value}", count=counts[state]) for state in WORST_FIRST[:-1] if counts[state]]
+    if rechecking := snapshot.rechecking():
+        parts.append(words.text("state.count_rechecking", count=rechecking))
     return " · ".join(parts)
 
 
@@ -127,19 +147,46 @@ def _metric_of(rule: RuleView, samples: Iterable[Sample]) -> str:
 
 def check_text(check: CheckView, words: Catalog) -> str:
     """What a check says now; empty when it is well."""
+    if mark(check) == RECHECKING:
+        return _recheck_text(check, words)
     if check.state is State.OK:
         return ""
-    return reason_text(check.code, check.detail, words) or state_text(check.state, words)
+    if check.state is State.UNREACHABLE:
+        return words.text("state.hidden")
+    said = reason_text(check.code, check.detail, words) if check.outcome is not Outcome.OK else ""
+    return _with_doubt(said or state_text(check.state, words), check, words)
+
+
+def _recheck_text(check: CheckView, words: Catalog) -> str:
+    """`đang kiểm tra lại (mất gói 100%)`."""
+    loss = next((one.values[-1] for one in check.samples if one.name == "icmp_loss_ratio" and one.values), None)
+    if loss and check.outcome is Outcome.FAILED:
+        why = bad_value_text("icmp_loss_ratio", "", "", loss, words)
+    else:
+        why = reason_text(check.code, check.detail, words)
+    return words.text("state.rechecking_why", why=why) if why else words.text("state.soft")
+
+
+def _with_doubt(said: str, check: CheckView, words: Catalog) -> str:
+    """What is said of a failure that may not last, or not be its own."""
+    if not check.rechecking:
+        return said
+    return f"{said}, {words.text('state.waits' if not check.confirmed else 'state.answers_again')}"
 
 
 def target_text(target: TargetView, words: Catalog) -> str:
     """What is wrong with a line or device, in a few words; empty when it is well."""
+    doubted = next((check for check in target.checks if check.rechecking), None)
+    if mark(target) == RECHECKING and doubted is not None:
+        said = check_text(doubted, words)
+        return said if doubted is target.checks[0] else f"{doubted.name}: {said}"
     if target.state in {State.OK, State.MAINTENANCE}:
         return "" if target.state is State.OK else state_text(target.state, words)
     if target.state is State.UNREACHABLE:
-        return words.text("state.hidden")
+        return words.text("state.hidden") if target.confirmed else f"{words.text('state.hidden_before')}, {words.text('state.soft')}"
     if target.up is False:
-        return words.text("state.line_down" if target.kind == "line" else "state.device_down")
+        said = words.text("state.line_down" if target.kind == "line" else "state.device_down")
+        return _with_doubt(said, target.checks[0], words) if target.checks else said
     for rule in sorted(target.problems, key=lambda one: one.belief is not Belief.CRIT):
         samples = next((check.samples for check in target.checks if check.id == rule.subject.check), ())
         return rule_text(rule, samples, words)
@@ -151,13 +198,16 @@ def target_text(target: TargetView, words: Catalog) -> str:
 
 def site_text(view: SiteView, words: Catalog) -> str:
     """What is wrong with a site, in a few words; empty when it is well."""
+    if mark(view) == RECHECKING:
+        doubted = min((one for one in view.targets if one.rechecking), key=weight_of_role, default=None)
+        return f"{target_name(doubted, words)}: {target_text(doubted, words)}" if doubted else words.text("state.soft")
     if view.state in {State.OK, State.MAINTENANCE}:
         return "" if view.state is State.OK else state_text(view.state, words)
     if view.up is False and view.state is State.CRIT:
         return words.text("state.site_down")
     if view.state is State.UNREACHABLE:
         return words.text("state.hidden")
-    troubled = [one for one in view.targets if one.state not in {State.OK, State.MAINTENANCE}]
+    troubled = [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE}]
     if view.state is State.UNKNOWN or not troubled:
         return writing.clean(view.detail) or words.text("state.no_news")
     worst = min(troubled, key=weight)
@@ -217,8 +267,14 @@ def sample_name(sample: Sample, words: Catalog) -> str:
     """What people call a measured quantity, with the port, tray or supply it is of."""
     key = f"state.sample_{sample.name}"
     plain = words.text(key) if words.has(key) else re.sub(r"_(seconds|ratio|total|bytes)$", "", sample.name).replace("_", " ")
-    instance = writing.clean(sample.instance, 60)
+    instance = part_name(sample.instance, words)
     return f"{plain} · {instance}" if instance else plain
+
+
+def part_name(instance: str, words: Catalog) -> str:
+    """The port, tray or supply as the device calls it; what only a standard names, in our words."""
+    key = f"state.part_{instance}"
+    return words.text(key) if words.has(key) else writing.clean(instance, 60)
 
 
 def sample_text(sample: Sample, words: Catalog) -> str:
@@ -227,18 +283,3 @@ def sample_text(sample: Sample, words: Catalog) -> str:
         return "–"
     ordered = sorted(sample.values)
     return quantity(sample.name, ordered[len(ordered) // 2], words)
-
-
-def transition_text(transition: Transition, view: SiteView | None, words: Catalog) -> str:
-    """What changed: `Router / icmp: Bình thường → Sự cố (không trả lời)`."""
-    subject: Subject = transition.subject
-    _site, _, rest = subject.check.partition("/")
-    wanted, _, check = rest.partition("/")
-    target = next((one for one in view.targets if one.id == wanted), None) if view else None
-    named = target_name(target, words) if target else wanted
-    subject_name = " / ".join(part for part in (named, check, subject.rule, writing.clean(subject.instance, 40)) if part)
-    reason = reason_text(transition.code, transition.detail, words) if transition.new is not Belief.OK else ""
-    old, new = (state_text(State(belief.value), words) for belief in (transition.old, transition.new))
-    arrow = f"{old} → {new}" if old != new else f"{new} {words.text('state.settled')}"
-    soft = "" if transition.hard else f" · {words.text('state.soft')}"
-    return f"{subject_name}: {arrow}{f' ({reason})' if reason else ''}{soft}"

@@ -1,0 +1,102 @@
+"""How a check stands: what is believed of it, under what is known of the way to it. Pure.
+
+A silence that is still being asked about marks a check and is never held against its site; neither is the silence of
+something whose parents have not spoken yet. And what cannot be reached is not called well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from netwatch.correlate import PARENT_WAIT_SECONDS
+from netwatch.memory import ANSWERS, Memory
+from netwatch.model import Belief, Check, Incident, State
+from netwatch.state import shown
+
+__all__ = ["Standing", "Standings", "named_in"]
+
+Moment: TypeAlias = tuple[float, float]  # monotonic, when it was settled; wall, when it began
+_NEVER = Memory()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    state: State
+    rechecking: bool = False  # its last results say otherwise, or nothing new yet: it is being asked again
+    since: float | None = None  # wall; None: as its belief
+    confirmed: bool = True  # False: nothing may be concluded from it for its site yet
+
+
+def named_in(incidents: Iterable[Incident]) -> frozenset[str]:
+    """The checks whose silence is an open incident."""
+    return frozenset(member.check for incident in incidents for member in incident.members if not member.rule)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standings:
+    """`named`: checks that are an incident of their own already. `now` is monotonic."""
+
+    checks: Mapping[str, Check]
+    memories: Mapping[str, Memory]
+    named: frozenset[str]
+    now: float
+
+    def of(self, check: Check) -> Standing:
+        memory = self.memories.get(check.id, _NEVER)
+        answers = memory.answers
+        cut_off = self._cut_off(check)
+        if cut_off is not None:
+            return Standing(shown(answers, hidden=True), since=cut_off[1])
+        if not _failed(memory):
+            rechecking = answers.candidate is not None
+            return Standing(shown(answers), rechecking, confirmed=not rechecking or answers.settled is not Belief.UNKNOWN)
+        if check.id in self.named:
+            return Standing(shown(answers), answers.candidate is not None)
+        if self._came_back(check, memory):
+            return Standing(shown(answers, hidden=True), rechecking=True, confirmed=False)
+        waits = any(self._may_speak(parent, memory) for parent in _parents(check))
+        return Standing(shown(answers), waits or answers.candidate is not None, confirmed=not waits)
+
+    def _cut_off(self, check: Check) -> Moment | None:
+        """Since when all of one group of its parents cannot be reached; None if there is a way, or it has answered since."""
+        answered_at = self.memories.get(check.id, _NEVER).good_at
+        for group in check.parents:
+            losses = [self._lost(parent) for parent in group]
+            known = [loss for loss in losses if loss is not None]
+            if known and len(known) == len(losses) and answered_at <= max(known)[0]:
+                return max(known)
+        return None
+
+    def _lost(self, check_id: str) -> Moment | None:
+        memory = self.memories.get(check_id, _NEVER)
+        if _failed(memory) or memory.answers.was_down:
+            return memory.answers.changed_at, memory.answers.since
+        check = self.checks.get(check_id)
+        return self._cut_off(check) if check is not None else None
+
+    def _came_back(self, check: Check, memory: Memory) -> bool:
+        """A parent is back and this one has not been heard of since."""
+        parents = (self.memories.get(parent, _NEVER).answers for parent in _parents(check))
+        return any(parent.belief is Belief.OK and parent.changed_at > memory.last_at for parent in parents)
+
+    def _may_speak(self, parent_id: str, child: Memory) -> bool:
+        """Whether a parent, or what is before it, has yet to say whether the child's silence is its own."""
+        parent = self.memories.get(parent_id, _NEVER)
+        if not parent.answers.hard:
+            return True
+        check = self.checks.get(parent_id)
+        if check is not None and any(self._may_speak(above, child) for above in _parents(check)):
+            return True
+        silent = parent.good_at < child.answers.since_at and not _failed(parent)
+        return silent and max(self.now, child.seen_at) - child.answers.changed_at < PARENT_WAIT_SECONDS
+
+
+def _parents(check: Check) -> Iterator[str]:
+    return (parent for group in check.parents for parent in group)
+
+
+def _failed(memory: Memory) -> bool:
+    answers = memory.subjects.get(ANSWERS)
+    return answers is not None and answers.hard and answers.belief is Belief.CRIT

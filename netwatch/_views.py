@@ -1,0 +1,94 @@
+"""What is shown of a check, a rule, a line or device, and a site. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netwatch.model import Belief, Line, Outcome, Sample, Site, State, Subject
+
+__all__ = ["CheckView", "RuleView", "SiteView", "TargetView"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
+    """One check: what is shown, what is believed, and the last result as it came.
+
+    `rechecking`: it is being asked again, for its last results say otherwise than `state`; `since` is then since when.
+    Not `confirmed`: nothing may be concluded from it for its site yet.
+    """
+
+    id: str
+    name: str
+    kind: str
+    state: State
+    belief: Belief
+    hard: bool
+    since: float | None  # wall; None before the first result
+    last_wall: float | None
+    duration_seconds: float
+    outcome: Outcome | None
+    code: str
+    detail: str
+    interval_seconds: float
+    samples: tuple[Sample, ...]
+    facts: Mapping[str, str]
+    rechecking: bool = False
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleView:
+    """One rule on one instance that is not ok."""
+
+    subject: Subject
+    belief: Belief
+    hard: bool
+    since: float
+    value: float | None
+    detail: str
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetView:
+    """A line or a device of a site; `state` is the worst of its checks and rules, under the overlays.
+
+    `rechecking` and `confirmed` as of its checks; `urgent`: what is being asked again would wake somebody.
+    """
+
+    site: str
+    id: str
+    kind: str  # line, device
+    role: str  # primary or backup; router, switch, printer …
+    profile: str
+    label: str
+    address: str
+    up: bool | None  # its primary check; None while unknown
+    state: State
+    since: float | None
+    detail: str
+    checks: tuple[CheckView, ...]
+    problems: tuple[RuleView, ...]
+    line: Line | None = None
+    rechecking: bool = False
+    urgent: bool = False
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """A site; `state` is crit when its last line is down, else the worst of its targets, a crit device counting as warn.
+
+    Targets that are not confirmed do not count. `rechecking`: a line or device that would wake somebody is being asked again.
+    """
+
+    site: Site
+    up: bool | None  # any line answers; None while unknown
+    state: State
+    since: float | None
+    detail: str
+    rtt_seconds: float | None
+    loss_ratio: float | None
+    targets: tuple[TargetView, ...]
+    rechecking: bool = False
