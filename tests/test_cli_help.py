@@ -1,13 +1,17 @@
 """The help of every command, and what it costs to print."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 import probes
 from netwatch.cli import app, probe
+
+ROOT = Path(__file__).parent.parent
 
 
 def netwatch(*arguments, options=()):
@@ -70,3 +74,9 @@ def test_every_probe_type_has_examples_that_it_takes(name):
             if key not in {"address", "timeout", "source", "as_json"} and value not in (None, ())
         }
         probe.build(probes.get(name), fields)
+
+
+def test_the_changelog_names_every_command():
+    told = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    words = {word for quoted in re.findall(r"`([^`]*)`", told) for word in quoted.split()}
+    assert set(get_command(app).commands) <= words
