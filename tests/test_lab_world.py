@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from netwatch.lab.faults import Fault, Scenario, Where
 from netwatch.lab.world import WorldModel
+from netwatch.model import Anchor
 from tests.lab_inventory import inventory
 
 
@@ -259,3 +260,69 @@ def test_the_way_time_is_cut_up_changes_nothing(faults, steps):
 def test_another_seed_gives_another_world_and_the_same_seed_the_same():
     delays = [world(seed=seed).reachable("alpha", "main").delay_seconds for seed in (1, 1, 2)]
     assert delays[0] == delays[1] != delays[2]
+
+
+def with_anchors():
+    """Two anchors of their own, at a place that no site is."""
+    watched = inventory()
+    checks = {
+        f"anchors/{name}/icmp": replace(watched.checks["alpha/vc/sip"], id=f"anchors/{name}/icmp", site="anchors", target=name)
+        for name in ("near", "far")
+    }
+    anchors = tuple(Anchor(id=name, check=f"anchors/{name}/icmp", own=True) for name in ("near", "far"))
+    return replace(watched, checks=watched.checks | checks, anchors=anchors)
+
+
+def test_an_anchor_is_lost_alone_or_with_our_own_uplink():
+    made = WorldModel(Scenario(name="t", duration_seconds=60), with_anchors())
+    made.apply(fault("anchor", name="near", state="down"))
+    assert (up(made, "anchors", "near"), up(made, "anchors", "far"), up(made, "alpha", "main")) == (False, True, True)
+    assert "anchor near: down" in made.troubles()
+    made.apply(fault("anchor", name="near", state="up"))
+    made.apply(fault("uplink", state="down"))
+    assert not any(up(made, "anchors", name) for name in ("near", "far"))
+    made.apply(fault("uplink", state="up"))
+    assert all(up(made, "anchors", name) for name in ("near", "far"))
+
+
+def test_a_cut_of_everything_spares_the_anchors():
+    made = WorldModel(Scenario(name="t", duration_seconds=60), with_anchors())
+    made.apply(fault("cut", site="*"))
+    assert (up(made, "anchors", "near"), up(made, "alpha", "main")) == (True, False)
+
+
+@pytest.mark.parametrize("written", ["viettel", "Viettel", "VIETTEL"])
+def test_a_carrier_is_the_same_with_capitals_and_without(written):
+    made = world(fault("cut", tag=("carrier", written)))
+    made.advance(0)
+    assert (up(made, "beta", "backup"), up(made, "beta", "main"), up(made, "alpha", "main")) == (False, True, True)
+
+
+def test_mains_of_a_feeder_run_the_batteries_down_each_in_its_own_time():
+    made = world(fault("power", tag=("feeder", "f1"), state="off"))
+    made.advance(0)
+    assert all(made.device(site, "ups").on_battery and not made.dark(site) for site in ("alpha", "beta", "gamma"))
+    dark_at = {}
+    while len(dark_at) < 3:
+        now = made.next_change()
+        made.advance(now)
+        dark_at |= {site: now for site in ("alpha", "beta", "gamma") if made.dark(site) and site not in dark_at}
+    assert len(set(dark_at.values())) == 3
+    assert all(1200 <= at <= 3600 for at in dark_at.values())
+    made.apply(fault("power", tag=("feeder", "f1"), state="on"))
+    assert not any(made.dark(site) or made.device(site, "ups").on_battery for site in ("alpha", "beta", "gamma"))
+
+
+def test_without_a_battery_a_feeder_takes_its_site_along_and_batteries_may_be_told_how_long_to_last():
+    watched = inventory()
+    bare = replace(watched.sites["gamma"], devices={k: v for k, v in watched.sites["gamma"].devices.items() if k != "ups"})
+    watched = replace(watched, sites={**watched.sites, "gamma": bare})
+    made = WorldModel(Scenario(name="t", duration_seconds=60), watched)
+    made.apply(fault("power", tag=("feeder", "f1"), state="off", lasts=100.0))
+    assert (made.dark("gamma"), made.dark("alpha")) == (True, False)
+    made.advance(99.9)
+    assert not made.dark("alpha")
+    made.advance(100.0)
+    assert made.dark("alpha")
+    made.apply(fault("power", tag=("feeder", "f1"), state="on"))
+    assert not made.dark("gamma")
