@@ -7,8 +7,8 @@ import os
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable
+from time import monotonic_ns, time_ns
 
 from probes._echo import Book, Train
 from probes._wire import icmp as wire
@@ -79,8 +79,8 @@ class EchoSocket:
         token = (self._tokens or self._more_tokens()).pop()
         packet = self._packet(token, train.padding)
         for tries in range(1, SEND_TRIES + 1):
-            monotonic = time.monotonic_ns()
-            wall = time.time_ns()
+            monotonic = monotonic_ns()
+            wall = time_ns()
             try:
                 self._socket.sendto(packet, train.where)
             except OSError as error:
@@ -110,7 +110,6 @@ class EchoSocket:
     def read(self) -> None:
         """Takes the datagrams that have come, and the ICMP errors."""
         receive, take, most = self._socket.recvmsg, self._take, self._read_bytes
-        wall, monotonic = time.time_ns, time.monotonic_ns
         for _ in range(READS_AT_ONCE):
             try:
                 data, control, _flags, source = receive(most, READ_CONTROL_BYTES)
@@ -120,7 +119,7 @@ class EchoSocket:
                 self._read_errors()
                 continue
             stamp = wire.parse_stamp(control[0][2]) if control else None
-            take(data, source[0], stamp, wall(), monotonic())
+            take(data, source[0], stamp, time_ns(), monotonic_ns())
 
     def _read_errors(self) -> None:
         """Empties the error queue."""

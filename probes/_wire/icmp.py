@@ -152,8 +152,10 @@ def parse_stamp(control: bytes) -> int:
     """SO_TIMESTAMPNS of a 64-bit kernel, in nanoseconds since 1970. Raises BadMessage."""
     if len(control) != TIMESPEC.size:
         raise BadMessage(f"timespec of {len(control)} bytes")
+    seconds: int
+    nanoseconds: int
     seconds, nanoseconds = TIMESPEC.unpack(control)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return seconds * 1_000_000_000 + nanoseconds
 
 
 def checksum(message: bytes) -> int:
