@@ -75,7 +75,7 @@ class Daemon:
         self._runner = Runner(wall)
         self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
-        self._scheduler = Scheduler(Schedule(), self._handle, _admit)
+        self._scheduler = Scheduler(Schedule(), self._handle, _admit, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
         self._commits: Commits
         self._world: core.World
@@ -185,7 +185,16 @@ class Daemon:
         known = self._world.inventory.checks.get(check.id)
         if known is None or known.fingerprint != check.fingerprint:
             return  # the inventory was read again before the run could begin
-        result = await self._runner.run(check, reason, self._world.generation)
+        self._finish(check, await self._runner.run(check, reason, self._world.generation))
+
+    def _begin(self, check: Check, reason: RunReason, ended: Callable[[Callable[[], None]], None]) -> bool:
+        """The same for a run that needs no task."""
+        known = self._world.inventory.checks.get(check.id)
+        if known is None or known.fingerprint != check.fingerprint:
+            return False
+        return self._runner.begin(check, lambda result: ended(lambda: self._finish(check, result())), reason, self._world.generation)
+
+    def _finish(self, check: Check, result: Result) -> None:
         if core.is_current(self._world, result):
             self._metrics.observe(check, result)
             self._keep(check, result)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from probes import Metric, Probe, Sample, Secret
+from probes import BEAT_SECONDS, Metric, Probe, Sample, Secret
 
 __all__ = [
+    "BEAT_SECONDS",
     "Acknowledgement",
     "Anchor",
     "Audience",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -65,53 +66,98 @@ class Runner:
 
     async def run(self, check: Check, reason: RunReason = "schedule", generation: int = 0) -> Result:
         """Never raises but CancelledError. Samples reported before a time-out are kept."""
-        loop = asyncio.get_running_loop()
-        at, wall = loop.time(), self._wall()
-        reported: list[Sample] = []
-        target = Target(
+        run = _Run(check, reason, generation, self._wall())
+        try:
+            async with asyncio.timeout_at(run.target.deadline):
+                reading = await check.probe.run(run.target, self._shared)
+        except Exception as error:  # noqa: BLE001  # a bug in a probe must not stop the others, and no device is down for it
+            return run.failed(error)
+        return run.succeeded(reading)
+
+    def begin(
+        self, check: Check, ended: Callable[[Callable[[], Result]], None], reason: RunReason = "schedule", generation: int = 0
+    ) -> bool:
+        """`run` without a task, where the probe can. False: nothing was begun. After True, `ended` is given once what gives the result."""
+        run = _Run(check, reason, generation, self._wall())
+        try:
+            return check.probe.begin(run.target, self._shared, lambda reading: ended(functools.partial(run.result, reading, run.now())))
+        except Exception as error:  # noqa: BLE001  # as above
+            result = run.failed(error)
+            ended(lambda: result)
+            return True
+
+
+class _Run:
+    """From when a run begins to its result."""
+
+    __slots__ = ("_at", "_check", "_generation", "_loop", "_reason", "_reported", "_wall", "target")
+
+    def __init__(self, check: Check, reason: RunReason, generation: int, wall: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._check, self._reason, self._generation, self._wall = check, reason, generation, wall
+        self._at = self._loop.time()
+        self._reported: list[Sample] = []
+        self.target = Target(
             address=check.address,
-            deadline=at + check.timeout_seconds,
+            deadline=self._at + check.timeout_seconds,
             source=check.source,
             secrets=check.secrets,
-            report=reported.append,
+            report=self._reported.append,
             recheck=reason in {"soft", "parent"},
         )
-        outcome, code, reading = await self._measure(check, target)
-        if outcome is Outcome.FAILED and loop.time() - target.deadline > STALLED_SECONDS:
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def result(self, reading: Callable[[], Reading], ended_at: float) -> Result:
+        try:
+            return self._made(Outcome.OK, "", reading(), ended_at)
+        except Exception as error:  # noqa: BLE001  # as above
+            return self.failed(error, ended_at)
+
+    def failed(self, error: Exception, ended_at: float | None = None) -> Result:
+        ended_at = self.now() if ended_at is None else ended_at
+        outcome, code, reading = _judged(self._check, error)
+        if outcome is Outcome.FAILED and ended_at - self.target.deadline > STALLED_SECONDS:
             outcome, code = Outcome.ERROR, "stalled"  # the answer may well have come while we could not look
+        return self._made(outcome, code, reading, ended_at)
+
+    def succeeded(self, reading: Reading) -> Result:
+        return self._made(Outcome.OK, "", reading, self.now())
+
+    def _made(self, outcome: Outcome, code: str, reading: Reading, ended_at: float) -> Result:
         return Result(
-            check=check.id,
-            at=at,
-            wall=wall,
-            duration_seconds=loop.time() - at,
+            check=self._check.id,
+            at=self._at,
+            wall=self._wall,
+            duration_seconds=ended_at - self._at,
             outcome=outcome,
             code=code,
             detail=reading.detail,
-            samples=(*reported, *reading.samples),
+            samples=(*self._reported, *reading.samples) if self._reported else reading.samples,
             facts=reading.facts,
-            generation=generation,
-            reason=reason,
+            generation=self._generation,
+            reason=self._reason,
         )
 
-    async def _measure(self, check: Check, target: Target) -> tuple[Outcome, str, Reading]:
-        try:
-            async with asyncio.timeout_at(target.deadline):
-                return Outcome.OK, "", await check.probe.run(target, self._shared)
-        except ProbeMisconfigured as refusal:
-            return Outcome.ERROR, refusal.code, refusal.reading
-        except ProbeFailed as failure:
-            return Outcome.FAILED, failure.code, failure.reading
-        except TimeoutError:
+
+def _judged(check: Check, error: Exception) -> tuple[Outcome, str, Reading]:
+    match error:
+        case ProbeMisconfigured():
+            return Outcome.ERROR, error.code, error.reading
+        case ProbeFailed():
+            return Outcome.FAILED, error.code, error.reading
+        case TimeoutError():
             return Outcome.FAILED, "timeout", Reading(detail=f"no answer within {check.timeout_seconds:g} s")
-        except socket.gaierror as error:
+        case socket.gaierror():
             return Outcome.ERROR, "resolve", Reading(detail=str(error))
-        except OSError as error:
+        case OSError():
             if error.errno in DEVICE_CODES:
                 return Outcome.FAILED, DEVICE_CODES[error.errno], Reading(detail=error.strerror or str(error))
             if error.errno not in OURS:
                 log.warning("unclassified error of a probe", extra={"check": check.id, "error": repr(error)})
             code = errno.errorcode.get(error.errno or 0, "os_error").lower()
             return Outcome.ERROR, code, Reading(detail=error.strerror or str(error))
-        except Exception as error:  # a bug in a probe must not stop the others, and no device is down for it
-            log.exception("a probe raised what it should not", extra={"check": check.id})
+        case _:
+            log.error("a probe raised what it should not", extra={"check": check.id}, exc_info=error)
             return Outcome.ERROR, "bug", Reading(detail=type(error).__name__)

@@ -12,9 +12,11 @@ import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 from netwatch.lease import Admission, Deny
-from netwatch.model import Cancel, Check, Request, Run, RunReason
+from netwatch.model import BEAT_SECONDS, Cancel, Check, Request, Run, RunReason
 
 __all__ = ["Schedule", "Scheduler"]
 
@@ -25,6 +27,10 @@ TOKENS = 6.0
 TOKENS_PER_SECOND = 1.0
 PASS_SECONDS = 0.02
 LOOK_SECONDS = 1.0
+TOLERANCE = 1e-6  # of a beat: where floating-point numbers meet one
+
+Finish: TypeAlias = Callable[[], None]
+Begin: TypeAlias = Callable[[Check, RunReason, Callable[[Finish], None]], bool]
 
 
 @dataclass(slots=True)
@@ -82,7 +88,7 @@ class Schedule:
             if known is not None and known.running:
                 entry.running, entry.started_at = True, known.started_at
             self._entries[check.id] = entry
-            self._push(entry, first)
+            self._push(entry, _beat_at(first))
         watched = {(entry.check.site, entry.check.target) for entry in self._entries.values()}
         self._buckets = {target: bucket for target, bucket in self._buckets.items() if target in watched}
 
@@ -157,7 +163,7 @@ class Schedule:
         """Puts an entry where it belongs now; while it runs, `done` will."""
         if entry.running:
             return
-        at = max(entry.due_at, entry.started_at + min(APART_SECONDS, entry.check.interval_seconds))
+        at = _beat_at(max(entry.due_at, entry.started_at + min(APART_SECONDS, entry.check.interval_seconds)))
         if entry.request is not None:
             at = min(at, entry.request.not_before)
         self._push(entry, at)
@@ -167,17 +173,35 @@ class Schedule:
         heapq.heappush(self._heap, (at, entry.ticket, entry.check.id))
 
 
+def _beat_at(when: float) -> float:
+    """The first beat that is not before `when`."""
+    return math.ceil(when / BEAT_SECONDS - TOLERANCE) * BEAT_SECONDS
+
+
+def _never(_check: Check, _reason: RunReason, _ended: Callable[[Finish], None]) -> bool:
+    return False
+
+
 class Scheduler:
-    """Starts what is due, on the running loop's clock, each run as a task of the group given."""
+    """Starts what is due, on the running loop's clock: by `begin` where that can, else `handle` as a task of the group given.
+
+    What `begin` began ends with a call that says how to finish it; that is done here, so that a bug in it ends the group.
+    """
 
     def __init__(
-        self, schedule: Schedule, handle: Callable[[Check, RunReason], Awaitable[None]], admit: Callable[[Check, float], Admission]
+        self,
+        schedule: Schedule,
+        handle: Callable[[Check, RunReason], Awaitable[None]],
+        admit: Callable[[Check, float], Admission],
+        begin: Begin = _never,
     ) -> None:
         self.schedule = schedule
         self.progress_at = 0.0
         self.runs = 0
         self._handle = handle
         self._admit = admit
+        self._begin = begin
+        self._ended: list[tuple[Check, Finish]] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._passed_at = float("-inf")
@@ -187,19 +211,31 @@ class Scheduler:
         """Runs until `stop`. Looks at least once a second, so that `progress_at` tells of a hung loop."""
         loop = asyncio.get_running_loop()
         while not self._stopping:
-            now = self._passed_at = self.progress_at = loop.time()
             self._wake.clear()
+            self._finish_ended()
+            now = self._passed_at = self.progress_at = loop.time()
             for check, reason in self.schedule.due(now):
                 admission = self._admit(check, now)
                 if isinstance(admission, Deny):
                     self.schedule.postpone(check.id, check.site, admission.retry_at, now)
-                else:
-                    self.runs += 1
+                    continue
+                self.runs += 1
+                if not self._begin(check, reason, partial(self._note, check)):
                     group.create_task(self._run(check, reason))
             self._set_alarm(loop)
             await self._wake.wait()
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _note(self, check: Check, finish: Finish) -> None:
+        self._ended.append((check, finish))
+        self._wake.set()
+
+    def _finish_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        for check, finish in ended:
+            finish()
+            self.schedule.done(check.id, check.site)
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wakes `run` for what is due next; what falls due within one pass is started together, since waking costs more."""

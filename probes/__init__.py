@@ -13,9 +13,11 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 __all__ = [
+    "BEAT_SECONDS",
+    "Ended",
     "Metric",
     "Probe",
     "ProbeFailed",
@@ -30,6 +32,9 @@ __all__ = [
     "get",
     "names",
 ]
+
+# Waking up is what costs. What nobody waits for is done together, at multiples of this on the running loop's clock.
+BEAT_SECONDS = 0.1
 
 
 class Secret:
@@ -138,6 +143,7 @@ class Resource(Protocol):
 
 
 R = TypeVar("R", bound=Resource)
+Ended: TypeAlias = Callable[[Callable[[], Reading]], None]  # is given what returns or raises as `Probe.run` would
 
 
 class Shared:
@@ -177,6 +183,13 @@ class Probe(ABC):
 
     async def prepare(self, shared: Shared) -> None:  # noqa: B027  # most kinds need nothing
         """Opens what every run of this kind needs. Asked once at start; raises OSError where this host forbids it."""
+
+    def begin(self, target: Target, shared: Shared, ended: Ended) -> bool:  # noqa: ARG002  # most kinds have only `run`
+        """`run` without a task, for a kind that runs by the thousand. False: nothing was begun, use `run`.
+
+        After True `ended` is called once, by the deadline, which nobody else enforces; perhaps before this returns.
+        """
+        return False
 
     @abstractmethod
     async def run(self, target: Target, shared: Shared) -> Reading:

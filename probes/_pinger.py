@@ -1,7 +1,7 @@
 """The echo sockets of the whole daemon, and the clock they work by: echoes go and replies are read on a common beat.
 
-The kernel stamps each reply when it comes, so reading it some milliseconds later alters no round-trip time, and a beat
-for all trains together costs a tenth of waking up for every echo and every reply.
+The kernel stamps each reply when it comes, so reading it a tenth of a second later alters no round-trip time, and a beat
+for all trains together costs a fraction of waking up for every echo and every reply.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import heapq
 import ipaddress
-import itertools
-import math
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,11 +20,11 @@ from probes import _connect
 from probes._echo import Train
 from probes._echo_raw import open_echo_socket
 from probes._echo_socket import EchoSocket
+from probes._flight import QUICK_SECONDS, Ended, Flight, Plan
 from probes._wire import icmp as wire
 
-__all__ = ["Pinger", "host_address", "literal_host", "one_host", "padding", "ping_many"]
+__all__ = ["Pinger", "Plan", "host_address", "literal_host", "one_host", "padding", "ping_many"]
 
-BEAT_SECONDS = 0.02
 NO_ROOM_SECONDS = 0.001
 SEND_PATIENCE_SECONDS = 1.0
 BATCH_SECONDS = 0.004  # a wake-up costs as much as three echoes
@@ -42,6 +41,7 @@ def host_address(text: str) -> tuple[Any, ...]:
     return where
 
 
+@functools.lru_cache(maxsize=4096)
 def literal_host(text: str) -> tuple[Any, ...] | None:
     """The same, but None for a name. Raises ValueError for a literal address that is no host's: multicast, 0.0.0.0."""
     with contextlib.suppress(OSError):
@@ -59,62 +59,13 @@ def one_host(where: tuple[Any, ...]) -> tuple[Any, ...]:
     return where
 
 
-class Flight:
-    """A train under way: when its next echo is due, and when to wait no longer."""
-
-    __slots__ = ("_began", "_count", "_deadline", "_drops", "_ends", "_spacing", "_wait", "done", "echo", "train")
-
-    def __init__(self, echo: EchoSocket, where: tuple[Any, ...], payload: bytes, plan: tuple[int, float, float, float]) -> None:
-        self._count, self._spacing, self._wait, self._deadline = plan
-        self.echo = echo
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.train = Train(where, payload, round(self._wait * 1e9), self._end)
-        self._began = self._ends = math.inf
-        self._drops = 0
-
-    def _end(self) -> None:
-        """Whatever is missing now is lost, unless the kernel had no room for it: then nobody can tell what was lost where."""
-        if self.done.done():
-            return
-        if len(self.train.rtt_seconds) < self.train.sent and self.echo.drops() != self._drops:
-            self.done.set_exception(OSError(errno.ENOBUFS, "the kernel dropped echo replies: the receive buffer was full"))
-        else:
-            self.done.set_result(None)
-
-    def step(self, now: float) -> float:
-        """Does what is due, after all that has come was read; gives the time of the next step."""
-        if self.train.sending:
-            self._send(now)
-        elif now >= self._ends:
-            self._end()
-        if self.train.sending:
-            return max(now, self._began + self.train.sent * self._spacing)
-        return min(now + BEAT_SECONDS, self._ends)
-
-    def _send(self, now: float) -> None:
-        train = self.train
-        if not train.sent:
-            self._began = now
-            self._drops = self.echo.drops()
-        if not train.sent or now < self._deadline:
-            try:
-                if not self.echo.send(train) and now >= self._deadline:
-                    raise OSError(errno.ENOBUFS, "no room to send echo requests")
-            except OSError as error:
-                self.done.set_exception(error)
-                return
-        if train.sent == self._count or (train.sent and now >= self._deadline):
-            self._ends = min(now + self._wait, max(now, self._deadline))
-            train.all_sent()
-
-
 class Pinger:
     """One echo socket a family, and one more for each source address asked for."""
 
     def __init__(self) -> None:
         self._sockets: dict[tuple[wire.Version, str | None], EchoSocket] = {}
-        self._due: list[tuple[float, int, Flight]] = []
-        self._numbers = itertools.count()
+        self._due: dict[float, list[Flight]] = {}  # by beat
+        self._beats: list[float] = []  # a heap of the same
         self._timer: asyncio.TimerHandle | None = None
 
     def echo_socket(self, where: Sequence[Any], source: str | None = None) -> EchoSocket:
@@ -136,30 +87,53 @@ class Pinger:
             "dropped": sum(echo.drops() for echo in self._sockets.values()),
         }
 
-    async def ping(
-        self, where: tuple[Any, ...], *, count: int, spacing: float, wait: float, payload: bytes, source: str | None, deadline: float
-    ) -> Train:
-        """Sends up to `count` echoes, `spacing` seconds apart, and waits until all are answered or `wait` seconds after the last.
+    async def ping(self, where: tuple[Any, ...], plan: Plan) -> Train:
+        """Sends a train and waits until all of it is answered or the time is up.
 
-        Ends by `deadline` (loop time), with fewer echoes if need be, but at least one. Raises OSError for what is wrong
-        on this host, ENOBUFS among it when the kernel had no room for replies.
+        Raises OSError for what is wrong on this host, ENOBUFS among it when the kernel had no room for replies.
         """
-        flight = Flight(self.echo_socket(where, source), where, payload, (count, spacing, wait, deadline))
-        flight.echo.book.open(flight.train)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def ended(_train: Train, error: OSError | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        flight = self.start(where, plan, ended)
         try:
-            self._push(asyncio.get_running_loop().time(), flight)
-            self._arm()
-            await flight.done
+            await done
         finally:
-            flight.done.cancel()
-            flight.echo.book.close(flight.train)
+            flight.stop()
         return flight.train
 
-    def _push(self, when: float, flight: Flight) -> None:
-        heapq.heappush(self._due, (math.ceil(when / BEAT_SECONDS) * BEAT_SECONDS, next(self._numbers), flight))
+    def start(self, where: tuple[Any, ...], plan: Plan, ended: Ended) -> Flight:
+        """As `ping`, for a caller who is called back, perhaps before this returns: with the train, and what `ping` would raise.
+
+        Raises OSError when there is no socket to be had.
+        """
+        flight = Flight(self.echo_socket(where, plan.source), where, plan, ended)
+        self._step(flight, asyncio.get_running_loop().time())
+        self._arm()
+        return flight
+
+    def _step(self, flight: Flight, now: float) -> None:
+        if flight.over:
+            return
+        when = flight.step(now)
+        together = self._due.get(when)
+        if together is None:
+            self._due[when] = [flight]
+            heapq.heappush(self._beats, when)
+        else:
+            together.append(flight)
 
     def _arm(self) -> None:
-        when = self._due[0][0]
+        if not self._beats:
+            return
+        when = self._beats[0]
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -168,13 +142,13 @@ class Pinger:
 
     def _beat(self) -> None:
         self._timer = None
-        self.read()
-        now = asyncio.get_running_loop().time()
-        while self._due and self._due[0][0] <= now:
-            flight = heapq.heappop(self._due)[2]
-            if not flight.done.done():
-                self._push(flight.step(now), flight)
-        if self._due:
+        try:
+            self.read()
+            now = asyncio.get_running_loop().time()
+            while self._beats and self._beats[0] <= now:
+                for flight in self._due.pop(heapq.heappop(self._beats)):
+                    self._step(flight, now)
+        finally:
             self._arm()
 
     def read(self) -> None:
@@ -231,7 +205,7 @@ async def ping_many(
         clock = asyncio.get_running_loop().time
         ends = clock() + wait
         while any(train.waiting for _, train in lanes) and clock() < ends:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(QUICK_SECONDS)
             pinger.read()
     finally:
         for echo, train in lanes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from probes import Metric, Probe, ProbeFailed, Reading, Sample, Shared, Target, _connect
+from probes import Ended, Metric, Probe, ProbeFailed, Reading, Sample, Shared, Target, _connect
 from probes._echo import MEMORY_NS, Train
-from probes._pinger import Pinger, host_address, literal_host, one_host, padding, ping_many
+from probes._pinger import Pinger, Plan, host_address, literal_host, one_host, padding, ping_many
 from probes._wire.icmp import NONCE_BYTES
 
-__all__ = ["MAX_WAIT_SECONDS", "Icmp", "Pinger", "Train", "host_address", "ping_many"]
+__all__ = ["MAX_WAIT_SECONDS", "Icmp", "Pinger", "Plan", "Train", "host_address", "ping_many"]
 
 MAX_WAIT_SECONDS = MEMORY_NS / 1e9
 # A train ends this long before its deadline, so that what was measured is returned rather than cut off.
@@ -63,17 +64,34 @@ class Icmp(Probe):
         """Raises OSError EACCES where this process may not send echo requests: neither `net.ipv4.ping_group_range` nor CAP_NET_RAW."""
         shared.get(Pinger).echo_socket(("", 0))
 
+    def begin(self, target: Target, shared: Shared, ended: Ended) -> bool:
+        """Not for names, whose look-up must be waited for."""
+        try:
+            where = literal_host(target.address)
+        except ValueError:
+            return False
+        if where is None:
+            return False
+        shared.get(Pinger).start(where, self._plan(target), lambda train, error: ended(functools.partial(self._reading, train, error)))
+        return True
+
     async def run(self, target: Target, shared: Shared) -> Reading:
         where = await _resolve(target.address)
-        train = await shared.get(Pinger).ping(
-            where,
-            count=1 if target.recheck else self.count,
+        return self._reading(await shared.get(Pinger).ping(where, self._plan(target)))
+
+    def _plan(self, target: Target) -> Plan:
+        return Plan(
+            echoes=1 if target.recheck else self.count,
             spacing=self.spacing_seconds,
             wait=self.wait_seconds,
             payload=padding(self.size),
             source=target.source,
             deadline=target.deadline - DEADLINE_MARGIN_SECONDS,
         )
+
+    def _reading(self, train: Train, error: OSError | None = None) -> Reading:
+        if error is not None:
+            raise error
         rtts = train.rtt_seconds
         reading = Reading((*_samples(train), *self._strays(train)), detail="" if rtts else _why(train))
         if not rtts:

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 import probes
-from probes import ProbeFailed, Shared, Target
+from probes import BEAT_SECONDS, ProbeFailed, Shared, Target
 from probes._echo import Book, Train
 from probes._echo_raw import RawEchoSocket
 from probes._echo_socket import EchoSocket
-from probes._pinger import BEAT_SECONDS, Flight, padding
+from probes._flight import QUICK_SECONDS, Flight, Plan, beat_at
+from probes._pinger import padding
 from probes.icmp import Icmp, Pinger, host_address, ping_many
 from tests.icmp_peer import EchoPeer, datagrams_refused, kernel_silent
 
@@ -157,34 +158,67 @@ class Counting:
 
     def __init__(self):
         self.echoes = 0
+        self.book = Book(0)
 
     def drops(self):
         return 0
 
     def send(self, train):
         self.echoes += 1
-        Book(0).sent(train, bytes(10), 0, 0)
+        self.book.sent(train, bytes(10), 0, 0)
         return True
 
 
-def flight(**plan):
-    async def scenario():
-        settings = {"count": 5, "spacing": 0.2, "wait": 1.0, "deadline": 100.0, **plan}
-        return Flight(Counting(), ("10.0.0.1", 0), b"", tuple(settings.values()))
-
-    return asyncio.run(scenario())
+def flight(**options):
+    ended = []
+    plan = {"echoes": 5, "spacing": 0.2, "wait": 1.0, "payload": b"", "source": None, "deadline": 100.0, **options}
+    return Flight(Counting(), ("10.0.0.1", 0), Plan(**plan), lambda _train, error: ended.append(error)), ended
 
 
 def test_echoes_are_due_at_their_spacing_from_the_first_however_late_each_was():
-    train = flight()
+    train, _ = flight()
     assert train.step(50.0) == pytest.approx(50.2)
     assert train.step(50.31) == pytest.approx(50.4)
     assert train.step(50.7) == pytest.approx(50.7)  # the fourth is overdue
     assert train.echo.echoes == 3
 
 
+def test_a_train_that_began_between_two_beats_falls_in_with_them():
+    train, _ = flight()
+    assert train.step(50.013) == pytest.approx(50.2)
+    train, _ = flight()
+    assert train.step(50.05) == pytest.approx(50.3)
+    assert train.step(50.3) == pytest.approx(50.5)
+
+
+def test_close_echoes_and_what_somebody_waits_for_keep_a_quicker_beat():
+    train, _ = flight(spacing=0.03)
+    assert train.step(50.0) == pytest.approx(50.04)
+    train, _ = flight(echoes=1)
+    assert train.step(50.0) == pytest.approx(50.02)
+    train, _ = flight(echoes=2, spacing=0.01)
+    train.step(50.0)
+    assert train.step(50.02) == pytest.approx(50.1)
+
+
+def test_the_end_of_a_wait_is_no_whole_beat_late():
+    train, ended = flight(echoes=2, spacing=0.01, wait=0.25)
+    train.step(50.0)
+    assert train.step(50.02) == pytest.approx(50.1)
+    assert train.step(50.1) == pytest.approx(50.2)
+    assert train.step(50.2) == pytest.approx(50.28)
+    train.step(50.28)
+    assert ended == [None]
+
+
+@given(st.floats(0, 1e7), st.sampled_from([BEAT_SECONDS, QUICK_SECONDS]))
+def test_a_beat_is_never_early_and_less_than_one_late(when, beat):
+    assert when - 1e-5 * beat <= beat_at(when, beat) < when + beat + 1e-6
+    assert beat_at(beat_at(when, beat), beat) == beat_at(when, beat)
+
+
 def test_no_echo_is_sent_that_could_not_be_waited_for():
-    train = flight(deadline=50.3)
+    train, _ = flight(deadline=50.3)
     train.step(50.0)
     train.step(50.2)
     train.step(50.4)
@@ -193,25 +227,56 @@ def test_no_echo_is_sent_that_could_not_be_waited_for():
 
 
 def test_one_echo_is_sent_though_the_deadline_has_passed():
-    train = flight(deadline=10.0)
+    train, _ = flight(deadline=10.0)
     train.step(50.0)
     assert train.echo.echoes == 1
 
 
 def test_after_the_last_echo_the_wait_is_counted():
-    train = flight(count=1)
+    train, ended = flight(echoes=1)
     train.step(50.0)
     train.step(50.99)
-    assert not train.done.done()
+    assert not ended
     train.step(51.0)
-    assert train.done.done()
+    assert ended == [None]
+
+
+def begun(probe, address, **options):
+    """What a run without a task ended with, and how many tasks there were meanwhile."""
+
+    async def scenario():
+        ended = asyncio.get_running_loop().create_future()
+        async with opened() as shared:
+            if not probe.begin(aim(address, **options), shared, ended.set_result):
+                return None
+            return (await ended)(), len(asyncio.all_tasks())
+
+    return asyncio.run(scenario())
+
+
+def test_a_literal_address_needs_no_task():
+    reading, tasks = begun(Icmp(spacing_seconds=0.01), "127.0.0.1")
+    assert measured(reading)["icmp_received"] == (5.0,)
+    assert tasks == 1
+
+
+def test_without_a_task_silence_and_our_own_faults_are_raised_as_by_run():
+    with pytest.raises(ProbeFailed) as caught:
+        begun(quick(), SILENT)
+    assert caught.value.code == "timeout"
+    with pytest.raises(PermissionError):
+        begun(quick(), "203.0.113.1")
+
+
+@pytest.mark.parametrize("address", ["localhost", "not a name", "224.0.0.1"])
+def test_a_name_and_what_is_no_hosts_address_are_left_to_run(address):
+    assert begun(quick(), address) is None
 
 
 def test_jitter_is_the_mean_step_between_neighbouring_replies():
     from probes.icmp import _samples
 
     train = Train(("10.0.0.1", 0), b"", 10**9)
-    train.tokens = [b""] * 4
     train.rtts = [10_000_000, None, 40_000_000, 20_000_000]
     (jitter,) = [sample for sample in _samples(train) if sample.name == "icmp_jitter_seconds"]
     assert jitter.values == pytest.approx((0.025,))
@@ -439,9 +504,8 @@ def test_a_pending_icmp_error_does_not_spoil_the_next_echo_to_another_host():
 
 async def ping(pinger, address, count=1, wait=0.2):
     loop = asyncio.get_running_loop()
-    return await pinger.ping(
-        host_address(address), count=count, spacing=0.01, wait=wait, payload=padding(56), source=None, deadline=loop.time() + 20
-    )
+    plan = Plan(echoes=count, spacing=0.01, wait=wait, payload=padding(56), source=None, deadline=loop.time() + 20)
+    return await pinger.ping(host_address(address), plan)
 
 
 def test_ipv6_errors_are_reasons_as_well():
@@ -643,11 +707,10 @@ def test_replies_that_came_in_time_are_credited_though_this_process_was_slow_to_
         async with opened() as shared, asyncio.TaskGroup() as group:
             pinger = shared.get(Pinger)
             running = group.create_task(ping(pinger, "127.0.0.1", wait=0.05))
-            for _ in range(2):  # the beat that sends, then one that comes long after the wait has ended
-                await asyncio.sleep(0)
-                pinger._timer.cancel()
-                await asyncio.sleep(0.1)
-                pinger._beat()
+            await asyncio.sleep(0)
+            pinger._timer.cancel()
+            await asyncio.sleep(0.1)  # the next beat comes long after the wait has ended
+            pinger._beat()
             return (await running).rtt_seconds
 
     assert len(asyncio.run(scenario())) == 1
@@ -663,7 +726,7 @@ def test_an_idle_pinger_has_no_beat():
                     break
                 await asyncio.sleep(BEAT_SECONDS)
             assert pinger._timer is None
-            assert pinger._due == []
+            assert not pinger._due
             await ping(pinger, "127.0.0.1")
 
     asyncio.run(scenario())

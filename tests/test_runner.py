@@ -131,3 +131,86 @@ def test_an_answer_we_slept_through_is_an_answer_all_the_same():
         return Reading()
 
     assert run(act).outcome is Outcome.OK
+
+
+@dataclass(kw_only=True, eq=False)
+class Quick(Probe):
+    """Begins as it is told; `run` is never asked for."""
+
+    begun: object = field(repr=False)
+
+    def begin(self, target, shared, ended):
+        return self.begun(target, ended)
+
+    async def run(self, target, shared):
+        raise AssertionError
+
+
+def began(begun, **keys):
+    """What the runner made of a run without a task: whether it began, and its results."""
+
+    async def scenario():
+        given = []
+        item = replace(check("s/d/x"), probe=Quick(begun=begun), **keys)
+        taken = Runner(lambda: WALL).begin(item, given.append, "schedule", 3)
+        return taken, [result() for result in given]
+
+    return asyncio.run(scenario())
+
+
+def raising(error):
+    def reading():
+        raise error
+
+    return reading
+
+
+def test_a_run_without_a_task_gives_the_result_that_run_would():
+    def begun(target, ended):
+        target.report(Sample("x", (1.0,)))
+        ended(lambda: Reading((Sample("y", (2.0,)),), {"fact": "f"}))
+        return True
+
+    taken, (result,) = began(begun)
+    assert taken
+    assert (result.outcome, result.check, result.wall, result.generation) == (Outcome.OK, "s/d/x", WALL, 3)
+    assert result.samples == (Sample("x", (1.0,)), Sample("y", (2.0,)))
+    assert result.facts == {"fact": "f"}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        (ProbeFailed("host_unreachable"), Outcome.FAILED, "host_unreachable"),
+        (OSError(errno.ENOBUFS, "no room"), Outcome.ERROR, "enobufs"),
+        (ZeroDivisionError(), Outcome.ERROR, "bug"),
+    ],
+)
+@pytest.mark.parametrize("when", ["beginning", "ending"])
+def test_whatever_a_run_without_a_task_raises_is_a_result(error, outcome, code, when):
+    def begun(_target, ended):
+        if when == "beginning":
+            raise error
+        ended(raising(error))
+        return True
+
+    taken, (result,) = began(begun)
+    assert taken
+    assert (result.outcome, result.code) == (outcome, code)
+
+
+def test_a_probe_that_did_not_begin_has_no_result_yet():
+    assert began(lambda _target, _ended: False) == (False, [])
+
+
+def test_a_run_without_a_task_that_we_slept_through_is_our_fault():
+    def begun(_target, ended):
+        loop = asyncio.get_running_loop()
+        later = loop.time() + 600.0
+        loop.time = lambda: later
+        ended(raising(ProbeFailed("timeout")))
+        return True
+
+    _, (result,) = began(begun)
+    assert (result.outcome, result.code) == (Outcome.ERROR, "stalled")
+    assert result.duration_seconds >= 600.0

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch.lease import Deny, Grant
-from netwatch.model import Cancel, Run
+from netwatch.model import BEAT_SECONDS, Cancel, Run
 from netwatch.scheduler import Schedule, Scheduler
 from tests.worlds import check
 
@@ -23,7 +23,7 @@ def play(schedule, seconds, start=0.0, step=0.05, duration=0.0, on_run=None):
         for ends_at, item in [entry for entry in busy if entry[0] <= now]:
             busy.remove((ends_at, item))
             schedule.done(item.id, item.site)
-        for item, reason in schedule.due(now):
+        for item, reason in schedule.due(now + 1e-9):
             ran.append((now, item.id, reason))
             busy.append((now + duration, item))
             if on_run:
@@ -187,3 +187,61 @@ def test_a_target_that_was_busy_for_long_owes_no_more_than_a_moment():
     play(schedule, 12, start=900.0, step=0.5)
     schedule.request(Run(check=lone.id, not_before=912.0, reason="hint"), 912.0)
     assert [reason for _, _, reason in play(schedule, 10, start=912.0, step=0.5)] == ["hint"]
+
+
+def never(_item, _reason):
+    raise AssertionError("a task was made")
+
+
+def test_what_begins_without_a_task_is_finished_in_the_schedulers_own_and_runs_again():
+    finished = []
+
+    def begin(item, _reason, ended):
+        def finish():
+            finished.append((item.id, scheduler.schedule.in_flight, asyncio.current_task()))
+            if len(finished) >= 3:
+                scheduler.stop()
+
+        asyncio.get_running_loop().call_soon(ended, finish)
+        return True
+
+    scheduler = Scheduler(Schedule(), never, lambda _item, _now: Grant(), begin)
+
+    async def main():
+        scheduler.update([check("s/d/icmp", interval=0.2)])
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            return group.create_task(scheduler.run(group))
+
+    watching = asyncio.run(main())
+    assert [(item, in_flight) for item, in_flight, _ in finished] == [("s/d/icmp", 1)] * 3
+    assert {task for _, _, task in finished} == {watching}
+    assert scheduler.schedule.in_flight == 0
+
+
+def test_a_bug_in_what_follows_a_run_without_a_task_ends_the_group():
+    def finish():
+        raise ZeroDivisionError
+
+    def begin(_item, _reason, ended):
+        ended(finish)
+        return True
+
+    scheduler = Scheduler(Schedule(), never, lambda _item, _now: Grant(), begin)
+
+    async def main():
+        scheduler.update([check("s/d/icmp", interval=0.2)])
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            await scheduler.run(group)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(main())
+    assert caught.group_contains(ZeroDivisionError)
+
+
+def test_runs_of_the_fixed_rate_begin_on_common_beats_and_what_was_asked_for_does_not_wait_for_one():
+    schedule = Schedule()
+    schedule.update(many(50, 7.3), now=0.0)
+    ran = play(schedule, 40.0, step=0.01)
+    assert {round(at / BEAT_SECONDS % 1, 3) % 1 for at, _, _ in ran} == {0.0}
+    schedule.request(Run(check="s/d0/icmp", not_before=41.234, reason="soft"), 40.0)
+    assert any(at == 41.24 and reason == "soft" for at, _, reason in play(schedule, 2.0, start=40.0, step=0.01))

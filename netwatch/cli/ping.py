@@ -120,22 +120,22 @@ async def _one(pinger: Pinger, train: Train, count: int) -> None:
     """One echo after the other, so that it is known which of them was lost."""
     import asyncio
 
-    from probes.icmp import host_address
+    from probes.icmp import Plan, host_address
 
     loop = asyncio.get_running_loop()
     where, due = host_address(train.address), loop.time()
     for _ in range(count):
         await asyncio.sleep(due - loop.time())
         due = max(due + SPACING_SECONDS, loop.time())
-        answer = await pinger.ping(
-            where,
-            count=1,
+        plan = Plan(
+            echoes=1,
             spacing=SPACING_SECONDS,
             wait=WAIT_SECONDS,
             payload=bytes(PAYLOAD_BYTES),
             source=None,
             deadline=loop.time() + 2 * WAIT_SECONDS,
         )
+        answer = await pinger.ping(where, plan)
         train.rtt_seconds.append(answer.rtt_seconds[0] if answer.rtt_seconds else None)
         train.reason = train.reason or answer.reason
 
