@@ -178,8 +178,8 @@ def test_a_device_that_is_asked_again_is_told_so_in_each_place():
     assert say.site_text(view, VI) == "FTTH VNPT: đang kiểm tra lại (mất gói 100%)"
     board = board_of(told, READER)
     tile = next(one for one in board.tiles if one.slug == "na-tau")
-    assert (tile.state, tile.mark, tile.fact) == ("ok", "rechecking", "thử lại…")
-    assert tile.story.startswith("Nà Tấu, Đang kiểm tra lại, FTTH VNPT: đang kiểm tra lại (mất gói 100%), từ")
+    assert (tile.state, tile.mark, tile.fact) == ("ok", "rechecking", "kiểm lại…")
+    assert tile.story.startswith("Nà Tấu, Đang kiểm tra lại, FTTH VNPT: mất gói 100%, chưa xác nhận, từ")
     assert (board.problems, board.icon, board.unhandled) == ((), "ok", 0)
     assert ("rechecking", "Đang kiểm tra lại", 1) in board.legend
     place = place_of(told, view, (), READER)

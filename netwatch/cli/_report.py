@@ -179,6 +179,8 @@ def _path(targets: Sequence[Document]) -> str:
 
 def _state_text(site: Document) -> str:
     state = _output.text(f"state.{mark(site)}")
+    if mark(site) == RECHECKING and site["text"]:
+        return str(site["text"])  # which says so
     return f"{state}: {site['text']}" if site["text"] and site["text"] != state else state
 
 

@@ -168,7 +168,7 @@ def _of_site(view: SiteView, now: float, reader: Reader) -> Problem:
         key=f"s-{view.site.id}",
         state=view.state.value,
         state_text=say.mark_text(view, words),
-        title=f"{view.site.name}: {say.site_text(view, words)}",
+        title=f"{view.site.name}: {say.site_text(view, words, marked=True)}",
         slug=view.site.id,
         since=writing.clock(view.since, now, words, reader.zone) if view.since else "",
         lasted=writing.age(now - view.since, words) if view.since else "",
@@ -237,7 +237,7 @@ def _tile(view: SiteView, place: str, now: float, reader: Reader, marks: _Marks)
     if say.mark(view) == State.OK.value:
         story += [writing.seconds(view.rtt_seconds, words)] if view.rtt_seconds is not None else []
     else:
-        story += [text for text in (say.site_text(view, words),) if text.casefold() != story[1].casefold()]
+        story += [text for text in (say.site_text(view, words, marked=True),) if text.casefold() != story[1].casefold()]
         story += [words.text("page.since", since=since)] if since else []
     if view.site.id in marks.acknowledged:
         story.append(words.text("page.acknowledged"))

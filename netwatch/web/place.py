@@ -108,7 +108,7 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         state=view.state.value,
         mark=say.mark(view),
         state_text=say.mark_text(view, words),
-        text=say.site_text(view, words),
+        text=say.site_text(view, words, marked=True),
         since=writing.clock(view.since, now, words, reader.zone) if view.since else "",
         lasted=writing.age(now - view.since, words) if view.since else "",
         about=_about(view, words),
@@ -151,7 +151,7 @@ def _about(view: SiteView, words: Catalog) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _order(target: TargetView) -> tuple[int, int, str]:
+def _order(target: TargetView) -> tuple[int, bool, int, str]:
     return (*say.weight(target), target.id)
 
 
@@ -177,7 +177,7 @@ def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
     words = reader.words
     troubled = [one for one in target.problems if one.belief is not Belief.OK]
     samples = {check.id: check.samples for check in target.checks}
-    shown = say.target_text(target, words)
+    shown = say.target_text(target, words, marked=True)
     problems = [(one.belief.value, say.rule_text(one, samples.get(one.subject.check, ()), words)) for one in troubled]
     return TargetRow(
         id=target.id,
@@ -231,7 +231,7 @@ def _check(check: CheckView, now: float, reader: Reader) -> CheckRow:
         state=check.state.value,
         mark=say.mark(check),
         state_text=say.mark_text(check, words),
-        text=say.check_text(check, words),
+        text=say.check_text(check, words, marked=True),
         since=writing.clock(check.since, now, words, reader.zone) if check.since else "",
         last=words.text("page.ago", age=writing.age(now - check.last_wall, words)) if check.last_wall else words.text("page.never"),
         every=writing.age(check.interval_seconds, words),

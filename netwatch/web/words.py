@@ -45,14 +45,14 @@ def worst_first(state: State) -> int:
     return WORST_FIRST.index(state)
 
 
-def weight(target: TargetView) -> tuple[int, int]:
+def weight(target: TargetView) -> tuple[int, bool, int]:
     """For sorting: the worse before the better, and of two as bad the one that more depends on."""
-    return (worst_first(target.state), weight_of_role(target))
+    return (worst_first(target.state), mark(target) != RECHECKING, weight_of_role(target))
 
 
 def weight_of_role(target: TargetView) -> int:
-    rank = {"line": 0, "router": 1, "switch": 2, "ups": 3, "conference": 4, "wifi-ap": 5}
-    return rank.get("line" if target.kind == "line" else target.role, len(rank))
+    ranks = ("primary", "backup", "router", "switch", "ups", "conference", "wifi-ap")
+    return ranks.index(target.role) if target.role in ranks else len(ranks)
 
 
 def office_text(office: str) -> str:
@@ -145,10 +145,10 @@ def _metric_of(rule: RuleView, samples: Iterable[Sample]) -> str:
     return next(fitting, "")
 
 
-def check_text(check: CheckView, words: Catalog) -> str:
-    """What a check says now; empty when it is well."""
+def check_text(check: CheckView, words: Catalog, *, marked: bool = False) -> str:
+    """What a check says now; empty when it is well. `marked`: the word for its mark stands beside it already."""
     if mark(check) == RECHECKING:
-        return _recheck_text(check, words)
+        return _recheck_text(check, words, "state.not_confirmed" if marked else "state.rechecking_why")
     if check.state is State.OK:
         return ""
     if check.state is State.UNREACHABLE:
@@ -157,14 +157,14 @@ def check_text(check: CheckView, words: Catalog) -> str:
     return _with_doubt(said or state_text(check.state, words), check, words)
 
 
-def _recheck_text(check: CheckView, words: Catalog) -> str:
+def _recheck_text(check: CheckView, words: Catalog, key: str) -> str:
     """`đang kiểm tra lại (mất gói 100%)`."""
     loss = next((one.values[-1] for one in check.samples if one.name == "icmp_loss_ratio" and one.values), None)
     if loss and check.outcome is Outcome.FAILED:
         why = bad_value_text("icmp_loss_ratio", "", "", loss, words)
     else:
         why = reason_text(check.code, check.detail, words)
-    return words.text("state.rechecking_why", why=why) if why else words.text("state.soft")
+    return words.text(key, why=why) if why else words.text("state.soft")
 
 
 def _with_doubt(said: str, check: CheckView, words: Catalog) -> str:
@@ -174,11 +174,11 @@ def _with_doubt(said: str, check: CheckView, words: Catalog) -> str:
     return f"{said}, {words.text('state.waits' if not check.confirmed else 'state.answers_again')}"
 
 
-def target_text(target: TargetView, words: Catalog) -> str:
-    """What is wrong with a line or device, in a few words; empty when it is well."""
+def target_text(target: TargetView, words: Catalog, *, marked: bool = False) -> str:
+    """What is wrong with a line or device, in a few words; empty when it is well. `marked` as for a check."""
     doubted = next((check for check in target.checks if check.rechecking), None)
     if mark(target) == RECHECKING and doubted is not None:
-        said = check_text(doubted, words)
+        said = check_text(doubted, words, marked=marked)
         return said if doubted is target.checks[0] else f"{doubted.name}: {said}"
     if target.state in {State.OK, State.MAINTENANCE}:
         return "" if target.state is State.OK else state_text(target.state, words)
@@ -196,11 +196,11 @@ def target_text(target: TargetView, words: Catalog) -> str:
     return writing.clean(target.detail) or state_text(target.state, words)
 
 
-def site_text(view: SiteView, words: Catalog) -> str:
-    """What is wrong with a site, in a few words; empty when it is well."""
+def site_text(view: SiteView, words: Catalog, *, marked: bool = False) -> str:
+    """What is wrong with a site, in a few words; empty when it is well. `marked` as for a check."""
     if mark(view) == RECHECKING:
         doubted = min((one for one in view.targets if one.rechecking), key=weight_of_role, default=None)
-        return f"{target_name(doubted, words)}: {target_text(doubted, words)}" if doubted else words.text("state.soft")
+        return f"{target_name(doubted, words)}: {target_text(doubted, words, marked=marked)}" if doubted else words.text("state.soft")
     if view.state in {State.OK, State.MAINTENANCE}:
         return "" if view.state is State.OK else state_text(view.state, words)
     if view.up is False and view.state is State.CRIT:
