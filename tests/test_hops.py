@@ -29,7 +29,7 @@ r() { nsenter --target $router --net "$@"; }
 b() { nsenter --target $beyond --net "$@"; }
 ip link add a0 type veth peer name r0 netns $router
 r ip link add r1 type veth peer name b0 netns $beyond
-ip link set lo up; ip addr add 10.200.0.1/24 dev a0; ip link set a0 up
+ip link set lo up; ip addr add 10.200.0.1/24 dev a0; ip link set a0 up; ip addr add 10.199.0.1/32 dev a0  # whom nobody knows a way back to
 r ip addr add 10.200.0.2/24 dev r0; r ip addr add 10.201.0.1/24 dev r1; r ip link set r0 up; r ip link set r1 up
 r sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 b ip addr add 10.201.0.2/24 dev b0; b ip link set b0 up; b ip route add default via 10.201.0.1
@@ -44,6 +44,7 @@ import sys
 from netwatch import hops
 ask = hops.hop if sys.argv[1] == "raw" else hops._unprivileged
 print(*(found.address if found else "*" for found in (ask("10.201.0.2", distance, 1.0) for distance in (1, 2))))
+print(ask("10.201.0.2", 2, 0.3, "10.199.0.1"))
 """
 
 
@@ -52,7 +53,7 @@ print(*(found.address if found else "*" for found in (ask("10.201.0.2", distance
 def test_the_router_answers_first_and_then_the_target(kind):
     command = ["unshare", "--net", "bash", "-c", TOPOLOGY, "trace", sys.executable, "-c", LOOK, kind]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "10.200.0.2 10.201.0.2\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "10.200.0.2 10.201.0.2\nNone\n"), ended.stderr
 
 
 WALK = """
@@ -119,6 +120,17 @@ def test_a_way_has_ended_at_the_target_at_a_refusal_or_after_four_silences(addre
     refused = len(way) > 1 and addresses[-1] is not None and addresses[-1] == addresses[-2]
     silent = len(way) >= 4 and addresses[-4:] == [None] * 4
     assert hops.ended(way, "10.0.0.9") is (arrived or refused or silent)
+
+
+def test_an_answer_to_another_question_is_not_taken():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        asker.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.9", 0))
+        asker.setblocking(False)
+        for token, who in ((b"theirs", ""), (b"ours", "127.0.0.9")):
+            other.sendto(bytes(8) + token, asker.getsockname())
+            assert hops._reply(asker, b"ours") == who
+        assert hops._reply(asker, b"ours") == ""
 
 
 @given(st.binary(max_size=60))
