@@ -205,12 +205,7 @@ def _build(
     if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
-        if (_is_snmp_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}) or (
-            len(path) == 3
-            and path[0] == "pagers"
-            and str(path[-1]).endswith(("secret", "token", "password", "_key"))
-            and path not in references
-        ):
+        if _is_snmp_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}:
             collector.warn((document, path), "secret_in_clear")
     return builder, pager_settings(file.pagers, document, file.language, references, collector)
 

@@ -14,7 +14,8 @@ from netwatch.model import PagerSettings, Secret
 
 __all__ = ["pager_settings"]
 
-_SECRET_KEYS = ("secret", "token", "password", "routing_key", "api_key")
+_SECRET_KEYS = ("secret", "token", "password", "routing_key", "routing_keys", "api_key", "topic")
+_NEVER_ALONE = frozenset({"telegram", "apprise"})
 
 
 def pager_settings(
@@ -24,16 +25,51 @@ def pager_settings(
     made = {}
     for name, entry in entries.items():
         path: Keys = ("pagers", name)
-        options = {key: _sealed(value, (*path, key), references) for key, value in (entry.model_extra or {}).items()}
+        extra = entry.model_extra or {}
+        for key, value in extra.items():
+            _check_in_clear(value, (*path, key), document, references, collector)
+        options = {key: _sealed(value, (*path, key), references) for key, value in extra.items()}
         settings = PagerSettings(name=name, kind=entry.pager, options=options, language=entry.language or language)
         accepted = _accepted(settings, (document, path), collector)
         if accepted is not None:
             made[name] = accepted
     for name, settings in made.items():
-        fallback = settings.options.get("fallback")
-        if isinstance(fallback, str) and fallback and (fallback == name or fallback not in entries):
-            collector.unknown((document, ("pagers", name, "fallback")), "unknown_pager_name", fallback, entries.keys() - {name})
+        _check_fallback(name, settings, entries, document, collector)
+    _check_company({name: entry.pager for name, entry in entries.items()}, document, collector)
     return made
+
+
+def _check_fallback(
+    name: str, settings: PagerSettings, entries: Mapping[str, PagerEntry], document: Document, collector: Collector
+) -> None:
+    from netwatch import pagers  # noqa: PLC0415  # brings aiohttp along: only for those who page
+
+    fallback, where = settings.options.get("fallback"), (document, ("pagers", name, "fallback"))
+    if not isinstance(fallback, str) or not fallback:
+        return
+    if fallback == name or fallback not in entries:
+        collector.unknown(where, "unknown_pager_name", fallback, entries.keys() - {name})
+    elif entries[fallback].pager in pagers.names() and not issubclass(pagers.get(entries[fallback].pager), pagers.EventPager):
+        collector.error(where, "fallback_of_states", word=fallback, kind=entries[fallback].pager)
+
+
+def _check_company(kinds: Mapping[str, str], document: Document, collector: Collector) -> None:
+    """Who must not be alone: what may be blocked, and what knows neither a refusal nor how long to wait."""
+    if not set(kinds.values()) <= _NEVER_ALONE:
+        return
+    for name, kind in kinds.items():
+        if kind == "telegram":
+            collector.warn((document, ("pagers", name)), "telegram_alone", at_key=True)
+        elif set(kinds.values()) == {kind}:
+            collector.error((document, ("pagers", name)), "apprise_alone", at_key=True)
+
+
+def _check_in_clear(value: Any, path: Keys, document: Document, references: frozenset[Keys], collector: Collector) -> None:
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_in_clear(inner, (*path, index), document, references, collector)
+    elif isinstance(value, str) and _is_named_secret(str(path[2])) and path not in references:
+        collector.warn((document, path), "secret_in_clear")
 
 
 def _sealed(value: Any, path: Keys, references: frozenset[Keys]) -> Any:
@@ -60,22 +96,18 @@ def _accepted(settings: PagerSettings, where: Where, collector: Collector) -> Pa
     if settings.kind not in pagers.names():
         collector.unknown((document, (*path, "pager")), "unknown_pager", settings.kind, pagers.names())
         return None
-    while True:
-        try:
-            pagers.build(settings)
-        except pagers.PagerMisconfigured as wrong:
-            first = wrong.key.split(".")[0]
-            opened = _opened(settings.options.get(first))
-            if opened != settings.options.get(first) and not _is_named_secret(first):
-                # A plain text option (a label, say) may come from the environment too.
-                settings = replace(settings, options={**settings.options, first: opened})
-                continue
-            _refuse(wrong.message, first, settings, pagers.get(settings.kind), where, collector)
-            return None
-        except (ImportError, TypeError) as error:
-            collector.error((document, (*path, "pager")), "pager_option", reason=str(error))
-            return None
-        return settings
+    try:
+        wrong = pagers.faults(settings)
+        plain = {fault.key.split(".")[0] for fault in wrong if not _is_named_secret(fault.key.split(".")[0])} & settings.options.keys()
+        if plain:  # a plain text option (a label, say) may come from the environment too
+            settings = replace(settings, options={**settings.options, **{key: _opened(settings.options[key]) for key in plain}})
+            wrong = pagers.faults(settings)
+    except (ImportError, TypeError) as error:
+        collector.error((document, (*path, "pager")), "pager_option", reason=str(error))
+        return None
+    for key, message in {fault.key.split(".")[0]: fault.message for fault in reversed(wrong)}.items():
+        _refuse(message, key, settings, pagers.get(settings.kind), where, collector)
+    return None if wrong else settings
 
 
 def _refuse(message: str, first: str, settings: PagerSettings, kind: type, where: Where, collector: Collector) -> None:

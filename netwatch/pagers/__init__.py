@@ -32,6 +32,7 @@ __all__ = [
     "UnknownPager",
     "Url",
     "build",
+    "faults",
     "get",
     "names",
 ]
@@ -158,17 +159,31 @@ def get(kind: str) -> type[Pager]:
 
 
 def build(settings: PagerSettings) -> Pager:
-    """The pager that one entry of `pagers:` describes. Raises PagerMisconfigured for the first thing wrong with it."""
+    """The pager that one entry of `pagers:` describes. Raises PagerMisconfigured for one thing wrong with it."""
+    pager, wrong = _tried(settings)
+    if pager is None:
+        raise wrong[0]
+    pager.language = settings.language
+    return pager
+
+
+def faults(settings: PagerSettings) -> tuple[PagerMisconfigured, ...]:
+    """Everything wrong with one entry of `pagers:`; nothing if `build` would build it."""
+    return _tried(settings)[1]
+
+
+def _tried(settings: PagerSettings) -> tuple[Pager | None, tuple[PagerMisconfigured, ...]]:
     try:
         kind = get(settings.kind)
     except UnknownPager as unknown:
-        raise PagerMisconfigured("pager", str(unknown)) from None
+        return None, (PagerMisconfigured("pager", str(unknown)),)
     try:
         # strict=False: strictly, pydantic takes only an instance of a dataclass, never a mapping.
-        pager: Pager = pydantic.TypeAdapter(kind).validate_python(dict(settings.options), strict=False)
+        return pydantic.TypeAdapter(kind).validate_python(dict(settings.options), strict=False), ()
     except pydantic.ValidationError as errors:
-        first = errors.errors(include_input=False, include_url=False, include_context=False)[0]
-        # `from None`: the original error repeats what was given.
-        raise PagerMisconfigured(".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")) from None
-    pager.language = settings.language
-    return pager
+        found = errors.errors(include_input=False, include_url=False, include_context=False)
+    # Out here: the original error repeats what was given, and would be the context of ours.
+    wrong = (
+        PagerMisconfigured(".".join(str(part) for part in error["loc"]), error["msg"].removeprefix("Value error, ")) for error in found
+    )
+    return None, tuple(wrong)
