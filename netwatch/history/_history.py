@@ -250,6 +250,14 @@ class History(Questions):
         """Counts a failed attempt. Raises HistoryFailed."""
         await self._submit_row(row_id, wall, lambda number: (statements.postponed(number, next_attempt_wall, error),))
 
+    async def page_merged(self, row_id: int | None, into: str, wall: float) -> None:
+        """Ends a row: the page `into` tells of it too. Raises HistoryFailed."""
+        await self._submit_row(row_id, wall, lambda number: (statements.merged(number, into, wall),))
+
+    async def keep_threads(self, incident: int, threads: Mapping[str, str], wall: float) -> None:
+        """What pagers answered that a row was not addressed to. Raises HistoryFailed."""
+        await self._submit_row(incident, wall, lambda number: (statements.threads(number, threads),))
+
     async def heartbeat(self, wall: float) -> None:
         """Says that we live; on disk with the next pass."""
         self._task.last_wall = wall

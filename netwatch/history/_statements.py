@@ -19,11 +19,14 @@ __all__ = [
     "incidents",
     "memories",
     "pages",
+    "merged",
+    "moved",
     "postponed",
     "refused",
     "rename_sites",
     "sent",
     "site_of",
+    "threads",
     "transitions",
     "trim",
     "trim_changes",
@@ -177,6 +180,20 @@ def refused(row_id: int, reason: str, wall: float) -> Statement:
     return (
         "UPDATE outbox SET ended = ?, ending = 'refused', attempts = attempts + 1, error = ? WHERE id = ? AND ended IS NULL",
         [(wall, storable(reason), row_id)],
+    )
+
+
+def merged(row_id: int, into: str, wall: float) -> Statement:
+    return (
+        "UPDATE outbox SET ended = ?, ending = 'sent', error = 'in ' || ? WHERE id = ? AND ended IS NULL",
+        [(wall, storable(into), row_id)],
+    )
+
+
+def threads(incident: int, told: Mapping[str, str]) -> Statement:
+    return (
+        "INSERT OR REPLACE INTO thread (incident, pager, thread) VALUES (?, ?, ?)",
+        [(incident, storable(pager), storable(thread)) for pager, thread in told.items()],
     )
 
 
