@@ -78,7 +78,7 @@ def test_a_dark_site_says_where_what_since_when_and_whom_to_ring():
     assert text.title == "🔴 Nà Tấu mất kết nối (cả điểm) từ 02:47"
     for told in (
         "Từ 02:47 (2 phút) · Nghiêm trọng · #1842",
-        "UBND xã và Trung tâm Phục vụ hành chính công không có mạng; 9 thiết bị bị che.",
+        "UBND xã và Trung tâm Phục vụ hành chính công không có mạng; 9 thiết bị không tới được.",
         "10.45.24.254 không trả lời",
         "Chưa rõ nguyên nhân.",
         "Lò Văn A 0912 345 678 · kênh NT-100M-024 · VNPT 0215 800 126",
