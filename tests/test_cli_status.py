@@ -10,12 +10,13 @@ import re
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch.cli import _lookup, _plugin
+from netwatch.cli import _daemon, _lookup, _plugin
 from netwatch.model import State
 from tests.page_server import FakeDaemon, serve
 from tests.province import WALL, calm_province, province, rechecked
@@ -269,6 +270,20 @@ def test_a_strangers_socket_in_this_folder_is_not_taken_for_the_demo(tmp_path):
             return await netwatch("status", cwd=tmp_path)
 
     assert asyncio.run(scenario())[0] == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_a_daemon_that_does_not_let_us_in_is_there_all_the_same(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        Path(path).chmod(0o600)
+        os.seteuid(65534)
+        try:
+            assert _daemon.answers(Path(path))
+        finally:
+            os.seteuid(0)
+    assert not _daemon.answers(Path(path))
 
 
 def test_reload_prints_the_differences(path):

@@ -52,14 +52,15 @@ async def serve(
 
 
 def _make_way(path: Path) -> None:
-    """Makes the folder, and takes away what a daemon that was killed has left. Raises OSError, and ControlRefused when somebody listens."""
+    """Makes the folder. asyncio replaces what a daemon that was killed has left, but would also replace a socket in use.
+
+    Raises OSError, and ControlRefused when somebody listens.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
         knock.settimeout(KNOCK_SECONDS)
         knock.connect(str(path))
         raise ControlRefused(path, os.strerror(errno.EADDRINUSE), taken=True)
-    if path.is_socket():
-        path.unlink()
 
 
 def _take_away(path: Path, inode: int) -> None:
