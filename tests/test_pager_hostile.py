@@ -64,7 +64,7 @@ def test_a_service_that_behaves_takes_every_kind_of_page(kind, kind_of_page):
 
 
 @every_kind
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 507, 408, 425, 429])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 507, 407, 408, 420, 425, 429])
 def test_trouble_of_the_service_is_for_now(kind, status):
     trouble, server = outcome(kind, Status(status, {}, "no"))
     assert isinstance(trouble, Busy), trouble
@@ -114,6 +114,19 @@ def test_a_redirect_is_not_followed_and_is_for_now(kind, status):
     assert isinstance(trouble, Busy)
     assert "redirect" in str(trouble)
     assert server.asked == 1
+
+
+@every_kind
+def test_a_redirect_is_not_followed_even_in_a_session_that_would(kind):
+    service, made = KINDS[kind]
+
+    async def scenario():
+        async with hostile(service(), Status(307, {"Location": "/elsewhere"})) as server:
+            with pytest.raises(Busy, match="redirect"):
+                await cases.send(made(server.url), cases.page())
+            return server.asked
+
+    assert asyncio.run(scenario()) == 1
 
 
 @every_kind
