@@ -1,7 +1,8 @@
-"""Which failures are one cause: the topmost thing of a site that failed by itself, and what it hides. Pure.
+"""What failed by itself at one site: the topmost thing, and what it hides. Pure.
 
 A failed target waits for a fresh result of its parents. Behind a failed parent it is hidden, and never an incident of
-its own. When the parent is back, only a fresh bad result of its own makes it one.
+its own. When the parent is back, only a fresh bad result of its own makes it one. What has no parent waits until
+anything at all has been seen since it failed: else it may be we who are cut off.
 """
 
 from __future__ import annotations
@@ -9,13 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Literal, TypeAlias
 
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
 from netwatch.model import Audience, Belief, Cause, Check, Device, Inventory, Line, Outcome, Rule, Severity, Site, Subject
 
-__all__ = ["PARENT_WAIT_SECONDS", "Finding", "Findings", "Verdict", "hidden", "survey", "verdict"]
+__all__ = [
+    "BRIGHT",
+    "PARENT_WAIT_SECONDS",
+    "POWER_METRICS",
+    "Finding",
+    "Findings",
+    "Sight",
+    "Symptom",
+    "Verdict",
+    "hidden",
+    "line_checks",
+    "place",
+    "survey",
+    "verdict",
+]
 
 PARENT_WAIT_SECONDS = 15.0
+POWER_METRICS = frozenset({"ups_on_battery", "ups_runtime_seconds", "ups_battery_low", "ups_charge_ratio"})
+Symptom: TypeAlias = Literal["", "dark", "power", "quality"]  # what may have a cause in common with other sites
 _NEVER = Memory()
 
 
@@ -33,19 +51,36 @@ class Finding:
 
     key: str
     cause: Cause
-    site: str
+    sites: tuple[str, ...]
     severity: Severity
     audience: Audience
     members: tuple[Subject, ...]
     hidden: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+    confidence: float = 1.0
+    symptom: Symptom = ""
+    began_at: float = 0.0  # monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When anything far away last answered, and when we last came out of blindness. Monotonic."""
+
+    seen_at: float = float("inf")
+    sighted_at: float = float("-inf")
+
+
+BRIGHT = Sight()
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     findings: tuple[Finding, ...] = ()
+    down: tuple[str, ...] = ()  # checks of lines that failed by themselves: outages.py says by what
     wanted: tuple[str, ...] = ()  # checks whose fresh result somebody waits for
     waiting: bool = False
+    hidden: int = 0
 
 
 def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[Verdict, tuple[str, ...]]:
@@ -73,9 +108,12 @@ def hidden(check: Check, memories: Mapping[str, Memory]) -> bool:
     return any(group and all(_down(memories.get(parent, _NEVER)) for parent in group) for group in check.parents)
 
 
-def survey(inventory: Inventory, site: Site, checks: tuple[Check, ...], memories: Mapping[str, Memory], now: float) -> Findings:
-    """Every cause at one site, from the beliefs about its checks."""
+def survey(
+    inventory: Inventory, site: Site, checks: tuple[Check, ...], memories: Mapping[str, Memory], now: float, sight: Sight = BRIGHT
+) -> Findings:
+    """Every cause at one site, from the beliefs about its checks; of its lines, only which are down."""
     findings: list[Finding] = []
+    down: list[str] = []
     wanted: list[str] = []
     hidden_targets = 0
     waiting = False
@@ -84,15 +122,27 @@ def survey(inventory: Inventory, site: Site, checks: tuple[Check, ...], memories
         if _failed(memory):
             said, ask = verdict(check, memories, now)
             said, ask = _with_sibling_lines(inventory, site, check, memories, said, ask, now)
+            if said is Verdict.OWN and not check.parents and not _is_seen(memory, sight, now):
+                said = Verdict.WAIT
             wanted += ask
             waiting = waiting or said is Verdict.WAIT
             is_primary = inventory.primary_check(site.id, check.target) == check.id
             hidden_targets += said is Verdict.HIDDEN and is_primary
             if said is Verdict.OWN and check.audience != "none":
-                findings.append(_answer_finding(inventory, site, check, memories, is_primary=is_primary))
+                if is_primary and check.target in site.lines:
+                    down.append(check.id)
+                else:
+                    findings.append(_answer_finding(site, check, memories, is_primary=is_primary))
         findings += _rule_findings(site, check, memory)
-    merged = _merge(findings)
-    return Findings(tuple(_with_hidden(finding, hidden_targets) for finding in merged), tuple(dict.fromkeys(wanted)), waiting)
+    told = tuple(_with_hidden(finding, hidden_targets) for finding in findings)
+    return Findings(told, tuple(down), tuple(dict.fromkeys(wanted)), waiting, hidden_targets)
+
+
+def _is_seen(memory: Memory, sight: Sight, now: float) -> bool:
+    """Whether something far away has answered since this failed, and this has failed again since we could last see."""
+    if memory.last_at < sight.sighted_at:
+        return False
+    return sight.seen_at >= memory.answers.since_at or now - memory.answers.changed_at >= PARENT_WAIT_SECONDS
 
 
 def _with_sibling_lines(
@@ -102,35 +152,31 @@ def _with_sibling_lines(
     if said is not Verdict.OWN or check.target not in site.lines or len(site.lines) == 1:
         return said, ask
     mine = memories[check.id]
-    siblings = [memories.get(other, _NEVER) for other in _line_checks(inventory, site) if other != check.id]
+    siblings = [memories.get(other, _NEVER) for other in line_checks(inventory, site) if other != check.id]
     if any(_came_back(sibling, mine, now) for sibling in siblings):
         return Verdict.WAIT, ask
     if all(_failed(sibling) or _spoke_well(sibling, mine) for sibling in siblings):
         return said, ask
     if not any(_will_speak(sibling, mine, now) for sibling in siblings if not _failed(sibling)):
         return said, ask
-    stale = [o for o in _line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
+    stale = [o for o in line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
     return Verdict.WAIT, (*ask, *stale)
 
 
-def _answer_finding(inventory: Inventory, site: Site, check: Check, memories: Mapping[str, Memory], *, is_primary: bool) -> Finding:
-    """A check that does not answer, named by what it is: the whole site, one of its lines, a device, or one check."""
-    members: tuple[Subject, ...] = (Subject(check.id),)
-    if not is_primary:
-        key, cause = f"netwatch/{check.id}", Cause("check", check.id)
-    elif check.target in site.lines:
-        lines = _line_checks(inventory, site)
-        if all(_failed(memories.get(line, _NEVER)) for line in lines):
-            key, cause = f"netwatch/{site.id}", Cause("site", site.id)
-            members = tuple(Subject(line) for line in lines)
-        else:
-            key, cause = f"netwatch/{site.id}/{check.target}", Cause("line", f"{site.id}/{check.target}")
-    else:
-        key, cause = f"netwatch/{site.id}/{check.target}", Cause("device", f"{site.id}/{check.target}")
+def _answer_finding(site: Site, check: Check, memories: Mapping[str, Memory], *, is_primary: bool) -> Finding:
+    """A check that does not answer, named by what it is: a device, or one check."""
+    name = f"{site.id}/{check.target}" if is_primary else check.id
     answers = memories[check.id].answers
-    facts = {**_place(site, check), "code_word": answers.code, "detail": answers.detail}
-    severity: Severity = "critical" if check.audience == "page" else "info"
-    return Finding(key=key, cause=cause, site=site.id, severity=severity, audience=check.audience, members=members, facts=facts)
+    return Finding(
+        key=f"netwatch/{name}",
+        cause=Cause("device" if is_primary else "check", name),
+        sites=(site.id,),
+        severity="critical" if check.audience == "page" else "info",
+        audience=check.audience,
+        members=(Subject(check.id),),
+        facts={**place(site, check), "code_word": answers.code, "detail": answers.detail},
+        began_at=answers.since_at,
+    )
 
 
 def _rule_findings(site: Site, check: Check, memory: Memory) -> Iterator[Finding]:
@@ -147,7 +193,7 @@ def _rule_findings(site: Site, check: Check, memory: Memory) -> Iterator[Finding
         threshold = rule.crit if subject.belief is Belief.CRIT else rule.warn
         name = f"{check.site}/{check.target}/{metric}"
         facts = {
-            **_place(site, check),
+            **place(site, check),
             "metric": metric,
             "rule": rule.name,
             "instance": key[1],
@@ -157,12 +203,20 @@ def _rule_findings(site: Site, check: Check, memory: Memory) -> Iterator[Finding
         yield Finding(
             key=f"netwatch/{name}",
             cause=Cause("check", name),
-            site=site.id,
+            sites=(site.id,),
             severity=_severity(rule.audience, subject.belief),
             audience=rule.audience,
             members=tuple(Subject(check.id, *one[1]) for one in sorted(broken, key=lambda one: one[1])),
             facts=facts,
+            symptom=_symptom(site, check, metric, rule.audience),
+            began_at=min(one[2].since_at for one in broken),
         )
+
+
+def _symptom(site: Site, check: Check, metric: str, audience: Audience) -> Symptom:
+    if audience != "page":
+        return ""
+    return "power" if metric in POWER_METRICS else "quality" if check.target in site.lines else ""
 
 
 def _severity(audience: Audience, belief: Belief) -> Severity:
@@ -171,18 +225,13 @@ def _severity(audience: Audience, belief: Belief) -> Severity:
     return "critical" if belief is Belief.CRIT else "warning"
 
 
-def _merge(findings: list[Finding]) -> list[Finding]:
-    """Two lines of a dark site are one finding."""
-    return list({finding.key: finding for finding in findings}.values())
-
-
 def _with_hidden(finding: Finding, hidden_targets: int) -> Finding:
     if finding.cause.type == "check" or not hidden_targets:
         return finding
     return replace(finding, hidden=hidden_targets, facts={**finding.facts, "hidden": str(hidden_targets)})
 
 
-def _place(site: Site, check: Check) -> dict[str, str]:
+def place(site: Site, check: Check) -> dict[str, str]:
     """The words about a place that a page needs, for as long as the incident lives."""
     facts = {
         "site_name": site.name,
@@ -204,7 +253,7 @@ def _place(site: Site, check: Check) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def _line_checks(inventory: Inventory, site: Site) -> tuple[str, ...]:
+def line_checks(inventory: Inventory, site: Site) -> tuple[str, ...]:
     found = (inventory.primary_check(site.id, line) for line in site.lines)
     return tuple(check for check in found if check is not None)
 

@@ -121,7 +121,8 @@ def test_a_parent_that_comes_back_for_a_moment_makes_no_page_for_its_children():
         told.say(LINE, FAILED, duration=0.9)
         told.say(ROUTER, FAILED)
         told.effects.append(core.step(told.world, Tick(at=told.at, wall=WALL + told.at)))
-    assert [(page.kind, page.incident.cause.type) for page in told.pages[2:]] == [("open", "site")]
+    assert [(page.kind, page.incident.cause.type) for page in told.pages[2:]] == [("update", "site")]
+    assert {page.incident.id for page in told.pages} == {1}  # it was over for a moment only: the same thread
 
 
 def test_a_child_that_comes_back_with_its_parent_is_silent():

@@ -280,6 +280,8 @@ class Life:
                 if page.kind == "open":
                     assert page.incident.key not in self.heard
                     self.heard[page.incident.key] = page.incident.id
+                elif page.kind == "update" and page.incident.relapses and page.incident.key not in self.heard:
+                    self.heard[page.incident.key] = page.incident.id  # it was over, and is back in the same thread
                 elif page.kind == "recover":
                     assert self.heard.pop(page.incident.key) == page.incident.id
         awake = {incident.key: incident.id for incident in self.told.world.incidents.values() if incident.audience == "page"}

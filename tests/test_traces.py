@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch._traces import PATH_FACTS, take_trace, with_path
-from netwatch._world import Draft, World
+from netwatch.core._traces import PATH_FACTS, take_trace, with_path
+from netwatch.core._world import Draft, World
 from netwatch.model import Cause, Hop, Incident, Inventory, Subject, Traced
 
 WALL = 1_795_000_000.0

@@ -8,27 +8,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from netwatch import state
-from netwatch._incidents import (
+from netwatch.core._digest import tell_the_morning
+from netwatch.core._humans import take_human
+from netwatch.core._incidents import (
     OWN_TROUBLE_KEY,
     close,
     look_at_own_trouble,
-    look_at_site,
+    note_spell,
     open_or_grow,
     own_finding,
-    sites_with_trouble,
     still_watched,
+    watch_the_clock,
 )
-from netwatch._world import Draft, World, by_site
+from netwatch.core._mutes import in_maintenance, muted
+from netwatch.core._outages import look_at_outages
+from netwatch.core._remembering import dump, load_into
+from netwatch.core._sight import UPLINK_KEY, look_around
+from netwatch.core._sites import look_at_site, sites_with_trouble
+from netwatch.core._traces import take_trace
+from netwatch.core._world import Draft, Timer, Window, World
 from netwatch.memory import Memory
-from netwatch.model import Belief, Check, Effects, Event, Forgotten, Hint, Human, Incident, Outcome, Reloaded, Result, Run, Tick
+from netwatch.model import (
+    Belief,
+    Check,
+    Effects,
+    Event,
+    Forgotten,
+    Hint,
+    Human,
+    Incident,
+    Outcome,
+    Reloaded,
+    Result,
+    Run,
+    Tick,
+    Traced,
+    Transition,
+)
 
-__all__ = ["OWN_TROUBLE_KEY", "World", "is_current", "restore", "step"]
+__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "in_maintenance", "is_current", "muted", "restore", "step"]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0
 CLOSED_KEPT = 2_000
+MANY_LINES = 200  # down at once
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
 FORGOTTEN_KEY = "netwatch/self/history"
@@ -46,10 +72,11 @@ def step(world: World, event: Event) -> Effects:
             if event.check in world.inventory.checks:
                 draft.requests.append(Run(check=event.check, not_before=event.at, reason="hint"))
         case Human():
-            if event.action == "check_now" and event.check in world.inventory.checks:
-                draft.requests.append(Run(check=event.check, not_before=event.at, reason="human"))
+            take_human(world, draft, event)
         case Reloaded():
             _take_reload(world, draft, event)
+        case Traced():
+            take_trace(world, draft, event)
         case Forgotten():
             open_or_grow(world, draft, own_finding(FORGOTTEN_KEY, "history", {"detail": event.detail}))
     return draft.effects()
@@ -72,13 +99,33 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     draft.transitions += transitions
     if memory.answers.candidate is not None:
         draft.requests.append(Run(check=check.id, not_before=_next_try(check, result), reason="soft"))
+    _remember_of_outages(world, check, result, transitions)
+    if check.id in world.anchor_checks or (world.isolated and check.id in world.far_checks):
+        look_around(world, draft)
     if transitions or check.site in world.troubled:
-        look_at_site(world, draft, check.site)
+        shared = look_at_site(world, draft, check.site)
+        if shared or (check.id in world.line_checks and (transitions or world.unsettled)):
+            _look_at_outages(world, draft)
     if any(transition.new is Belief.CRIT and not transition.hard for transition in transitions):
         asked = [parent for group in check.parents for parent in group]
         draft.requests += [Run(check=parent, not_before=ended_at, reason="parent") for parent in asked]
     if result.outcome is Outcome.ERROR or check.id in world.broken:
         look_at_own_trouble(world, draft, check.id, memory)
+
+
+def _remember_of_outages(world: World, check: Check, result: Result, transitions: tuple[Transition, ...]) -> None:
+    if result.outcome is Outcome.OK and check.id in world.far_checks:
+        world.sight = replace(world.sight, seen_at=max(world.sight.seen_at, result.at))
+    if any(transition.hard and transition.new is Belief.CRIT and not transition.subject.rule for transition in transitions):
+        note_spell(world, check.id, result.at)
+
+
+def _look_at_outages(world: World, draft: Draft) -> None:
+    """At once; but many lines are looked at together, at the next tick."""
+    if len(world.down) > MANY_LINES:
+        world.unsettled = True
+    else:
+        look_at_outages(world, draft)
 
 
 def _next_try(check: Check, result: Result) -> float:
@@ -95,8 +142,14 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
     if tick.at - world.stale_at >= STALE_EVERY_SECONDS:
         world.stale_at = tick.at
         _forget_the_stale(world, draft, tick, world.watched_since_at)
-    for site in sorted(world.waiting):
-        look_at_site(world, draft, site)
+    world.tick_wall = tick.wall
+    if world.far_checks:
+        look_around(world, draft)
+    shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]
+    if world.unsettled or any(shared):
+        look_at_outages(world, draft)
+    watch_the_clock(world, draft)
+    tell_the_morning(world, draft)
     forgotten = world.incidents.get(FORGOTTEN_KEY)
     if forgotten is not None and world.memories.keys() >= world.inventory.checks.keys():
         close(world, draft, forgotten, "recovered")
@@ -127,7 +180,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
     changed = [check for check, now in event.new.checks.items() if check not in old or old[check].fingerprint != now.fingerprint]
     world.changed_in = {check: since for check, since in world.changed_in.items() if check in event.new.checks}
     world.changed_in |= dict.fromkeys(changed, event.generation)
-    world.checks_by_site = by_site(event.new)
+    world.derive()
     former = {site.renamed_from: site.id for site in event.new.sites.values() if site.renamed_from}
     world.memories = {
         check_id: memory
@@ -142,9 +195,14 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
     for incident in list(world.incidents.values()):
         if incident.cause.type != "netwatch" and not any(still_watched(event.new, member) for member in incident.members):
             close(world, draft, incident, "removed")
+    world.isolated = world.isolated and UPLINK_KEY in world.incidents
+    world.down = {check: since for check, since in world.down.items() if check in world.line_checks}
+    world.raised = {site: found for site, found in world.raised.items() if site in event.new.sites}
+    world.spells = {check: spells for check, spells in world.spells.items() if check in event.new.checks}
     world.troubled = {site for site in (*world.troubled, *sites_with_trouble(world)) if site in event.new.sites}
     for site in sorted(world.troubled):
         look_at_site(world, draft, site)
+    look_at_outages(world, draft)
     # After a restart nobody is being asked again yet.
     doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
     draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]
@@ -155,8 +213,20 @@ def _renamed(check_id: str, former: Mapping[str, str]) -> str:
     return f"{former.get(site, site)}{slash}{rest}"
 
 
-def restore(world: World, memories: Mapping[str, Memory], incidents: tuple[Incident, ...], next_incident_id: int) -> None:
-    """Puts back what was believed before a restart. What is no longer watched, or no longer as it was, goes at the next `Reloaded`."""
+def restore(
+    world: World,
+    memories: Mapping[str, Memory],
+    incidents: tuple[Incident, ...],
+    next_incident_id: int,
+    *,
+    remembered: str = "",
+    at: float = 0.0,
+    wall: float = 0.0,
+) -> None:
+    """Puts back what was believed before a restart. What is no longer watched, or no longer as it was, goes at the next `Reloaded`.
+
+    `remembered` is what `dump` wrote. Raises ValueError when it is something else; the rest has then been put back.
+    """
     checks = world.inventory.checks
     world.memories = {check: memory for check, memory in memories.items() if check in checks}
     world.incidents = {incident.key: incident for incident in incidents if incident.closed is None}
@@ -166,3 +236,11 @@ def restore(world: World, memories: Mapping[str, Memory], incidents: tuple[Incid
     if OWN_TROUBLE_KEY in world.incidents:  # a check that never worked has no belief that could have been stored
         world.broken |= {member.check for member in world.incidents[OWN_TROUBLE_KEY].members if member.check in checks}
     world.troubled = sites_with_trouble(world)
+    world.isolated = UPLINK_KEY in world.incidents
+    try:
+        if remembered:
+            load_into(world, remembered, at, wall)
+    finally:
+        for incident in world.incidents.values():
+            if not incident.announced:
+                world.timers.setdefault(incident.id, Timer(page_at=at))

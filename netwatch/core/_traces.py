@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netwatch._world import Draft, World
+from netwatch.core._world import Draft, World
 from netwatch.model import Hop, Traced
 
 __all__ = ["PATH_FACTS", "take_trace", "with_path"]
@@ -18,7 +18,7 @@ def take_trace(world: World, draft: Draft, event: Traced) -> None:
     for key, incident in world.incidents.items():
         if incident.id == event.incident and event.hops:
             found = replace(incident, facts={**incident.facts, **_facts(event)}, updated=draft.wall)
-            world.incidents[key] = draft.incidents[key] = found
+            world.incidents[key] = draft.incidents[incident.id] = found
             return
 
 

@@ -1,0 +1,344 @@
+"""From findings to incidents: what opens, grows, comes back and closes, and who is told when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from netwatch import state
+from netwatch.core._mutes import muted
+from netwatch.core._traces import with_path
+from netwatch.core._world import Draft, Timer, World
+from netwatch.correlate import Finding
+from netwatch.memory import ANSWERS, Memory
+from netwatch.model import Belief, Cause, Incident, Inventory, Page, Subject
+from netwatch.route import pagers_for
+
+__all__ = [
+    "OWN_TROUBLE_KEY",
+    "belief",
+    "close",
+    "close_or_hold",
+    "is_over",
+    "look_at_own_trouble",
+    "note_spell",
+    "open_or_grow",
+    "own_finding",
+    "relapsed",
+    "reopen",
+    "still_watched",
+    "tell",
+    "watch_the_clock",
+]
+
+OWN_TROUBLE_KEY = "netwatch/self/errors"
+RELAPSE_SECONDS = 900.0  # what comes back sooner is the same story, in the same thread
+SPELLS_SECONDS = 1_800.0
+FLAPPING_SPELLS = 3
+QUIET_SECONDS = 600.0  # a flapping incident is over when it has been well this long
+GROWN_SECONDS = 30.0
+REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page; then every
+REPEAT_EVERY_SECONDS = 14_400.0
+
+Kind = Literal["open", "update", "recover"]
+
+
+def still_watched(inventory: Inventory, subject: Subject) -> bool:
+    check = inventory.checks.get(subject.check)
+    if check is None or not subject.rule:
+        return check is not None
+    return any(rule.name == subject.rule and fnmatchcase(subject.instance, rule.instance) for rule in check.rules)
+
+
+def _is_gone(world: World, subject: Subject, now: float) -> bool:
+    """A port or a tray that its device, which answers, has not listed for a day."""
+    memory = world.memories.get(subject.check)
+    if memory is None or not subject.rule or (subject.rule, subject.instance) in memory.subjects:
+        return False
+    return memory.answers.belief is Belief.OK and now - memory.answers.changed_at > state.ABSENT_KEPT_SECONDS
+
+
+# --- opening and growing
+
+
+def open_or_grow(world: World, draft: Draft, finding: Finding) -> None:
+    """One cause of one site, or of netwatch itself."""
+    known = world.incidents.get(finding.key)
+    if known is None:
+        earlier = next((old for old in reversed(world.closed) if old.key == finding.key and relapsed(old, draft)), None)
+        if earlier is not None:
+            reopen(world, draft, earlier, finding)
+        else:
+            open_new(world, draft, finding)
+        return
+    grow(world, draft, known, finding)
+
+
+def open_new(world: World, draft: Draft, finding: Finding) -> Incident:
+    opened = Incident(
+        id=world.next_incident_id,
+        key=_free_key(world, finding.key),
+        cause=finding.cause,
+        sites=finding.sites,
+        severity=finding.severity,
+        audience=finding.audience,
+        opened=min([draft.wall, *(_since(world, member) for member in finding.members)]),
+        updated=draft.wall,
+        members=finding.members,
+        hidden=finding.hidden,
+        facts=_facts(finding),
+        degraded=finding.degraded,
+        confidence=finding.confidence,
+    )
+    world.next_incident_id += 1
+    waits = [world.inventory.sites[site].page_after_seconds for site in finding.sites if site in world.inventory.sites]
+    begun_at = draft.at - (draft.wall - opened.opened)
+    wait = min(waits, default=0.0) if finding.symptom == "dark" else 0.0
+    world.timers[opened.id] = Timer(page_at=max(draft.at, begun_at + wait) if wait else draft.at)
+    return _announce(world, draft, opened)
+
+
+def _free_key(world: World, key: str) -> str:
+    """An incident that began as something else may still go by the key: two that are open never share one."""
+    return key if key not in world.incidents else f"{key}#{world.next_incident_id}"
+
+
+def grow(world: World, draft: Draft, known: Incident, finding: Finding) -> None:
+    """The same cause, with more or fewer members; told at once only when it is worse."""
+    woken = known.audience != "page" and finding.audience == "page"  # nobody has been told yet
+    worse = woken or (known.severity != "critical" and finding.severity == "critical")
+    if not worse and (finding.members, finding.hidden) == (known.members, known.hidden):
+        return
+    grown = replace(
+        known,
+        members=finding.members,
+        hidden=finding.hidden,
+        severity=finding.severity if worse else known.severity,
+        audience=finding.audience if woken else known.audience,
+        updated=draft.wall,
+        facts=with_path(known.facts, _facts(finding)),
+    )
+    if woken and not known.announced:
+        world.timers[known.id] = Timer(page_at=draft.at)
+        _announce(world, draft, grown)
+    elif worse:
+        tell(world, draft, grown, "update")
+    else:
+        _keep(world, draft, grown)
+
+
+def _facts(finding: Finding) -> dict[str, str]:
+    return {**finding.facts, "symptom": finding.symptom} if finding.symptom else dict(finding.facts)
+
+
+# --- telling
+
+
+def _announce(world: World, draft: Draft, incident: Incident) -> Incident:
+    """The first page, if its time has come and nobody asked for silence."""
+    timer = world.timers.get(incident.id, Timer())
+    if incident.audience != "page" or timer.page_at is None or timer.page_at > draft.at or muted(world, incident, draft.wall):
+        return _keep(world, draft, incident)
+    first = replace(incident, announced=True)
+    repeat_at = draft.at + REPEAT_SECONDS[0] if first.severity == "critical" else None
+    world.timers[incident.id] = Timer(repeat_at=repeat_at)
+    return tell(world, draft, first, "open")
+
+
+def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident:
+    """A page about an incident to everybody who is to know; none about one that was never announced or is muted."""
+    if not incident.announced or (kind == "update" and muted(world, incident, draft.wall)):
+        return _keep(world, draft, incident)
+    named = set(pagers_for(incident, world.pagers))
+    told = (
+        incident.told
+        if kind == "recover" and incident.told
+        else (*incident.told, *(pager for pager in world.pagers if pager in named and pager not in incident.told))
+    )
+    told = tuple(pager for pager in told if pager in world.pagers)
+    sent = replace(incident, sequence=incident.sequence + 1, told=told) if told else incident
+    draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
+    return _keep(world, draft, sent)
+
+
+def _keep(world: World, draft: Draft, incident: Incident) -> Incident:
+    if incident.closed is None:
+        world.incidents[incident.key] = incident
+    draft.incidents[incident.id] = incident
+    return incident
+
+
+def watch_the_clock(world: World, draft: Draft) -> None:
+    """First pages that waited, growth, and what nobody has acknowledged."""
+    for incident in list(world.incidents.values()):
+        timer = world.timers.get(incident.id)
+        if timer is None:
+            continue
+        if timer.page_at is not None and timer.page_at <= draft.at:
+            if not incident.announced and incident.audience == "page":
+                _announce(world, draft, incident)
+        elif timer.update_at is not None and timer.update_at <= draft.at:
+            world.timers[incident.id] = replace(timer, update_at=None)
+            tell(world, draft, replace(incident, updated=draft.wall), "update")
+        elif timer.repeat_at is not None and timer.repeat_at <= draft.at:
+            _repeat(world, draft, incident, timer)
+
+
+def _repeat(world: World, draft: Draft, incident: Incident, timer: Timer) -> None:
+    if incident.acknowledgement is not None:
+        world.timers[incident.id] = replace(timer, repeat_at=None)
+        return
+    repeats = incident.repeats + 1
+    wait = REPEAT_SECONDS[repeats] - REPEAT_SECONDS[repeats - 1] if repeats < len(REPEAT_SECONDS) else REPEAT_EVERY_SECONDS
+    world.timers[incident.id] = replace(timer, repeat_at=draft.at + wait)
+    if not incident.flapping:
+        tell(world, draft, replace(incident, repeats=repeats, updated=draft.wall), "update")
+
+
+def grown_later(world: World, draft: Draft, incident: Incident) -> None:
+    """More sites of the same cause: told together, a little later."""
+    timer = world.timers.get(incident.id, Timer())
+    if incident.announced and timer.update_at is None:
+        world.timers[incident.id] = replace(timer, update_at=draft.at + GROWN_SECONDS)
+
+
+# --- coming back
+
+
+def note_spell(world: World, check: str, at: float) -> None:
+    """It has gone down; of late, or it is not remembered."""
+    recent = [then for then in world.spells.get(check, ()) if at - then < SPELLS_SECONDS]
+    world.spells[check] = (*recent, at)[-20:]
+
+
+def _flaps(world: World, incident: Incident, at: float) -> bool:
+    """Often down of late, and the last time not long ago."""
+    for member in incident.members:
+        recent = [then for then in world.spells.get(member.check, ()) if at - then < SPELLS_SECONDS]
+        often = incident.flapping or len(recent) >= FLAPPING_SPELLS
+        if often and recent and at - _well_since(world, member, at) < QUIET_SECONDS:
+            return True
+    return False
+
+
+def _well_since(world: World, subject: Subject, at: float) -> float:
+    memory = world.memories.get(subject.check)
+    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    return known.changed_at if known is not None else at
+
+
+def relapsed(old: Incident, draft: Draft) -> bool:
+    """Whether what is found now may be an incident that was over a moment ago."""
+    return old.close_reason == "recovered" and old.closed is not None and abs(draft.wall - old.closed) < RELAPSE_SECONDS
+
+
+def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
+    """It is back: the same incident, the same thread; who acknowledged it then has not acknowledged it now."""
+    world.closed = [other for other in world.closed if other.id != old.id]
+    again = replace(
+        old,
+        key=_free_key(world, old.key),
+        closed=None,
+        close_reason="",
+        updated=draft.wall,
+        acknowledgement=None,
+        relapses=old.relapses + 1,
+        members=tuple(dict.fromkeys((*old.members, *finding.members))),
+        hidden=finding.hidden,
+        facts=with_path(old.facts, _facts(finding)) if finding.cause == old.cause else old.facts,
+    )
+    again = replace(again, flapping=_flaps(world, again, draft.at))
+    if again.announced:
+        world.timers[again.id] = Timer(repeat_at=draft.at + REPEAT_SECONDS[0] if again.severity == "critical" else None)
+        tell(world, draft, again, "update")
+    else:
+        world.timers[again.id] = Timer(page_at=draft.at)
+        _announce(world, draft, again)
+
+
+# --- closing
+
+
+def is_over(world: World, incident: Incident, at: float) -> Literal["", "recovered", "removed"]:
+    """Only fresh good results close: every member that is still watched must be believed ok."""
+    watched = [m for m in incident.members if still_watched(world.inventory, m) and not _is_gone(world, m, at)]
+    if not watched:
+        return "removed"
+    return "recovered" if all(belief(world, member) is Belief.OK for member in watched) else ""
+
+
+def close_or_hold(world: World, draft: Draft, incident: Incident) -> None:
+    """What keeps coming back is not told to be over each time: it stays open, as flapping, until it has been quiet."""
+    if not _flaps(world, incident, draft.at):
+        close(world, draft, incident, "recovered")
+    elif not incident.flapping:
+        tell(world, draft, replace(incident, flapping=True, updated=draft.wall), "update")
+
+
+def close(world: World, draft: Draft, incident: Incident, reason: Literal["recovered", "removed", "merged"]) -> None:
+    del world.incidents[incident.key]
+    world.timers.pop(incident.id, None)
+    closed = replace(incident, closed=draft.wall, updated=draft.wall, close_reason=reason)
+    world.closed.append(tell(world, draft, closed, "recover"))
+
+
+# --- netwatch itself
+
+
+def look_at_own_trouble(world: World, draft: Draft, check_id: str, memory: Memory) -> None:
+    """Checks that cannot be run for want of something here: one incident about netwatch itself, whatever their number."""
+    before = len(world.broken)
+    if memory.errors >= state.ERROR_RUNS:
+        world.broken.add(check_id)
+    elif not memory.errors:
+        world.broken.discard(check_id)
+    if len(world.broken) == before:
+        return
+    known = world.incidents.get(OWN_TROUBLE_KEY)
+    broken = tuple(Subject(check) for check in sorted(world.broken))
+    if not broken:
+        if known is not None:
+            close(world, draft, known, "recovered")
+        return
+    last = memory.last
+    facts = {"detail": last.detail if last else "", "code_word": last.code if last else "", "hidden": str(len(broken))}
+    open_or_grow(world, draft, own_finding(OWN_TROUBLE_KEY, "errors", facts, broken))
+
+
+def own_finding(key: str, name: str, facts: Mapping[str, str], members: tuple[Subject, ...] = ()) -> Finding:
+    return Finding(
+        key=key,
+        cause=Cause("netwatch", name),
+        sites=(),
+        severity="warning",
+        audience="page",
+        members=members,
+        hidden=len(members),
+        facts=facts,
+    )
+
+
+def belief(world: World, subject: Subject) -> Belief:
+    memory = world.memories.get(subject.check)
+    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    return known.belief if known else Belief.UNKNOWN
+
+
+def _since(world: World, subject: Subject) -> float:
+    memory = world.memories.get(subject.check)
+    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    return known.since if known else float("inf")
+
+
+def is_troubled(world: World, site_id: str, open_sites: Iterable[str]) -> bool:
+    """Whether anything here is not plainly ok: then each further result is worth a look."""
+    for check in world.checks_by_site.get(site_id, ()):
+        memory = world.memories.get(check.id)
+        if memory is None:
+            continue
+        for key, subject in memory.subjects.items():
+            if subject.belief in {Belief.WARN, Belief.CRIT} or (key == ANSWERS and subject.candidate is not None):
+                return True
+    return site_id in open_sites

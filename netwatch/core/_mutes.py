@@ -1,0 +1,51 @@
+"""Whether somebody asked not to be told: silences and maintenance, asked for or planned. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from netwatch.core._world import World
+from netwatch.matcher import Matcher, parse
+from netwatch.model import Incident
+from netwatch.windows import occurrence
+
+__all__ = ["in_maintenance", "muted"]
+
+_parsed = lru_cache(maxsize=1024)(parse)
+
+
+def muted(world: World, incident: Incident, wall: float) -> bool:
+    """Whether a silence or a maintenance covers all that an incident is about. What is about netwatch itself is never muted."""
+    matchers = [*_asked(world, wall, None), *_planned(world, wall)]
+    if not matchers or not incident.sites:
+        return False
+    target = _target(incident)
+    sites = [world.inventory.sites[site] for site in (*incident.sites, *incident.degraded) if site in world.inventory.sites]
+    return bool(sites) and all(any(matcher.covers(site, target) for matcher in matchers) for site in sites)
+
+
+def in_maintenance(world: World, site: str, target: str, wall: float) -> bool:
+    """Whether work on a line, a device or (without a target) a site is under way."""
+    matchers = [*_asked(world, wall, "maintenance"), *_planned(world, wall)]
+    place = world.inventory.sites.get(site)
+    return place is not None and any(matcher.covers(place, target) for matcher in matchers)
+
+
+def _target(incident: Incident) -> str:
+    if incident.cause.type not in {"line", "device", "check"}:
+        return ""
+    return incident.cause.name.split("/")[1] if "/" in incident.cause.name else ""
+
+
+def _asked(world: World, wall: float, kind: str | None) -> list[Matcher]:
+    return [
+        _parsed(window.matcher) for window in world.windows.values() if window.starts <= wall < window.ends and kind in {None, window.kind}
+    ]
+
+
+def _planned(world: World, wall: float) -> list[Matcher]:
+    if not world.inventory.maintenance:
+        return []
+    zone = ZoneInfo(world.inventory.settings.timezone)
+    return [_parsed(planned.matcher) for planned in world.inventory.maintenance if occurrence(planned, wall, zone) is not None]
