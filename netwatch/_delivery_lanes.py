@@ -1,4 +1,4 @@
-"""What delivery is made of: pages that wait in lanes, the pager they wait for, and when to try again."""
+"""What every attempt to deliver needs: texts, deadlines, an HTTP session, and when to try again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import datetime as dt
 import os
 import random
 import zoneinfo
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,13 +16,12 @@ from typing import Literal
 import aiohttp
 
 from netwatch.lang.writing import VIETNAM
-from netwatch.model import Incident, Page, PagerSettings, PageText, Settings
-from netwatch.pagers import Busy, EventPager
+from netwatch.model import Incident, PageText, Settings
+from netwatch.pagers import Busy
 from netwatch.wording import describe
 
-__all__ = ["BUGS", "NETWORK", "Channel", "Desk", "Job", "Timing", "explain", "open_session"]
+__all__ = ["BUGS", "NETWORK", "Desk", "Timing", "explain", "is_uncertain", "open_session"]
 
-CONCURRENT_ATTEMPTS = 4  # of one pager: a receiver that comes back is not flooded
 STUCK_SECONDS = 10.0  # an attempt still there so long after its deadline cannot be ended: a reason to be restarted
 NETWORK = (aiohttp.ClientError, OSError)
 # What a mistake of ours in one pager or one text raises: it must not stop the other pages.
@@ -62,7 +61,11 @@ class Desk:
     _in_flight: dict[object, float] = field(default_factory=dict)
 
     def text(self, incident: Incident, kind: Literal["open", "update", "recover"], language: str, wall: float) -> PageText:
-        return describe(incident, kind, language, wall=wall, zone=_zone(self.settings.timezone), page_url=self.settings.page_url)
+        return describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url)
+
+    @property
+    def zone(self) -> dt.tzinfo:
+        return _zone(self.settings.timezone)
 
     @contextlib.asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
@@ -88,50 +91,6 @@ def _zone(name: str) -> dt.tzinfo:
         return VIETNAM
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """One page on its way. `refusals` is what the pagers before this one said, `asked` is who they were."""
-
-    row_id: int | None
-    page: Page
-    attempts: int = 0
-    due_at: float = 0.0  # monotonic
-    refusals: str = ""
-    asked: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True, eq=False)
-class Channel:
-    """One event pager and its lanes, by incident key. A removed one is `retired` until its last lane is empty."""
-
-    settings: PagerSettings
-    pager: EventPager
-    lanes: dict[str, deque[Job]] = field(default_factory=dict)
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_ATTEMPTS))
-    not_before: float = 0.0  # monotonic: the pager asked all of us to wait
-    retired: bool = False
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def kick(self) -> None:
-        """Ends every wait of its lanes: there is something new to try."""
-        self.not_before = 0.0
-        self._wake.set()
-        self._wake = asyncio.Event()
-
-    def is_open(self) -> bool:
-        return asyncio.get_running_loop().time() >= self.not_before
-
-    async def wait_until_due(self, job: Job) -> None:
-        loop = asyncio.get_running_loop()
-        wake = self._wake
-        while not wake.is_set() and (delay := max(job.due_at, self.not_before) - loop.time()) > 0:
-            try:
-                async with asyncio.timeout(delay):
-                    await wake.wait()
-            except TimeoutError:
-                continue
-
-
 def explain(error: BaseException) -> str:
     """What went wrong with a connection, without the address: it may hold a token."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -141,6 +100,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return type(error).__name__
+
+
+def is_uncertain(error: BaseException) -> bool:
+    """Whether what was sent may have arrived: the connection stood, and no answer came."""
+    return not isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError | FileNotFoundError | PermissionError)
 
 
 async def _no_redirect(_session: aiohttp.ClientSession, _context: object, _redirect: aiohttp.TraceRequestRedirectParams) -> None:

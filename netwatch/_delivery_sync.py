@@ -31,6 +31,21 @@ class StatePagers:
         self._truth: Truth | None = None
         self._changed = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
+        self._errors: dict[tuple[str, int], str] = {}  # by pager and receiver: how the last went, "" for well
+
+    @property
+    def successes(self) -> dict[str, bool]:
+        """Of each pager that was told anything yet: whether every receiver took the last truth."""
+        found: dict[str, bool] = {}
+        for (name, _), error in self._errors.items():
+            found[name] = found.get(name, True) and not error
+        return found
+
+    def last_error(self, name: str) -> str | None:
+        """Why a receiver of it did not take the last truth, or ""; None for a pager there is none of."""
+        if name not in self._pagers:
+            return None
+        return next((error for (known, _), error in self._errors.items() if known == name and error), "")
 
     def configure(self, pagers: Mapping[str, tuple[PagerSettings, StatePager]]) -> None:
         """Those whose settings are the same go on as they are."""
@@ -65,20 +80,22 @@ class StatePagers:
     def _begin(self, name: str) -> None:
         if self._group is not None:
             entry, pager = self._pagers[name]
-            self._tasks[name] = [self._group.create_task(self._keep_in_sync(entry, one)) for one in pager.destinations()]
+            receivers = enumerate(pager.destinations())
+            self._tasks[name] = [self._group.create_task(self._keep_in_sync((entry, number), one)) for number, one in receivers]
 
     def _end(self, name: str) -> None:
         for task in self._tasks.pop(name, ()):
             task.cancel()
+        self._errors = {key: error for key, error in self._errors.items() if key[0] != name}
 
-    async def _keep_in_sync(self, entry: PagerSettings, pager: StatePager) -> None:
+    async def _keep_in_sync(self, receiver: tuple[PagerSettings, int], pager: StatePager) -> None:
         timing = self._desk.timing
         failures = 0
         while True:
             truth, changed = self._truth, self._changed
             if truth is None:
                 await changed.wait()
-            elif await self._sync(entry, pager, truth):
+            elif await self._sync(receiver, pager, truth):
                 failures = 0
                 try:
                     async with asyncio.timeout(timing.resync_seconds):
@@ -89,8 +106,9 @@ class StatePagers:
                 failures += 1
                 await asyncio.sleep(min(timing.wait_seconds(failures), timing.resync_seconds))
 
-    async def _sync(self, entry: PagerSettings, pager: StatePager, truth: Truth) -> bool:
+    async def _sync(self, receiver: tuple[PagerSettings, int], pager: StatePager, truth: Truth) -> bool:
         """Whether the pager has taken the whole truth."""
+        entry, number = receiver
         wall = self._desk.wall()
         closed = [incident for incident in truth[1] if incident.closed is not None and wall - incident.closed <= RESOLVED_SECONDS]
         try:
@@ -106,7 +124,9 @@ class StatePagers:
             error = type(bug).__name__
         else:
             self._desk.outcomes[entry.name, "sent"] += 1
+            self._errors[entry.name, number] = ""
             return True
+        self._errors[entry.name, number] = error
         self._desk.outcomes[entry.name, "retried"] += 1
         log.warning("pager not in sync", extra={"pager": entry.name, "error": error})
         return False

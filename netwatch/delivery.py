@@ -1,58 +1,78 @@
 """From the outbox to the pagers: every page delivered, in order for each key, again and again until it is taken.
 
 A lane is one key at one pager: its pages go one after another, so that a recovery never overtakes its opening. Lanes and
-pagers do not wait for each other. A row ends by acceptance or by refusal for good, which hands it to the fall-back pager.
+pagers do not wait for each other. What a newer page tells as well is not sent; what is too much for people is told
+together. A row ends by acceptance, within a newer page or a digest, or by refusal at the end of the chain of pagers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Protocol
+from dataclasses import dataclass
 
-from netwatch._delivery_lanes import BUGS, NETWORK, Channel, Desk, Job, Timing, explain, open_session
+from netwatch._delivery_chain import Chain, Ledger
+from netwatch._delivery_lanes import Desk, Timing, open_session
+from netwatch._delivery_notes import blind_text, note
+from netwatch._delivery_pace import Pace
+from netwatch._delivery_rows import Channel, Row
+from netwatch._delivery_serving import Serving
 from netwatch._delivery_sync import StatePagers
+from netwatch._delivery_trials import DeadMan, Trials
 from netwatch.history import HistoryFailed, OutboxRow
-from netwatch.model import Incident, PagerSettings, Settings
-from netwatch.pagers import Busy, EventPager, Pager, PagerMisconfigured, Receipt, Refused, StatePager, build
+from netwatch.model import Incident, Page, PagerSettings, Settings
+from netwatch.pagers import EventPager, Pager, PagerMisconfigured, StatePager, build
 
-__all__ = ["Delivery", "Ledger", "Timing"]
+__all__ = ["Delivery", "Ledger", "Timing", "Waiting"]
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-BUG_ATTEMPTS = 5
 
 
-class Ledger(Protocol):
-    """Where rows end: History. A `row_id` of None lives in memory only."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A page that has not ended: who still has to take it, and what the last attempt met with."""
 
-    async def page_sent(self, row_id: int | None, thread: str, wall: float) -> None: ...
-    async def page_refused(self, row_id: int | None, reason: str, wall: float) -> None: ...
-    async def page_postponed(self, row_id: int | None, next_attempt_wall: float, error: str, wall: float) -> None: ...
+    page: Page
+    owed: tuple[str, ...]
+    taken: tuple[str, ...]
+    attempts: int
+    error: str
+
+
+def _nobody_told(_name: str, _error: str) -> None:
+    """For those who do not ask how the trials end."""
 
 
 class Delivery:
-    """Delivers from `run` to `stop`. Everything else returns at once and may come before `run`."""
+    """Delivers from `run` to `stop`. Everything else returns at once and may come before `run`.
+
+    `alive` is asked before each sign of life to the outside; `tried` is told how each trial of a pager ended.
+    """
 
     def __init__(
-        self, ledger: Ledger, *, wall: Callable[[], float], settings: Settings | None = None, timing: Timing | None = None
+        self,
+        ledger: Ledger,
+        *,
+        wall: Callable[[], float],
+        settings: Settings | None = None,
+        timing: Timing | None = None,
+        alive: Callable[[], bool] = lambda: True,
+        tried: Callable[[str, str], None] = _nobody_told,
     ) -> None:
-        self._ledger = ledger
         self._wall = wall
         self._timing = timing or Timing()
         self._desk = Desk(wall=wall, timing=self._timing, settings=settings or Settings())
         self._states = StatePagers(self._desk)
         self._channels: dict[str, Channel] = {}
-        self._lanes: set[asyncio.Task[None]] = set()
-        self._threads: dict[tuple[int, str], Receipt] = {}
-        self._records: asyncio.Queue[Callable[[], Awaitable[None]] | None] = asyncio.Queue()
+        self._chain = Chain(ledger, self._desk, self._channels)
+        self._trials = Trials(self._desk, self._channels, tried)
+        self._dead_man = DeadMan(self._desk, alive)
+        self._serving = Serving(self._chain, self._desk, self._channels)
         self._stopping = asyncio.Event()
-        self._group: asyncio.TaskGroup | None = None
         self.progress_at = 0.0  # monotonic; stands still only while an attempt cannot be ended
 
     @property
@@ -61,15 +81,37 @@ class Delivery:
         return self._desk.outcomes
 
     @property
+    def trials(self) -> Mapping[str, bool]:
+        """Whether each pager took its last daily trial, or its last truth."""
+        return {**self._states.successes, **self._trials.successes}
+
+    @property
+    def dead_man_success(self) -> bool | None:
+        """Of the last sign of life to the outside; None when there is none to give."""
+        return self._dead_man.success
+
+    @property
     def pending(self) -> int:
-        """Pages that no pager has taken yet."""
-        return sum(len(lane) for channel in self._channels.values() for lane in channel.lanes.values())
+        """Pages that have not ended."""
+        return len(self._chain.rows)
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The pages that have not ended, the oldest first."""
+        found = []
+        for row in sorted(self._chain.rows, key=lambda row: (row.page.wall, row.page.id)):
+            jobs = [job for channel in self._channels.values() if (job := channel.find(row)) is not None]
+            attempts = max((job.attempts for job in jobs), default=0)
+            owed = tuple(sorted(row.owed))
+            found.append(Waiting(page=row.page, owed=owed, taken=tuple(row.taken), attempts=attempts, error=row.error))
+        return tuple(found)
 
     # --- what the daemon says
 
     def configure(self, pagers: Mapping[str, PagerSettings], settings: Settings | None = None) -> None:
         """Puts pagers in force. What still waits for one that is gone is delivered as it was set up before."""
         self._desk.settings = settings or self._desk.settings
+        if self._serving.pace.per_minute != self._desk.settings.pages_per_minute:
+            self._serving.pace = Pace(self._desk.settings.pages_per_minute)
         built = {name: pager for name, entry in pagers.items() if (pager := _built(entry)) is not None}
         for name, channel in self._channels.items():
             channel.retired = not isinstance(built.get(name), EventPager)
@@ -77,7 +119,8 @@ class Delivery:
             if isinstance(pager, EventPager):
                 self._adopt(pagers[name], pager)
         self._states.configure({name: (pagers[name], pager) for name, pager in built.items() if isinstance(pager, StatePager)})
-        self._forget_retired()
+        self._serving.forget_retired()
+        self._chain.reconsider()
 
     def event_pagers(self) -> tuple[str, ...]:
         """Who is told of everything: all but those that only take over from another."""
@@ -95,172 +138,104 @@ class Delivery:
                 name = fallbacks[name]
         return tuple(told)
 
+    def out_of_band(self) -> tuple[str, ...]:
+        """Who can be told when the internet here is lost, also those that only stand by."""
+        return tuple(name for name, channel in self._channels.items() if channel.pager.out_of_band and not channel.retired)
+
     def restore(self, rows: Iterable[OutboxRow], threads: Mapping[tuple[int, str], str]) -> None:
         """Takes up what the last process left, in the order it was committed. Call it after `configure`."""
-        self._threads = {key: Receipt(thread) for key, thread in threads.items()} | self._threads
+        self._chain.restore(threads)
         self.accept(rows)
 
     def accept(self, rows: Iterable[OutboxRow]) -> None:
+        loop = asyncio.get_running_loop()
+        wall = self._wall()
         for row in rows:
-            job = Job(row_id=row.id, page=row.page, attempts=row.attempts)
-            wait = min(row.next_attempt_wall - self._wall(), self._timing.longest_wait_seconds)
-            if row.attempts and wait > 0:  # a first attempt never waits, whatever a clock that was set back says
-                job.due_at = asyncio.get_running_loop().time() + wait
-            if row.page.pager in self._channels:
-                self._enter(self._channels[row.page.pager], job)
-            else:
-                self._refuse(row.page.pager, job, "pager removed")
+            age = min(max(0.0, wall - row.page.wall), self._desk.settings.takeover_seconds)
+            wait = min(row.next_attempt_wall - wall, self._timing.longest_wait_seconds)
+            # A first attempt never waits, whatever a clock that was set back says.
+            due_at = loop.time() + wait if row.attempts and wait > 0 else 0.0
+            self._chain.admit(Row(id=row.id, page=row.page, since=loop.time() - age, error=row.error), row.attempts, due_at)
 
     def sync(self, open_incidents: Sequence[Incident], closed: Sequence[Incident]) -> None:
         """What is so now: state pagers are told at once if anything changed, and every minute anyway."""
         self._states.tell(open_incidents, closed)
 
+    def say_blind(self, since: float, until: float) -> None:
+        """Nothing was watched between these wall times: one page nobody is woken by, if it was long enough."""
+        if until - since < self._desk.settings.blind_note_seconds:
+            return
+        zone = self._desk.zone
+        for name in self.event_pagers():
+            row = Row(id=None, page=note("blind", name, until), since=asyncio.get_running_loop().time())
+            row.text = lambda language, _wall: blind_text(since, until, language, zone)
+            self._chain.admit(row)
+
+    async def try_pager(self, name: str) -> str:
+        """Sends a page that says it is a trial, now. Why it was not taken, or "". Raises KeyError for a pager there is none of."""
+        error = self._states.last_error(name)  # a state pager is told every minute anyway
+        return await self._trials.try_once(name, asked=True) if error is None else error
+
     async def run(self) -> None:
         self.progress_at = asyncio.get_running_loop().time()
         async with open_session() as self._desk.http, asyncio.TaskGroup() as group:
-            self._group = group
-            for channel in self._channels.values():
-                for key in channel.lanes:
-                    self._start_lane(channel, key)
+            self._serving.start(group)
             self._states.start(group)
-            recorder, beat = group.create_task(self._record()), group.create_task(self._beat())
+            recorder = group.create_task(self._record())
+            others = [group.create_task(work()) for work in (self._beat, self._take_over, self._trials.run, self._dead_man.run)]
             await self._stopping.wait()
-            self._group = None
             self._states.stop()
-            for channel in self._channels.values():
-                channel.kick()
-            if self._lanes:
-                await asyncio.wait(self._lanes, timeout=self._timing.stop_seconds)
-            for task in self._lanes:
-                task.cancel()
-            self._records.put_nowait(None)
+            await self._serving.stop()
+            self._chain.records.put_nowait(None)
             await asyncio.wait([recorder], timeout=self._timing.stop_seconds)
-            for task in (recorder, beat):
+            for task in (recorder, *others):
                 task.cancel()
 
     def stop(self) -> None:
         """`run` then ends: attempts in flight get two seconds, what was delivered is recorded, the rest stays in the ledger."""
         self._stopping.set()
 
-    # --- event pagers
+    # --- one pager
 
     def _adopt(self, entry: PagerSettings, pager: EventPager) -> None:
         for outcome in ("sent", "retried", "refused", "handed_over"):
             self._desk.outcomes[entry.name, outcome] += 0
         channel = self._channels.get(entry.name)
         if channel is None:
-            self._channels[entry.name] = Channel(entry, pager)
+            channel = self._channels[entry.name] = Channel(entry, pager, Pace(pager.pages_per_minute))
         elif channel.settings != entry:
-            channel.settings, channel.pager = entry, pager
+            channel.settings, channel.pager, channel.pace = entry, pager, Pace(pager.pages_per_minute)
             channel.kick()
+        self._serving.serve(channel)
 
-    def _forget_retired(self) -> None:
-        self._channels = {name: channel for name, channel in self._channels.items() if channel.lanes or not channel.retired}
+    # --- beside it
 
-    def _enter(self, channel: Channel, job: Job) -> None:
-        key = job.page.incident.key
-        if key in channel.lanes:
-            channel.lanes[key].append(job)
-            return
-        channel.lanes[key] = deque([job])
-        self._start_lane(channel, key)
-
-    def _start_lane(self, channel: Channel, key: str) -> None:
-        if self._group is not None:
-            task = self._group.create_task(self._drain(channel, key))
-            self._lanes.add(task)
-            task.add_done_callback(self._lanes.discard)
-
-    async def _drain(self, channel: Channel, key: str) -> None:
-        """The life of a lane: the first of its pages until that has ended, then the next."""
-        lane = channel.lanes[key]
-        while lane:
-            await channel.wait_until_due(lane[0])
-            if self._stopping.is_set():
-                return
-            async with channel.slots:
-                # While we stood in the queue the pager may have asked for a pause, or the stop may have come.
-                if channel.is_open() and not self._stopping.is_set() and await self._attempt(channel, lane[0]):
-                    lane.popleft()
-        del channel.lanes[key]
-        self._forget_retired()
-
-    async def _attempt(self, channel: Channel, job: Job) -> bool:
-        """Tries once. Says whether the page needs nothing more of this pager."""
-        name, page = channel.settings.name, job.page
-        thread_key = (page.incident.id, name)
-        try:
-            text = self._desk.text(page.incident, page.kind, channel.settings.language, page.wall)
-            async with self._desk.deadline():
-                receipt = await channel.pager.send(page, text, self._threads.get(thread_key), self._desk.http)
-        except Refused as refused:
-            self._refuse(name, job, str(refused))
-            return True
-        except Busy as busy:
-            self._postpone(channel, job, str(busy), busy.retry_after_seconds)
-        except NETWORK as error:
-            self._postpone(channel, job, explain(error), None)
-        except BUGS as bug:
-            log.error("a page cannot be written or sent", extra={"pager": name, "page": page.id, "error": type(bug).__name__})
-            if job.attempts + 1 >= BUG_ATTEMPTS:
-                self._refuse(name, job, type(bug).__name__)
-                return True
-            self._postpone(channel, job, type(bug).__name__, None)
-        else:
-            self._take(name, job, receipt)
-            return True
-        return False
-
-    def _take(self, name: str, job: Job, receipt: Receipt) -> None:
-        self._desk.outcomes[name, "sent"] += 1
-        self._threads[job.page.incident.id, name] = receipt
-        if job.page.kind == "recover":
-            del self._threads[job.page.incident.id, name]
-        if job.refusals:
-            self._records.put_nowait(partial(self._ledger.page_refused, job.row_id, f"{job.refusals}; taken by {name}", self._wall()))
-        else:
-            self._records.put_nowait(partial(self._ledger.page_sent, job.row_id, receipt.thread, self._wall()))
-
-    def _postpone(self, channel: Channel, job: Job, error: str, asked_seconds: float | None) -> None:
-        name = channel.settings.name
-        self._desk.outcomes[name, "retried"] += 1
-        job.attempts += 1
-        wait = self._timing.wait_seconds(job.attempts, asked_seconds)
-        job.due_at = asyncio.get_running_loop().time() + wait
-        if asked_seconds is not None:
-            channel.not_before = max(channel.not_before, job.due_at)
-        log.warning("page postponed", extra={"pager": name, "page": job.page.id, "error": error, "wait_seconds": round(wait, 1)})
-        wall = self._wall()
-        self._records.put_nowait(partial(self._ledger.page_postponed, job.row_id, wall + wait, error, wall))
-
-    def _refuse(self, name: str, job: Job, reason: str) -> None:
-        """The row goes to the fall-back pager if there is one that has not refused it yet; else it ends here."""
-        self._desk.outcomes[name, "refused"] += 1
-        log.error("page refused", extra={"pager": name, "page": job.page.id, "reason": reason})
-        refusals = "; ".join(filter(None, (job.refusals, f"{name}: {reason}")))
-        asked = job.asked | {name}
-        fallback = self._channels[name].pager.fallback if name in self._channels else ""
-        if fallback in self._channels and fallback not in asked:
-            self._desk.outcomes[name, "handed_over"] += 1
-            self._enter(
-                self._channels[fallback], Job(row_id=job.row_id, page=replace(job.page, pager=fallback), refusals=refusals, asked=asked)
-            )
-            return
-        self._records.put_nowait(partial(self._ledger.page_refused, job.row_id, refusals, self._wall()))
+    async def _take_over(self) -> None:
+        chain = self._chain
+        while True:
+            at = chain.take_over_what_is_late()
+            chain.sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(at):
+                    await chain.sooner.wait()
 
     async def _record(self) -> None:
         """Writes down how attempts ended, beside the sending: a disk that hangs delays no page."""
-        while (write := await self._records.get()) is not None:
-            try:
-                await write()
-            except HistoryFailed as failure:
-                log.warning("how a page ended is not on the disk yet", extra={"error": str(failure)})
+        while (write := await self._chain.records.get()) is not None:
+            await _written(write)
 
     async def _beat(self) -> None:
         while True:
             if not self._desk.is_stuck():
                 self.progress_at = asyncio.get_running_loop().time()
             await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _written(write: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await write()
+    except HistoryFailed as failure:
+        log.warning("how a page ended is not on the disk yet", extra={"error": str(failure)})
 
 
 def _built(entry: PagerSettings) -> Pager | None:
