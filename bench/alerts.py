@@ -4,6 +4,9 @@ What a technician should be told stands in each scenario's `expect:`, written fr
 one JSON line each: pages for each true cause (pages that opened a thread, over causes), the share of causes rightly named, the time
 from a cut to its page, false pages, causes missed. A cause that netwatch itself gives little confidence is counted as unknown, not as
 wrong. With --scenarios also a line for each scenario that did not end as it should.
+
+Beside it, unless --alone: what a stock setup would have sent for the same results, blackbox_exporter's probe_success, `for: 1m`, grouped
+by site (see _stock.py). Its threads and its time to the page are counted alike; a thread about a site where nothing was wrong is false.
 """
 
 from __future__ import annotations
@@ -11,17 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from _stock import GROUP_WAIT_SECONDS, Change, Notice, Recorder, changes, replay
 
 from netwatch import inventory as inventories
 from netwatch.lab import scenario_file
+from netwatch.lab.faults import ALL_SITES, ExpectedPage, Where
+from netwatch.lab.namespaces import enter_private_network
 from netwatch.lab.simulation import Simulation, narrow
 from netwatch.lab.stage import DEMO_ENVIRONMENT
 from netwatch.lab.verdict import Report, Verdict
+from netwatch.lab.world import tag_matches
+from netwatch.model import Site
 
 ROOT = Path(__file__).parent
 SCENARIOS = ROOT / "scenarios"
@@ -49,7 +58,11 @@ class Score:
     delays_seconds: tuple[float, ...]
     wrong: tuple[str, ...]
     pages: int
+    updates: int
     cpu_seconds: float
+    expected: tuple[ExpectedPage, ...]
+    struck: frozenset[str] = frozenset()  # sites where something was wrong
+    stock: tuple[Change, ...] = ()
 
 
 def score(report: Report, cpu_seconds: float) -> Score:
@@ -73,7 +86,9 @@ def score(report: Report, cpu_seconds: float) -> Score:
             *((f"{len(report.pages)} pages are too many",) if report.too_many_pages else ()),
         ),
         pages=len(report.pages),
+        updates=sum(page.kind == "update" for _, page in report.pages),
         cpu_seconds=cpu_seconds,
+        expected=tuple(verdict.expected for verdict in report.verdicts),
     )  # fmt: skip
 
 
@@ -86,12 +101,22 @@ def _delay(verdict: Verdict) -> float:
     return (float("inf") if opened_at is None else opened_at) - (verdict.expected.since_seconds or 0.0)
 
 
-def play(path: Path) -> Score:
+def play(path: Path, *, alone: bool) -> Score:
     watched = inventories.load(INVENTORY, environment=DEMO_ENVIRONMENT, pagers={})
     scenario = scenario_file.load(path, watched)
+    part = narrow(watched, scenario)
+    recorder = Recorder(part)
     started = time.process_time()
-    report = Simulation(scenario, narrow(watched, scenario)).run()
-    return score(report, time.process_time() - started)
+    report = Simulation(scenario, part, listen=None if alone else recorder).run()
+    figures = score(report, time.process_time() - started)
+    if alone:
+        return figures
+    struck = frozenset(site.id for fault in scenario.faults for site in part.sites.values() if _strikes(fault.where, site))
+    return replace(figures, struck=struck, stock=changes(recorder, scenario.duration_seconds))
+
+
+def _strikes(where: Where, site: Site) -> bool:
+    return where.site in {site.id, ALL_SITES} or (where.tag is not None and tag_matches(site, *where.tag))
 
 
 def order(path: Path) -> tuple[int, str]:
@@ -116,6 +141,7 @@ def tell(scores: Sequence[Score], wall_seconds: float) -> None:
     show("alerts.as_expected", sum(not one.wrong for one in scores), "scenarios", len(scores), at_least=True)
     show("alerts.true_causes", causes, "causes", None)
     show("alerts.pages_per_cause", sum(one.openings for one in scores) / max(causes, 1), "pages", PAGES_A_CAUSE_GOAL)
+    show("alerts.updates_per_cause", sum(one.updates for one in scores) / max(causes, 1), "pages", None)
     show("alerts.right_cause", sum(one.right for one in scores) / max(causes, 1), "ratio", RIGHT_CAUSE_GOAL, at_least=True)
     show("alerts.unknown_cause", sum(one.unknown for one in scores) / max(causes, 1), "ratio", None)
     show("alerts.time_to_page_p50", quantile(delays, 0.5), "seconds", None)
@@ -127,21 +153,53 @@ def tell(scores: Sequence[Score], wall_seconds: float) -> None:
     show("alerts.wall", wall_seconds, "seconds", None)
 
 
+def tell_stock(scores: Sequence[Score], notices: Sequence[Notice]) -> None:
+    """The first notice about a site opens a thread; the next one that fires is an update of it, until it is over."""
+    causes = sum(one.causes for one in scores)
+    threads: dict[str, list[tuple[float, str]]] = {}
+    open_sites: set[tuple[str, str]] = set()
+    for notice in sorted(notices, key=lambda one: one.at):
+        group = notice.scenario, notice.site
+        if notice.firing and group not in open_sites:
+            threads.setdefault(notice.scenario, []).append((notice.at, notice.site))
+        (open_sites.add if notice.firing else open_sites.discard)(group)
+    false, missed, delays = 0, 0, []
+    for one in scores:
+        told = threads.get(one.name, [])
+        false += sum(site not in one.struck for _, site in told)
+        for page in one.expected:
+            since = page.since_seconds or 0.0
+            fired = [change.at for change in one.stock if change.firing and change.site in (page.sites or ()) and change.at >= since]
+            missed += not fired
+            if fired and page.since_seconds is not None:
+                delays.append(min(fired) + GROUP_WAIT_SECONDS - since)
+    show("stock.pages_per_cause", sum(len(told) for told in threads.values()) / max(causes, 1), "pages", None)
+    show("stock.all_firing_notices_per_cause", sum(one.firing for one in notices) / max(causes, 1), "pages", None)
+    show("stock.time_to_page_p50", quantile(delays, 0.5), "seconds", None)
+    show("stock.time_to_page_p99", quantile(delays, 0.99), "seconds", None)
+    show("stock.false_pages", false, "pages", None)
+    show("stock.missed", missed, "causes", None)
+
+
 def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("names", nargs="*", help="only these scenarios")
     reader.add_argument("--scenarios", action="store_true", help="a line for each scenario that did not end as it should")
+    reader.add_argument("--alone", action="store_true", help="without the stock setup")
     asked = reader.parse_args()
+    if not asked.alone:
+        enter_private_network()
     paths = sorted((SCENARIOS / f"{name}.yaml" for name in asked.names), key=order) or sorted(SCENARIOS.glob("*.yaml"), key=order)
     started = time.monotonic()
     with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
-        scores = sorted(pool.imap_unordered(play, paths), key=lambda one: one.name)
+        scores = sorted(pool.imap_unordered(partial(play, alone=asked.alone), paths), key=lambda one: one.name)
     if asked.scenarios:
         for one in scores:
             if one.wrong:
                 print(json.dumps({"scenario": one.name, "wrong": one.wrong, "pages": one.pages}, ensure_ascii=False), flush=True)
     tell(scores, time.monotonic() - started)
-    sys.exit(0)
+    if not asked.alone:
+        tell_stock(scores, replay({one.name: one.stock for one in scores}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a probe would have measured in the lab's world at a given moment."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from netwatch.lab.faults import Fault, Scenario, Where
 from netwatch.lab.measure import measure
 from netwatch.lab.world import WorldModel
-from netwatch.model import Outcome, Result, Rule
+from netwatch.model import Outcome, Rule
 from probes.icmp import Icmp
 from tests.lab_inventory import inventory
 
@@ -47,8 +48,7 @@ def fault(kind, at=0.0, **values):
 
 
 def ask(check, world, reason="schedule", seed="1"):
-    blank = Result(check=check.id, at=world.now, wall=0.0, duration_seconds=0.0, outcome=Outcome.OK, reason=reason)
-    return measure(check, blank, world, seed)
+    return measure(check, world, reason, Random(seed).random)
 
 
 def values(result):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
-from random import Random
+from typing import NamedTuple
 
 from netwatch.lab.faults import DeviceState
 from netwatch.lab.world import WorldModel
-from netwatch.model import Check, Outcome, Result, Sample
+from netwatch.model import Check, Outcome, RunReason, Sample
 
-__all__ = ["measure"]
+__all__ = ["Measured", "measure"]
 
 SPACING_SECONDS = 0.2
 ECHO_WAIT_SECONDS = 1.0
@@ -19,34 +17,53 @@ ANSWER_SECONDS = 0.05
 TRIES = 2  # snmp asks twice, TCP sends its SYN again
 
 
-def measure(check: Check, blank: Result, world: WorldModel, seed: str) -> Result:
-    """`blank` is the result with its times and its reason; the same seed gives the same luck."""
+class Measured(NamedTuple):
+    """What of a result is not known beforehand."""
+
+    outcome: Outcome
+    duration_seconds: float
+    code: str = ""
+    samples: tuple[Sample, ...] = ()
+
+
+def measure(check: Check, world: WorldModel, reason: RunReason, chance: Callable[[], float]) -> Measured:
+    """`chance` is asked only where luck decides: it gives numbers from 0 up to 1."""
     reach = world.reachable(check.site, check.target)
-    chance = Random(seed).random if 0 < reach.loss_ratio < 1 and reach.up else partial(float, reach.loss_ratio < 1)
+    loss_ratio = reach.loss_ratio if reach.up else 1.0
     if check.kind == "icmp":
-        return _echoes(check, blank, reach.loss_ratio if reach.up else 1.0, reach.delay_seconds, chance)
-    if not reach.up or all(chance() < reach.loss_ratio for _ in range(TRIES)):
-        return replace(blank, outcome=Outcome.FAILED, code="timeout", duration_seconds=check.timeout_seconds)
+        count = 1 if reason in {"soft", "parent"} else int(getattr(check.probe, "count", 5))
+        return _echoes(count, loss_ratio, reach.delay_seconds, chance)
+    if _all_lost(TRIES, loss_ratio, chance):
+        return Measured(Outcome.FAILED, check.timeout_seconds, "timeout")
     site = world.inventory.sites.get(check.site)
     device = world.device(check.site, check.target) if site is not None and check.target in site.devices else None
-    if device is not None and check.name in device.services_dead:
-        return replace(blank, outcome=Outcome.FAILED, code="refused", duration_seconds=ANSWER_SECONDS + reach.delay_seconds)
-    samples = tuple(_samples(check, device, blank.at)) if device else ()
-    return replace(blank, samples=samples, duration_seconds=ANSWER_SECONDS + reach.delay_seconds)
+    duration = ANSWER_SECONDS + reach.delay_seconds
+    if device is None:
+        return Measured(Outcome.OK, duration)
+    if check.name in device.services_dead:
+        return Measured(Outcome.FAILED, duration, "refused")
+    return Measured(Outcome.OK, duration, samples=tuple(_samples(check, device, world.now)))
 
 
-def _echoes(check: Check, blank: Result, loss_ratio: float, rtt_seconds: float, chance: Callable[[], float]) -> Result:
+def _received(sent: int, loss_ratio: float, chance: Callable[[], float]) -> int:
+    if loss_ratio <= 0:
+        return sent
+    return 0 if loss_ratio >= 1 else sum([chance() >= loss_ratio for _ in range(sent)])
+
+
+def _all_lost(sent: int, loss_ratio: float, chance: Callable[[], float]) -> bool:
+    return not _received(sent, loss_ratio, chance)
+
+
+def _echoes(count: int, loss_ratio: float, rtt_seconds: float, chance: Callable[[], float]) -> Measured:
     """A train of echoes, or one while somebody waits for it, as the icmp probe sends them."""
-    count = 1 if blank.reason in {"soft", "parent"} else int(getattr(check.probe, "count", 5))
-    received = sum(chance() >= loss_ratio for _ in range(count))
-    lost = received < count
-    duration = (count - 1) * SPACING_SECONDS + (ECHO_WAIT_SECONDS if lost else rtt_seconds)
+    received = _received(count, loss_ratio, chance)
+    duration = (count - 1) * SPACING_SECONDS + (ECHO_WAIT_SECONDS if received < count else rtt_seconds)
     samples = (
         Sample("icmp_rtt_seconds", (rtt_seconds,) * received),
         Sample("icmp_loss_ratio", (1 - received / count,)),
     )
-    outcome = Outcome.OK if received else Outcome.FAILED
-    return replace(blank, outcome=outcome, code="" if received else "timeout", duration_seconds=duration, samples=samples)
+    return Measured(Outcome.OK, duration, "", samples) if received else Measured(Outcome.FAILED, duration, "timeout", samples)
 
 
 def _samples(check: Check, device: DeviceState, now: float) -> Iterator[Sample]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from netwatch import core, memory
 from netwatch.lab.faults import Fault, Scenario
-from netwatch.lab.measure import measure
+from netwatch.lab.measure import Measured, measure
 from netwatch.lab.stage import hastened
 from netwatch.lab.verdict import Record, Report, Story, judge
 from netwatch.lab.world import WorldModel
@@ -38,6 +39,7 @@ class Simulation:
     runs: int = 0
     transitions: int = 0
     records: list[Record] = field(default_factory=list)
+    listen: Callable[[Result], None] | None = None  # told every result before it is judged
 
     def __post_init__(self) -> None:
         self.inventory = hastened(self.inventory, 0, self.scenario.haste_seconds)
@@ -47,6 +49,7 @@ class Simulation:
         self._schedule.update(self.inventory.checks.values(), 0.0)
         self._ending: list[tuple[float, int, Result]] = []
         self._numbers = itertools.count()
+        self._dice: dict[str, Random] = {}  # one a check: what happens to one changes nothing for another
         self._stored: dict[str, str] = {}
         self._versions: dict[int, list[tuple[float, Incident]]] = {}
         self._clock_ahead_seconds = 0.0
@@ -88,24 +91,31 @@ class Simulation:
 
     def _start(self, check: Check, reason: RunReason) -> None:
         self.runs += 1
-        blank = Result(
+        dice = self._dice.get(check.id)
+        if dice is None:
+            dice = self._dice[check.id] = Random(f"{self.scenario.seed}/{check.id}")
+        if self._own_error:
+            measured = Measured(Outcome.ERROR, ERROR_SECONDS, self._own_error)
+        else:
+            measured = measure(check, self._out_there, reason, dice.random)
+        result = Result(
             check=check.id,
             at=self.at,
             wall=self.wall,
-            duration_seconds=ERROR_SECONDS,
-            outcome=Outcome.OK,
+            duration_seconds=measured.duration_seconds,
+            outcome=measured.outcome,
+            code=measured.code,
+            samples=measured.samples,
             generation=self._world.generation,
             reason=reason,
         )
-        if self._own_error:
-            result = replace(blank, outcome=Outcome.ERROR, code=self._own_error)
-        else:
-            result = measure(check, blank, self._out_there, f"{self.scenario.seed}/{check.id}/{self.runs}")
         heapq.heappush(self._ending, (self.at + result.duration_seconds, next(self._numbers), result))
 
     def _end(self, result: Result) -> None:
         check = self._world.inventory.checks[result.check]
         self._schedule.done(check.id, check.site)
+        if self.listen is not None:
+            self.listen(result)
         self._take(result)
 
     def _take(self, event: Event) -> None:
