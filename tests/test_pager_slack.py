@@ -42,7 +42,7 @@ def test_a_bot_answers_in_the_thread_and_shows_the_recovery_to_all():
     assert (first["channel"], update["channel"]) == ("#noc", "C0")
     assert update["thread_ts"] == recovery["thread_ts"] == first["ts"]
     assert (update["reply_broadcast"], recovery["reply_broadcast"]) == (False, True)
-    assert len(recovery["blocks"]) == 2
+    assert [one["url"] for one in recovery["blocks"][2]["elements"]] == [TEXT.url]
 
 
 def test_a_thread_that_is_gone_costs_no_update():
@@ -106,8 +106,8 @@ def test_no_mention_markup_or_emoji_comes_out_of_a_device_s_words():
         assert "<" not in text
         assert html.unescape(text) in inert(NASTY) + inert(f"x\n{NASTY}")
     assert all(block["text"] | {"type": "plain_text", "emoji": False} == block["text"] for block in written["blocks"][:2])
-    assert (written["mrkdwn"], bare(texted(NASTY), "vi")["mrkdwn"]) == (False, False)
-    assert "<" not in bare(texted(NASTY), "vi")["text"]
+    assert (written["mrkdwn"], bare(page(), texted(NASTY), "vi")["mrkdwn"]) == (False, False)
+    assert "<" not in bare(page(), texted(NASTY), "vi")["text"]
 
 
 @example(title="&" * 150, body="🔴" * 3_000, link="")
@@ -118,7 +118,7 @@ def test_no_mention_markup_or_emoji_comes_out_of_a_device_s_words():
 )
 def test_every_message_keeps_the_contract(title, body, link):
     text = texted(body, title=title, acknowledge_url=f"https://nw/{link}")
-    for written in (blocks(page(), text, "vi"), bare(text, "vi")):
+    for written in (blocks(page(), text, "vi"), bare(page(), text, "vi")):
         sent = json.loads(json.dumps(written))
         assert Slack().fault(sent) == ""
         assert utf16(sent["text"]) <= 4_000

@@ -40,7 +40,7 @@ def test_updates_and_the_recovery_answer_the_first_message_and_the_recovery_is_s
     assert first["answers"] is None
     assert update["answers"] == recovery["answers"] == first["number"]
     assert (update["silent"], recovery["silent"]) == (False, True)
-    assert recovery["buttons"] == [], "nothing is left to acknowledge"
+    assert recovery["buttons"] == [("Xem", TEXT.url)], "nothing is left to acknowledge"
 
 
 def test_a_first_message_that_is_gone_costs_no_update():
@@ -156,7 +156,7 @@ def test_a_device_s_words_are_shown_as_they_are():
 @example(body="a" * 4_087 + "🔴")
 @given(body=st.text(st.characters(codec=None), min_size=1, max_size=300).map(lambda text: text * 30))
 def test_every_text_is_read_and_fits(body):
-    for written in (html_text(texted(body)), plain_text(texted(body), "vi")):
+    for written in (html_text(texted(body)), plain_text(page(), texted(body), "vi")):
         assert utf16(written) <= 4_096
         written.encode("utf-8")
     text, tags = read_html(html_text(texted(body)))

@@ -23,7 +23,7 @@ from netwatch.pagers._text import (
     whole,
     with_line,
 )
-from tests.pager_cases import NASTY, TEXT, texted
+from tests.pager_cases import NASTY, TEXT, acknowledged, page, texted
 from tests.pager_services import utf16
 
 WALL = dt.datetime(2026, 11, 24, 3, tzinfo=dt.UTC).timestamp()
@@ -90,10 +90,15 @@ def test_a_line_below_is_whole_or_left_out(text, line, limit, size):
 
 
 def test_buttons_are_labelled_in_the_language_of_the_pager():
-    assert [label for label, _url in labelled(TEXT, "vi")] == ["Tiếp nhận", "Xem"]
-    assert labelled(TEXT, "en") == (("Acknowledge", TEXT.acknowledge_url), ("Open", TEXT.url))
-    assert labelled(TEXT, "fr") == labelled(TEXT, "vi")
-    assert labelled(texted(url="", acknowledge_url=""), "vi") == ()
+    assert [label for label, _url in labelled(page(), TEXT, "vi")] == ["Tiếp nhận", "Xem"]
+    assert labelled(page(), TEXT, "en") == (("Acknowledge", TEXT.acknowledge_url), ("Open", TEXT.url))
+    assert labelled(page(), TEXT, "fr") == labelled(page(), TEXT, "vi")
+    assert labelled(page(), texted(url="", acknowledge_url=""), "vi") == ()
+
+
+def test_what_is_acknowledged_or_over_is_not_to_be_acknowledged():
+    for settled in (acknowledged(), page("recover")):
+        assert labelled(settled, TEXT, "vi") == (("Xem", TEXT.url),)
 
 
 # --- answers
@@ -129,6 +134,8 @@ def test_any_retry_after_is_a_bounded_number_or_nothing(header):
     assert waited is None or 0 <= waited <= 1e10
 
 
+@example(float("nan"))
+@example(10**400)
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
 def test_a_wait_in_json_is_a_bounded_number_or_nothing(value):
     waited = seconds(value)
@@ -147,6 +154,7 @@ def test_a_failure_is_for_good_only_with_a_4xx_that_is_no_wait(status):
     assert isinstance(failure(status, 5, "x"), kind)
 
 
+@example("x" * 500, "abcd")
 @given(st.text() | st.none() | st.integers(), st.text("abcXYZ019:_-/", min_size=4, max_size=40))
 def test_a_stranger_s_reason_is_one_short_line_without_our_secrets(reason, secret):
     told = said(reason, Secret(secret), Secret(""))
@@ -157,6 +165,7 @@ def test_a_stranger_s_reason_is_one_short_line_without_our_secrets(reason, secre
 
 def test_a_secret_is_found_in_spite_of_what_is_hidden_inside_it():
     assert said("bad to\u200bken-123\x00", Secret("token-123")) == "bad …"
+    assert said("bad token", Secret("")) == "bad token", "no secret is no secret"
 
 
 # --- receipts

@@ -53,7 +53,7 @@ def test_a_chat_that_never_wrote_to_the_bot_is_refused_with_the_reason():
 )
 def test_every_text_fits_and_the_link_is_never_cut(body, link):
     address = f"https://nw/{link}"
-    written = zalo_text(texted(body, acknowledge_url=address), "vi")
+    written = zalo_text(page(), texted(body, acknowledge_url=address), "vi")
     assert 1 <= utf16(written) <= 2_000
     written.encode("utf-8")
     if len(address) < 900:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 
 from netwatch.lang import LANGUAGES, catalog
-from netwatch.model import PageText
+from netwatch.model import Page, PageText
 
 __all__ = ["below_title", "bytes_of", "escaped", "escaped_units_of", "fitted", "inert", "labelled", "units_of", "whole", "with_line"]
 
@@ -71,8 +71,9 @@ def with_line(text: str, line: str, limit: int, size: Callable[[str], int] = uni
     return f"{fitted(text, limit - needed, size)}\n{line}"
 
 
-def labelled(text: PageText, language: str) -> tuple[tuple[str, str], ...]:
-    """The links of a page, with what a button says: how to acknowledge it first, then where to read on."""
+def labelled(page: Page, text: PageText, language: str) -> tuple[tuple[str, str], ...]:
+    """The links of a page, with what a button says: how to acknowledge it while that is to be done, then where to read on."""
     words = catalog(language if language in LANGUAGES else LANGUAGES[0])
-    links = (("acknowledge", text.acknowledge_url), ("read_on", text.url))
+    settled = page.kind == "recover" or page.incident.acknowledgement is not None
+    links = (("acknowledge", "" if settled else text.acknowledge_url), ("read_on", text.url))
     return tuple((words.text(f"pager.{name}"), url) for name, url in links if url)

@@ -43,7 +43,7 @@ class Apprise(EventPager):
     async def send(self, page: Page, text: PageText, thread: Receipt | None, http: aiohttp.ClientSession) -> Receipt:
         del thread, http
         over = page.kind == "recover"
-        links = [f"{label}: {url}" for label, url in labelled(text, self.language) if not over and url not in text.body]
+        links = [f"{label}: {url}" for label, url in labelled(page, text, self.language) if url not in text.body]
         message = {
             "title": inert(text.title),
             "body": with_line(below_title(text), "\n".join(links), LONGEST_TEXT),

@@ -67,8 +67,7 @@ def message(page: Page, text: PageText, language: str, *, bare: bool = False) ->
     written |= {"tags": ["white_check_mark" if over else TAGS.get(incident.severity, "warning")], "sequence_id": _sequence_id(incident)}
     if text.url:
         written["click"] = text.url
-    if not over:
-        written["actions"] = [{"action": "view", "label": label, "url": url} for label, url in labelled(text, language)]
+    written["actions"] = [{"action": "view", "label": label, "url": url} for label, url in labelled(page, text, language)]
     return written
 
 

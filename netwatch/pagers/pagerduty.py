@@ -110,7 +110,7 @@ def event(page: Page, text: PageText, language: str, *, known: bool, bare: bool 
         "class": incident.cause.type,
         "custom_details": {"text": fitted(whole(text), LONGEST_DETAIL), **_facts(incident)},
     }
-    written |= {"client": "netwatch", "links": [{"href": url, "text": label} for label, url in labelled(text, language)]}
+    written |= {"client": "netwatch", "links": [{"href": url, "text": label} for label, url in labelled(page, text, language)]}
     if text.url:
         written["client_url"] = text.url
     if len(encoded(written)) >= LARGEST_BYTES:

@@ -52,7 +52,7 @@ class Slack(EventPager):
         trouble = self._trouble(answer)
         if isinstance(trouble, Refused):  # no page dies of its trimmings: blocks, buttons, a thread that is gone
             where = {"channel": where["channel"]} if where else {}
-            answer = await self._call({**where, **bare(text, self.language)}, http)
+            answer = await self._call({**where, **bare(page, text, self.language)}, http)
             trouble = self._trouble(answer)
         if trouble is not None:
             raise trouble
@@ -96,17 +96,17 @@ def blocks(page: Page, text: PageText, language: str) -> dict[str, Any]:
     ]
     buttons = [
         {"type": "button", "text": _plain(label, 75), "url": url, "action_id": f"link-{number}"}
-        for number, (label, url) in enumerate(labelled(text, language))
+        for number, (label, url) in enumerate(labelled(page, text, language))
         if len(url) <= LONGEST_URL
     ]
-    if buttons and page.kind != "recover":
+    if buttons:
         made.append({"type": "actions", "elements": buttons})
     return {"text": _escaped(title, LONGEST_HEADER), "mrkdwn": False, "unfurl_links": False, "blocks": made}
 
 
-def bare(text: PageText, language: str) -> dict[str, Any]:
+def bare(page: Page, text: PageText, language: str) -> dict[str, Any]:
     """The page as text alone."""
-    links = "\n".join(f"{label}: {url}" for label, url in labelled(text, language))
+    links = "\n".join(f"{label}: {url}" for label, url in labelled(page, text, language))
     written = escaped(with_line(whole(text), links, LONGEST_TEXT, escaped_units_of))
     return {"text": written, "mrkdwn": False, "unfurl_links": False}
 

@@ -76,13 +76,13 @@ class Telegram(EventPager):
             message["message_thread_id"] = self.topic
         if answered.isdecimal():
             message["reply_parameters"] = {"message_id": int(answered), "allow_sending_without_reply": True}
-        buttons = [[{"text": label, "url": url}] for label, url in labelled(text, self.language)]
-        if buttons and page.kind != "recover":
+        buttons = [[{"text": label, "url": url}] for label, url in labelled(page, text, self.language)]
+        if buttons:
             message["reply_markup"] = {"inline_keyboard": buttons}
         return message
 
     def _bare(self, page: Page, text: PageText, chat: str) -> dict[str, Any]:
-        return {"chat_id": chat, "text": plain_text(text, self.language), "disable_notification": page.kind == "recover"}
+        return {"chat_id": chat, "text": plain_text(page, text, self.language), "disable_notification": page.kind == "recover"}
 
 
 def html_text(text: PageText) -> str:
@@ -91,9 +91,9 @@ def html_text(text: PageText) -> str:
     return BOLD.format(escaped(title)) + line_end + escaped(rest)
 
 
-def plain_text(text: PageText, language: str) -> str:
+def plain_text(page: Page, text: PageText, language: str) -> str:
     """The page for a message without buttons."""
-    links = [f"{label}: {url}" for label, url in labelled(text, language) if url not in text.body]
+    links = [f"{label}: {url}" for label, url in labelled(page, text, language) if url not in text.body]
     return with_line(whole(text), "\n".join(links), LONGEST_TEXT)
 
 

@@ -35,17 +35,16 @@ class Zalo(EventPager):
     async def send(self, page: Page, text: PageText, thread: Receipt | None, http: aiohttp.ClientSession) -> Receipt:
         del thread
         url = f"{self.api_url.reveal().rstrip('/')}/bot{self.token.reveal()}/sendMessage"
-        with_link = page.kind != "recover"
-        answer = await post(http, url, {"chat_id": self.chat_id, "text": zalo_text(text, self.language, with_link=with_link)})
+        answer = await post(http, url, {"chat_id": self.chat_id, "text": zalo_text(page, text, self.language)})
         if answer.accepted and answer.document.get("ok") is True:
             return Receipt()
         reason = answer.document.get("description") or answer.document.get("message")
         raise failure(_code(answer), answer.retry_after_seconds, said(reason, self.token))
 
 
-def zalo_text(text: PageText, language: str, *, with_link: bool = True) -> str:
+def zalo_text(page: Page, text: PageText, language: str) -> str:
     """The page, with the link that acknowledges below it; where to read on stands in the page itself."""
-    links = [f"{label}: {url}" for label, url in labelled(replace(text, url=""), language) if with_link]
+    links = [f"{label}: {url}" for label, url in labelled(page, replace(text, url=""), language)]
     return with_line(whole(text), "\n".join(links), LONGEST_TEXT)
 
 
