@@ -15,7 +15,7 @@ from netwatch.memory import ANSWERS, Memory
 from netwatch.model import Belief, Check, Incident, State
 from netwatch.state import shown
 
-__all__ = ["Standing", "Standings", "named_in"]
+__all__ = ["Standing", "Standings"]
 
 Moment: TypeAlias = tuple[float, float]  # monotonic, when it was settled; wall, when it began
 _NEVER = Memory()
@@ -29,19 +29,20 @@ class Standing:
     confirmed: bool = True  # False: nothing may be concluded from it for its site yet
 
 
-def named_in(incidents: Iterable[Incident]) -> frozenset[str]:
-    """The checks whose silence is an open incident."""
-    return frozenset(member.check for incident in incidents for member in incident.members if not member.rule)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
-    """`named`: checks that are an incident of their own already. `now` is monotonic."""
+    """Of all checks at one moment; `now` is monotonic."""
 
-    checks: Mapping[str, Check]
-    memories: Mapping[str, Memory]
-    named: frozenset[str]
-    now: float
+    def __init__(self, checks: Mapping[str, Check], memories: Mapping[str, Memory], incidents: Iterable[Incident], now: float) -> None:
+        self.checks = checks
+        self.memories = memories
+        self.named = frozenset(member.check for incident in incidents for member in incident.members if not member.rule)
+        self.now = now
+        self._down = {
+            check_id: (memory.answers.changed_at, memory.answers.since)
+            for check_id, memory in memories.items()
+            if _failed(memory) or memory.answers.was_down
+        }
+        self._cut: dict[str, Moment | None] = {}
 
     def of(self, check: Check) -> Standing:
         memory = self.memories.get(check.id, _NEVER)
@@ -61,6 +62,13 @@ class Standings:
 
     def _cut_off(self, check: Check) -> Moment | None:
         """Since when all of one group of its parents cannot be reached; None if there is a way, or it has answered since."""
+        if not self._down:
+            return None
+        if check.id not in self._cut:
+            self._cut[check.id] = self._look_up(check)
+        return self._cut[check.id]
+
+    def _look_up(self, check: Check) -> Moment | None:
         answered_at = self.memories.get(check.id, _NEVER).good_at
         for group in check.parents:
             losses = [self._lost(parent) for parent in group]
@@ -70,9 +78,8 @@ class Standings:
         return None
 
     def _lost(self, check_id: str) -> Moment | None:
-        memory = self.memories.get(check_id, _NEVER)
-        if _failed(memory) or memory.answers.was_down:
-            return memory.answers.changed_at, memory.answers.since
+        if check_id in self._down:
+            return self._down[check_id]
         check = self.checks.get(check_id)
         return self._cut_off(check) if check is not None else None
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from netwatch._standing import Standings, named_in
+from netwatch._standing import Standings
 from netwatch._views import CheckView, RuleView, SiteView, TargetView
 from netwatch.core import World
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
@@ -81,12 +81,8 @@ def worst(states: Iterable[State]) -> State:
 
 def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snapshot:
     """The world as it is shown."""
-    standings = Standings(
-        checks=world.inventory.checks,
-        memories=world.memories,
-        named=named_in(world.incidents.values()),
-        now=world.tick_at if world.tick_at is not None else float("-inf"),
-    )
+    now = world.tick_at if world.tick_at is not None else -math.inf
+    standings = Standings(world.inventory.checks, world.memories, world.incidents.values(), now)
     return Snapshot(
         wall=wall,
         revision=revision,
