@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -105,7 +104,7 @@ def said(reason: object, *secrets: Secret) -> str:
 
 def seconds(value: object) -> float | None:
     """A number of seconds to wait, as JSON may hold it; None for what makes no sense."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # which NaN is not either
         return None
     return float(min(value, LONGEST_WAIT_SECONDS))
 
