@@ -87,6 +87,17 @@ def test_an_update_whose_former_key_is_dead_opens_anew():
     asyncio.run(scenario())
 
 
+def test_a_recovery_whose_former_key_is_dead_is_not_sent_through_another_which_would_drop_it():
+    async def scenario():
+        async with hostile(PagerDuty()) as server:
+            former = Receipt(f"pagerduty:{fingerprint(Secret(OLD_KEY))}")
+            with pytest.raises(Refused, match="Invalid routing key"):
+                await send(pagerduty(server.url, former_routing_keys=[OLD_KEY]), page("recover"), thread=former)
+            return server.service.events
+
+    assert asyncio.run(scenario()) == []
+
+
 def test_a_receipt_of_another_kind_of_pager_is_no_hindrance():
     async def scenario():
         async with hostile(PagerDuty()) as server:

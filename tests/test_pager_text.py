@@ -79,6 +79,7 @@ def test_below_a_title_stands_the_rest():
     assert below_title(texted("chỉ có vậy", title="chỉ có vậy")) == "chỉ có vậy"
 
 
+@example("x" * 100, "a" * 30, 40, units_of)
 @given(WRITTEN.map(inert), st.text("abc:/\n", max_size=120), st.integers(40, 300), SIZES)
 def test_a_line_below_is_whole_or_left_out(text, line, limit, size):
     made = with_line(text, line, limit, size)
