@@ -1,6 +1,6 @@
-"""A year of the 45 sites in one file: how large it is, how soon it answers, how long its upkeep keeps others waiting.
+"""Three years of the 45 sites in one file: how large it is, how soon it answers, how long its upkeep keeps others waiting.
 
-The series are those of the shipped inventory; a port's figures change where a device would be plugged in. What stands in
+After three years as much goes as comes: the file grows no more. The series are those of the shipped inventory; a port's figures change where a device would be plugged in. What stands in
 the file is written by history's own statements, series by series instead of second by second, with a stock of samples
 and roll-ups that repeat: SQLite does not compress, so that their size is that of different ones.
 """
@@ -20,6 +20,7 @@ from typing import TypeAlias
 from netwatch import inventory, lab
 from netwatch.history import History, _statements, _upkeep
 from netwatch.history._codec import pack
+from netwatch.history._hours import pack_hour
 from netwatch.history._reader import Reader
 from netwatch.history._rollup import FIVE_MINUTES, HOUR, Level, Summary, encode, summarize
 from netwatch.history._samples import SampleBuffer
@@ -36,9 +37,12 @@ DAY, YEAR = 86_400, 365 * 86_400
 PORTS = {"router": 4, "switch": 24, "wifi-ap": 2}
 PLUGGED_IN = 10  # ports of a switch; the others count nothing
 ROLLED_UNTIL = NOW - 1_800  # a turn, its lateness, and a quarter of an hour behind
+PACKED_UNTIL = int(ROLLED_UNTIL) // 3_600 * 3_600
+TOLD_SINCE = NOW - 3 * YEAR
 OUTAGES_A_YEAR = 100  # of each line
 CHANGES_A_DAY = 10  # of each site, of whatever else
 QUIET = ("errors", "discards")
+INTERVALS = (5.0, 10.0, 30.0, 60.0, 300.0)
 CHUNK_ROWS = 50_000
 
 
@@ -74,6 +78,7 @@ class Stock:
 
     def __init__(self, chance: random.Random) -> None:
         self.samples: dict[Kind, list[float | bytes | None]] = {}
+        self.packed: dict[tuple[Kind, float], list[bytes]] = {}
         self.hours: dict[Kind, list[bytes]] = {}
         self.days: dict[Kind, list[bytes]] = {}
         for metric, keep, quiet in itertools.product(("rtt", "other"), ("smoke", "mean"), (False, True)):
@@ -86,7 +91,12 @@ class Stock:
             def summary(value: Callable[[], tuple[float, ...]] = value, keep: str = keep) -> Summary:
                 return summarize((figure for _ in range(20) for figure in value()), keep) or Summary(0, 0.0, 0.0)
 
+            def packed(interval: float, value: Callable[[], tuple[float, ...]] = value) -> bytes:
+                moments = range(0, 3_600_000, round(interval * 1_000))
+                return pack_hour({moment + chance.randrange(min(20, round(interval))): value() for moment in moments})
+
             self.samples[key] = [pack(value()) for _ in range(97)]
+            self.packed.update({(key, interval): [packed(interval) for _ in range(7)] for interval in INTERVALS})
             self.hours[key] = [encode({place: summary() for place in range(12)}) for _ in range(23)]
             self.days[key] = [encode({place: summary() for place in range(24)}) for _ in range(11)]
 
@@ -116,21 +126,32 @@ async def fill(path: Path, plan: Plan, stock: Stock) -> Writer:
     await put(writer, "INSERT INTO series (id, check_id, metric, instance, keep) VALUES (?, ?, ?, ?, ?)", rows)
     rolled = [(number, series) for number, series in names if series[3] != "change"]
     await fill_level(writer, FIVE_MINUTES, rolled, stock.hours, int(FIVE_MINUTES.kept_seconds), 7 * 24)
-    await fill_level(writer, HOUR, rolled, stock.days, YEAR, 60)
-    for moments in pieces(NOW - 48 * 3_600, NOW, 6 * 3_600, 1):
-        until = min(moments[0] + 6 * 3_600, int(NOW))
-        rows = (
-            (number, at * 1_000 + number % 1_000, known[(at + number) % len(known)])
-            for number, series in rolled
-            for known in (stock.samples[stock.key(series[1], series[3], series[5])],)
-            for at in range(moments[0], until, int(series[4]))
-        )
-        await put(writer, "INSERT OR REPLACE INTO sample (series, at_ms, value) VALUES (?, ?, ?)", rows)
+    await fill_level(writer, HOUR, rolled, stock.days, int(HOUR.kept_seconds), 60)
+    await fill_samples(writer, rolled, stock)
     changing = [number for number, series in names if series[3] == "change"]
-    rows = ((number, round((NOW - day * DAY) * 1_000), day % 2) for number in changing for day in range(365, 0, -7))
+    rows = ((number, round((NOW - day * DAY) * 1_000), day % 2) for number in changing for day in range(3 * 365, 0, -7))
     await put(writer, "INSERT INTO change (series, at_ms, value) VALUES (?, ?, ?)", rows)
-    await put(writer, "INSERT INTO life (began, ended) VALUES (?, ?)", [(NOW - YEAR, NOW)])
+    await put(writer, "INSERT INTO life (began, ended) VALUES (?, ?)", [(TOLD_SINCE, NOW)])
     return writer
+
+
+async def fill_samples(writer: Writer, rolled: list[tuple[int, Row]], stock: Stock) -> None:
+    """Hours that are over as upkeep packs them, and what has come since then as it came."""
+    for hours in pieces(PACKED_UNTIL - 48 * 3_600, PACKED_UNTIL, 3_600, 6):
+        rows: Iterable[Sequence[object]] = (
+            (number, hour, known[(hour // 3_600 + number) % len(known)])
+            for number, series in rolled
+            for known in (stock.packed[stock.key(series[1], series[3], series[5]), series[4]],)
+            for hour in hours
+        )
+        await put(writer, "INSERT INTO sample_hour (series, at, runs) VALUES (?, ?, ?)", rows)
+    rows = (
+        (number, at * 1_000 + number % 1_000, known[(at + number) % len(known)])
+        for number, series in rolled
+        for known in (stock.samples[stock.key(series[1], series[3], series[5])],)
+        for at in range(PACKED_UNTIL, int(NOW), int(series[4]))
+    )
+    await put(writer, "INSERT INTO sample (series, at_ms, value) VALUES (?, ?, ?)", rows)
 
 
 async def fill_level(
@@ -151,12 +172,12 @@ async def fill_transitions(writer: Writer, plan: Plan, chance: random.Random) ->
     changes = []
     for checks in plan.lines().values():
         for check in checks:
-            for _ in range(OUTAGES_A_YEAR):
-                began = NOW - chance.random() * YEAR
+            for _ in range(3 * OUTAGES_A_YEAR):
+                began = NOW - chance.random() * 3 * YEAR
                 changes += outage(check, began, chance.expovariate(1 / 1_800))
     others = [check for check in plan.inventory.checks if not check.endswith("/icmp")]
-    for _ in range(365 * CHANGES_A_DAY * len(plan.inventory.sites) // 3):
-        changes += outage(chance.choice(others), NOW - chance.random() * YEAR, 600)
+    for _ in range(365 * CHANGES_A_DAY * len(plan.inventory.sites)):
+        changes += outage(chance.choice(others), NOW - chance.random() * 3 * YEAR, 600)
     changes.sort(key=lambda change: change.wall)
     sql, rows = _statements.transitions(1, changes)
     await put(writer, sql, rows)
@@ -226,7 +247,7 @@ async def bench(directory: Path, plan: Plan) -> None:
     history = await History.open(directory)
     say("history_open", time.perf_counter() - began, "s", 5)
     try:
-        say("history_year_size", history.database_bytes / 2**30, "GiB", 2)
+        say("history_full_size", history.database_bytes / 2**30, "GiB", 2)
         took, slowest = await pages(history, plan)
         say("history_site_page_24h_p99", took[round(0.99 * (len(took) - 1))], "s", 0.030)
         say("history_series_24h_max", slowest, "s", 0.030)
@@ -238,6 +259,7 @@ async def bench(directory: Path, plan: Plan) -> None:
     finally:
         await history.close()
     took, cpu = await upkeep(path)
+    say("history_upkeep_portion_max", took[-1], "s", 0.2)
     say("history_upkeep_portion_p99", took[round(0.99 * (len(took) - 1))], "s", 0.050)
     say("history_upkeep_cpu", cpu, "cores", 0.02)
 

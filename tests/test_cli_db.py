@@ -51,6 +51,7 @@ def test_info_says_what_is_in_the_file(state):
     assert found["rows"] == {
         "series": 2,
         "sample": 2,
+        "sample_hour": 0,
         "rollup_5m": 0,
         "rollup_1h": 0,
         "change": 0,

@@ -46,7 +46,7 @@ def test_every_former_file_is_sound_before_and_after(tmp_path, schema):
     async def body(history):
         await history.commit(Effects(humans=(human(1),)), {}, NOW, "world")
         assert (await history.load()).world_state == "world"
-        assert await history.humans() == [human(1)]
+        assert await history.humans(limit=1) == [human(1)]
 
     for directory in (tmp_path, tmp_path / "restored"):
         with_history(directory, body)
@@ -100,5 +100,22 @@ def test_a_file_of_schema_2_keeps_its_roll_ups_and_goes_on_with_them(tmp_path):
         await pruned_at(history, NOW)
         hours = await history.series("xa-1/line/icmp", "load", "", START, START + 27 * HOURS, 27)
         assert [point.summary.counted for point in hours.points] == [15] * 26 + [60]
+
+    with_history(tmp_path, body)
+
+
+def test_a_file_of_schema_3_keeps_what_people_did_and_the_samples_of_an_hour_that_is_not_over(tmp_path):
+    copy_of(3, tmp_path)
+
+    async def body(history):
+        assert (await history.load()).world_state == '{"flaps":[]}'
+        assert await history.humans() == [human(1, wall=START + 1.0)]
+        for minute in range(150, 180, 2):
+            history.add_result("xa-1/line/icmp", START + minute * 60, "ok", 0.0, [Sample("load", (minute / 100,))], {"load": LOAD})
+        await pruned_at(history, START + 3 * HOURS + 100)
+        raw = await history.samples("xa-1/line/icmp", "load", "", START, START + 3 * HOURS)
+        assert raw == [(START + minute * 60, (pytest.approx(minute / 100),)) for minute in range(0, 180, 2)]
+        hours = await history.series("xa-1/line/icmp", "load", "", START, START + 3 * HOURS, 3)
+        assert [point.summary.counted for point in hours.points] == [30, 30, 30]
 
     with_history(tmp_path, body)

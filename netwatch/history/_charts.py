@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from netwatch.history._codec import unpack
+from netwatch.history._raw import Ask, reaches_back, runs
 from netwatch.history._rollup import FIVE_MINUTES, HOUR, Level, Run, Summary, decode, merge, summarize, thin
 
-__all__ = ["MOST_POINTS", "Ask", "Point", "Series", "level_for", "series"]
+__all__ = ["MOST_POINTS", "Point", "Series", "level_for", "series"]
 
 MOST_POINTS = 5_000
 RAW_FROM_SECONDS = 150.0  # buckets of five minutes give at least half the points of a finer chart
 HOUR_FROM_SECONDS = 1_800.0
 
 LevelName: TypeAlias = Literal["raw", "5m", "1h", "change"]
-Ask: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]  # SQL and its values; raises HistoryFailed
 
 
 class Point(NamedTuple):
@@ -53,8 +53,8 @@ async def series(ask: Ask, name: tuple[str, str, str], since: float, until: floa
         return Series("change", tuple(await _changes(ask, number, since, until)))
     seconds_a_point = (until - since) / min(max(points, 1), MOST_POINTS)
     level = level_for(seconds_a_point)
-    if level is None and (await ask("SELECT 1 FROM sample WHERE series = ? AND at_ms <= ? LIMIT 1", number, since * 1000)):
-        return Series("raw", tuple(_drawn(await _runs(ask, number, since, until), seconds_a_point, keep)))
+    if level is None and await reaches_back(ask, number, since):
+        return Series("raw", tuple(_drawn(await runs(ask, number, round(since * 1000), round(until * 1000)), seconds_a_point, keep)))
     level = level or FIVE_MINUTES
     if level is FIVE_MINUTES and not await ask("SELECT 1 FROM rollup_5m WHERE series = ? AND at <= ? LIMIT 1", number, since):
         level = await _coarser_if_longer(ask, number)
@@ -79,7 +79,7 @@ async def _rolled(ask: Ask, number: int, level: Level, since: float, until: floa
     buckets = [(at + place * level.bucket_seconds, summary) for at, records in rows for place, summary in decode(records).items()]
     reached = buckets[-1][0] + level.bucket_seconds if buckets else since
     first = since // level.bucket_seconds * level.bucket_seconds
-    newest = await _runs(ask, number, max(reached, first), until)
+    newest = await runs(ask, number, round(max(reached, first) * 1000), round(until * 1000))
     buckets += list(thin(newest, level.bucket_seconds, keep))
     shown = [(start, summary) for start, summary in buckets if first <= start < until]
     return list(_grouped(shown, level.bucket_seconds, max(1, round(seconds_a_point / level.bucket_seconds))))
@@ -91,26 +91,16 @@ def _grouped(buckets: Iterable[tuple[float, Summary]], bucket_seconds: float, to
         yield Point(start * width, width, merge([summary for _, summary in found]))
 
 
-def _drawn(runs: Sequence[Run], seconds_a_point: float, keep: str) -> Iterator[Point]:
+def _drawn(found: Sequence[Run], seconds_a_point: float, keep: str) -> Iterator[Point]:
     """Runs as they are while they are few enough, else in buckets."""
-    if len(runs) < 2 or (runs[-1][0] - runs[0][0]) / (len(runs) - 1) >= seconds_a_point:
-        for wall, values in runs:
+    if len(found) < 2 or (found[-1][0] - found[0][0]) / (len(found) - 1) >= seconds_a_point:
+        for wall, values in found:
             summary = summarize(values, keep)
             if summary is not None:
                 yield Point(wall, 0.0, summary)
         return
-    for start, summary in thin(runs, seconds_a_point, keep):
+    for start, summary in thin(found, seconds_a_point, keep):
         yield Point(start, seconds_a_point, summary)
-
-
-async def _runs(ask: Ask, number: int, since: float, until: float) -> list[Run]:
-    rows = await ask(
-        "SELECT at_ms, value FROM sample WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms",
-        number,
-        round(since * 1000),
-        round(until * 1000),
-    )
-    return [(at_ms / 1000, unpack(value)) for at_ms, value in rows]
 
 
 async def _changes(ask: Ask, number: int, since: float, until: float) -> list[Point]:
@@ -119,5 +109,5 @@ async def _changes(ask: Ask, number: int, since: float, until: float) -> list[Po
     rows = await ask(
         "SELECT at_ms, value FROM change WHERE series = ? AND at_ms > ? AND at_ms < ? ORDER BY at_ms", number, since * 1000, until * 1000
     )
-    runs = [*((since, unpack(value)) for (value,) in before), *((at_ms / 1000, unpack(value)) for at_ms, value in rows)]
-    return [Point(wall, 0.0, summary) for wall, values in runs if (summary := summarize(values, "change")) is not None]
+    held = [*((since, unpack(value)) for (value,) in before), *((at_ms / 1000, unpack(value)) for at_ms, value in rows)]
+    return [Point(wall, 0.0, summary) for wall, values in held if (summary := summarize(values, "change")) is not None]

@@ -5,19 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netwatch.history._codec import Malformed, human_from, incident_from, page_from
-from netwatch.history._rollup import LEVELS, Level, decode
+from netwatch.history._hours import unpack_hour
+from netwatch.history._rollup import LEVELS, decode
 from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, refusal, sync, unwritable
 from netwatch.model import Belief
 
 __all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
 
-TABLES = ("series", "sample", "rollup_5m", "rollup_1h", "change", "memory", "transition", "incident", "outbox", "thread", "human")
+TABLES = (
+    "series",
+    "sample",
+    "sample_hour",
+    "rollup_5m",
+    "rollup_1h",
+    "change",
+    "memory",
+    "transition",
+    "incident",
+    "outbox",
+    "thread",
+    "human",
+)
 FINDINGS_SHOWN = 100
 
 
@@ -69,19 +83,17 @@ def describe(path: Path) -> Info:
     """Raises NoDatabase, HistoryRefused."""
     with _open(path) as connection:
         one = _asking(connection)
-        # By series, as the key is (series, at_ms): a few thousand look-ups instead of a walk through every sample.
-        oldest = one("SELECT min((SELECT min(at_ms) FROM sample WHERE series = series.id)) FROM series")
-        newest = one("SELECT max((SELECT max(at_ms) FROM sample WHERE series = series.id)) FROM series")
         log = path.with_name(path.name + "-wal")
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
+        oldest, newest = _sample_span(connection, there)
         return Info(
             path=path,
             file_bytes=path.stat().st_size,
             log_bytes=log.stat().st_size if log.exists() else 0,
             schema=one("PRAGMA user_version"),
             rows={table: one(f"SELECT count(*) FROM {table}") for table in TABLES if table in there},  # noqa: S608  # names from this file
-            oldest_sample=None if oldest is None else oldest / 1000,
-            newest_sample=None if newest is None else newest / 1000,
+            oldest_sample=oldest,
+            newest_sample=newest,
             oldest_transition=one("SELECT min(wall) FROM transition"),
             newest_transition=one("SELECT max(wall) FROM transition"),
             open_incidents=one("SELECT count(*) FROM incident WHERE closed IS NULL"),
@@ -155,6 +167,20 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         raise unwritable(path, error.strerror or str(error)) from error
 
 
+def _sample_span(connection: sqlite3.Connection, tables: Container[str]) -> tuple[float | None, float | None]:
+    """Wall time of the oldest and the newest, by the hour where the hour is one row."""
+    one = _asking(connection)
+
+    def ends(end: str) -> Iterator[float]:
+        for table, at, unit in (("sample", "at_ms", 1000), ("sample_hour", "at", 1)):
+            # By series, as that is how the keys begin: a few thousand look-ups instead of a walk through every sample.
+            asked = f"SELECT {end}((SELECT {end}({at}) FROM {table} WHERE series = series.id)) FROM series"  # noqa: S608  # constants
+            if table in tables and (found := one(asked)) is not None:
+                yield found / unit
+
+    return min(ends("min"), default=None), max(ends("max"), default=None)
+
+
 def _asking(connection: sqlite3.Connection) -> Callable[[str], Any]:
     return lambda sql: connection.execute(sql).fetchone()[0]
 
@@ -170,9 +196,10 @@ def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
     if "human" in there:
         yield from _broken_humans(connection)
-    for level in LEVELS:
-        if level.table in there:
-            yield from _broken_records(connection, level)
+    packed = [("sample_hour", "runs", unpack_hour), *((level.table, "records", decode) for level in LEVELS)]
+    for table, column, read in packed:
+        if table in there:
+            yield from _broken_rows(connection, table, column, read)
 
 
 def _broken_documents(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -205,9 +232,9 @@ def _broken_humans(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding("numbers", f"human {number}")
 
 
-def _broken_records(connection: sqlite3.Connection, level: Level) -> Iterator[Finding]:
-    for series, at, records in connection.execute(f"SELECT series, at, records FROM {level.table}"):  # noqa: S608  # Level.table
+def _broken_rows(connection: sqlite3.Connection, table: str, column: str, read: Callable[[bytes], object]) -> Iterator[Finding]:
+    for series, at, stored in connection.execute(f"SELECT series, at, {column} FROM {table}"):  # noqa: S608  # names from this file
         try:
-            decode(records)
+            read(stored)
         except Malformed as error:
-            yield Finding("document", f"{level.table} {series} {at}: {error}")
+            yield Finding("document", f"{table} {series} {at}: {error}")

@@ -13,7 +13,8 @@ import aiosqlite
 
 from netwatch import sla
 from netwatch.history import _charts
-from netwatch.history._codec import Malformed, human_from, incident_from, page_from, unpack
+from netwatch.history._codec import Malformed, human_from, incident_from, page_from
+from netwatch.history._raw import runs
 from netwatch.history._samples import Known, SeriesName
 from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
 from netwatch.model import Belief, Human, Incident, Page, Subject, Transition
@@ -194,14 +195,13 @@ class Reader:
             raise HistoryFailed(f"{self._path}: {error}") from error
 
     async def samples(self, name: SeriesName, since_wall: float, until_wall: float) -> list[tuple[float, tuple[float, ...]]]:
-        rows = await self._rows(
-            "SELECT at_ms, value FROM sample WHERE series = (SELECT id FROM series WHERE check_id = ? AND metric = ? AND instance = ?)"
-            " AND at_ms >= ? AND at_ms <= ? ORDER BY at_ms",
-            *name,
-            round(since_wall * 1000),
-            round(until_wall * 1000),
-        )
-        return [(at_ms / 1000, unpack(value)) for at_ms, value in rows]
+        found = await self._rows("SELECT id FROM series WHERE check_id = ? AND metric = ? AND instance = ?", *name)
+        try:
+            return [
+                run for (number,) in found for run in await runs(self._rows, number, round(since_wall * 1000), round(until_wall * 1000) + 1)
+            ]
+        except Malformed as error:
+            raise HistoryFailed(f"{self._path}: {error}") from error
 
     async def series(self, name: SeriesName, since_wall: float, until_wall: float, points: int) -> _charts.Series:
         try:

@@ -67,6 +67,7 @@ ADVICE = {
 # 2: `series.keep` is Metric.keep, '' where nobody said; `records` is _rollup.py's; `change` holds what Metric.keep calls
 # changes; `life` is when netwatch watched, one row a process.
 # 3: `world` is the core's own memory, one row; `human` is what people did, only ever added to.
+# 4: `sample_hour.runs` is _hours.py's: the samples of an hour that is over.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -120,8 +121,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE human (id INTEGER PRIMARY KEY, wall REAL NOT NULL, incident INTEGER NOT NULL, document TEXT NOT NULL);
     CREATE INDEX human_wall ON human (wall)
     """,
+    """
+    CREATE TABLE sample_hour (
+        series INTEGER NOT NULL, at INTEGER NOT NULL, runs BLOB NOT NULL, PRIMARY KEY (series, at)
+    ) WITHOUT ROWID
+    """,
 )
-BULKY = frozenset({"sample", "rollup_5m", "rollup_1h"})  # what a start has no time to read through
+BULKY = frozenset({"sample", "sample_hour", "rollup_5m", "rollup_1h"})  # what a start has no time to read through
 
 
 class HistoryRefused(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netwatch.history._codec import human_text, incident_text, page_text, storable
+from netwatch.history._hours import HOUR_MS
 from netwatch.history._writer import Statement
 from netwatch.model import Human, Incident, Page, Transition
 
@@ -18,15 +19,15 @@ __all__ = [
     "humans",
     "incidents",
     "memories",
-    "pages",
     "merged",
     "moved",
+    "pages",
     "postponed",
     "refused",
     "rename_sites",
     "sent",
-    "site_of",
     "threads",
+    "site_of",
     "transitions",
     "trim",
     "trim_changes",
@@ -36,7 +37,6 @@ __all__ = [
     "world",
 ]
 
-HOUR_MS = 3_600_000
 TRIM_HOURS = 2
 WORLD = "INSERT OR REPLACE INTO world (number, document) VALUES (1, ?)"
 
@@ -215,8 +215,19 @@ def trim(oldest_allowed: Sequence[tuple[int, int]]) -> Statement:
     )
 
 
+def moved(hours: Sequence[tuple[int, int, bytes]]) -> tuple[Statement, Statement]:
+    """Samples of (series, hour's beginning in seconds), packed: the row takes the place of the runs."""
+    return (
+        ("INSERT OR REPLACE INTO sample_hour (series, at, runs) VALUES (?, ?, ?)", hours),
+        (
+            "DELETE FROM sample WHERE series = ? AND at_ms >= ? AND at_ms < ?",
+            [(number, hour * 1000, hour * 1000 + HOUR_MS) for number, hour, _ in hours],
+        ),
+    )
+
+
 def trim_rows(table: str, series: Sequence[int], before: float, most_seconds: int) -> Statement:
-    """The same for the rows of a level of roll-ups."""
+    """The same for the rows of a table by `at`: a level of roll-ups, hours of samples."""
     return (
         f"DELETE FROM {table} WHERE series = ?1 AND at < min(?2, (SELECT min(at) FROM {table} WHERE series = ?1) + ?3)",  # noqa: S608  # Level.table
         [(number, int(before), most_seconds) for number in series],
