@@ -22,13 +22,16 @@ PATIENCE_SECONDS = 3.0
 class Storage(Protocol):
     """What is asked of History."""
 
-    def begin(self, effects: Effects, memories: Mapping[str, str], wall: float) -> tuple[tuple[OutboxRow, ...], asyncio.Future[None]]: ...
+    def begin(
+        self, effects: Effects, memories: Mapping[str, str], wall: float, world_state: str | None
+    ) -> tuple[tuple[OutboxRow, ...], asyncio.Future[None]]: ...
 
 
 class Commits:
     """Works from `run` to `stop`. If the disk refuses or hangs, what must be sent goes from memory (ADR 0004).
 
-    `written` is told what may be sent now; `announce` is awaited before each writing.
+    `written` is told what may be sent now; `announce` is awaited before each writing; `remembered` is what else the core
+    must not forget, asked for once a transaction.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class Commits:
         wall: Callable[[], float],
         announce: Callable[[], Awaitable[None]],
         written: Callable[[Sequence[OutboxRow], Effects], None],
+        remembered: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._storage = storage
+        self._remembered = remembered
         self._wall = wall
         self._announce = announce
         self._written = written
@@ -72,7 +77,7 @@ class Commits:
 
     async def _store(self, effects: Effects, memories: Mapping[str, str]) -> None:
         try:
-            rows, stored = self._storage.begin(effects, memories, self._wall())
+            rows, stored = self._storage.begin(effects, memories, self._wall(), self._remembered())
         except HistoryFailed as failure:
             self._send_from_memory(effects, failure)
             return
@@ -111,5 +116,6 @@ def _merged(together: Sequence[tuple[Effects, Mapping[str, str]]]) -> tuple[Effe
         incidents=tuple(incidents.values()),
         pages=tuple(page for effects, _ in together for page in effects.pages),
         requests=(),
+        humans=tuple(human for effects, _ in together for human in effects.humans),
     )
     return merged, {check: text for _, known in together for check, text in known.items()}

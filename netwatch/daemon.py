@@ -233,11 +233,14 @@ class Daemon:
         known = self._world.memories.get(check)
         return memory.dump(known, self._now(), self._wall()) if known else ""
 
+    def _remembered(self) -> str:
+        return core.dump(self._world, self._now(), self._wall())
+
     def _sync_pagers(self) -> None:
-        """State pagers are told of what may wake somebody; the digest is not theirs."""
+        """State pagers are told of what may wake somebody and is not silenced; the digest is not theirs."""
         recent = self._wall() - RESOLVED_SECONDS
-        open_incidents = [incident for incident in self._world.incidents.values() if incident.audience == "page"]
-        closed = [i for i in self._world.closed if i.audience == "page" and (i.closed or 0.0) >= recent]
+        open_incidents = [incident for incident in self._world.incidents.values() if incident.announced]
+        closed = [incident for incident in self._world.closed if incident.announced and (incident.closed or 0.0) >= recent]
         self._delivery.sync(open_incidents, closed)
 
     async def _watch(self) -> None:
@@ -310,7 +313,9 @@ class Daemon:
         self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings)
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
-        self._commits = Commits(self._history, wall=self._wall, announce=self._tell_browsers, written=self._send)
+        self._commits = Commits(
+            self._history, wall=self._wall, announce=self._tell_browsers, written=self._send, remembered=self._remembered
+        )
         self._commits.put(Effects(), dict.fromkeys(stored.memories.keys() - first.checks.keys(), ""))
         now, wall = self._now(), self._wall()
         remembered = {}
@@ -319,7 +324,12 @@ class Daemon:
                 remembered[check] = memory.load(text, now, wall)
             except ValueError:
                 log.warning("a stored belief cannot be read; it is learned anew", extra={"check": check})
-        core.restore(self._world, remembered, stored.incidents, stored.next_incident_id)
+        try:
+            core.restore(
+                self._world, remembered, stored.incidents, stored.next_incident_id, remembered=stored.world_state or "", at=now, wall=wall
+            )
+        except ValueError:
+            log.warning("what was stored of silences and timers cannot be read; silences must be asked for anew")
         self._delivery.restore(stored.outbox, stored.threads)
         if self._history.set_aside is not None:
             log.error("the history was damaged; everything is learned anew", extra={"moved_to": str(self._history.set_aside)})

@@ -36,7 +36,7 @@ class Disk:
     pending: list = field(default_factory=list)
     ids: int = 0
 
-    def begin(self, effects, memories, wall):
+    def begin(self, effects, memories, wall, world_state):
         if self.closed:
             raise HistoryFailed("closed")
         self.begun.append((effects, dict(memories)))

@@ -51,6 +51,7 @@ class Simulation:
         self._numbers = itertools.count()
         self._dice: dict[str, Random] = {}  # one a check: what happens to one changes nothing for another
         self._stored: dict[str, str] = {}
+        self._remembered = ""
         self._versions: dict[int, list[tuple[float, Incident]]] = {}
         self._clock_ahead_seconds = 0.0
         self._own_error = ""
@@ -126,6 +127,8 @@ class Simulation:
         self.records += [Record(at=self.at, page=page, delivered_at=None if self._pager_dead else self.at) for page in effects.pages]
         for check in {transition.subject.check for transition in effects.transitions}:
             self._stored[check] = memory.dump(self._world.memories[check], self.at, self.wall)
+        if effects:
+            self._remembered = core.dump(self._world, self.at, self.wall)
         for request in effects.requests:
             self._schedule.request(request, self.at)
 
@@ -156,7 +159,15 @@ class Simulation:
         before = self._world
         self._world = core.World(inventory=self.inventory, pagers=(self.pager,))
         remembered = {check: memory.load(text, self.at, self.wall) for check, text in self._stored.items()}
-        core.restore(self._world, remembered, (*before.incidents.values(), *before.closed), before.next_incident_id)
+        core.restore(
+            self._world,
+            remembered,
+            (*before.incidents.values(), *before.closed),
+            before.next_incident_id,
+            remembered=self._remembered,
+            at=self.at,
+            wall=self.wall,
+        )
         self._ending.clear()
         self._schedule = Schedule()
 
