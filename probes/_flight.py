@@ -79,31 +79,35 @@ class Flight:
 
     def step(self, now: float) -> float:
         """Does what is due, after all that has come was read; gives the time of the next step."""
-        train = self.train
-        if train.sending:
-            self._send(now)
-            if train.sending:
-                due = self._began + train.sent * self._spacing
-                return beat_at(max(now, due), BEAT_SECONDS if self._spacing >= BEAT_SECONDS else QUICK_SECONDS)
+        if self.train.sending:
+            sent = self._send(now)
+            if self.train.sending:
+                due = self._began + sent * self._spacing
+                return beat_at(due if due > now else now, BEAT_SECONDS if self._spacing >= BEAT_SECONDS else QUICK_SECONDS)
         elif now >= self._ends:
             self._settle()
         return min(beat_at(now + QUICK_SECONDS, self._look_seconds), beat_at(self._ends, QUICK_SECONDS))
 
-    def _send(self, now: float) -> None:
+    def _send(self, now: float) -> int:
+        """Sends the next echo, if there is still time for it; gives how many were sent by now."""
         train = self.train
-        if not train.sent:
+        sent = len(train.rtts)
+        if not sent:
             self._began = math.floor(now / QUICK_SECONDS + TOLERANCE) * QUICK_SECONDS
             self._drops = self.echo.drops()
-        if not train.sent or now < self._deadline:
+        if not sent or now < self._deadline:
             try:
-                if not self.echo.send(train) and now >= self._deadline:
+                if self.echo.send(train):
+                    sent += 1
+                elif now >= self._deadline:
                     raise OSError(errno.ENOBUFS, "no room to send echo requests")
             except OSError as error:
                 self._end(error)
-                return
-        if train.sent == self._count or (train.sent and now >= self._deadline):
+                return sent
+        if sent == self._count or (sent and now >= self._deadline):
             self._ends = min(now + self._wait, max(now, self._deadline))
             train.all_sent()
+        return sent
 
 
 def beat_at(when: float, beat_seconds: float) -> float:

@@ -63,17 +63,16 @@ class Pinger:
     """One echo socket a family, and one more for each source address asked for."""
 
     def __init__(self) -> None:
-        self._sockets: dict[tuple[wire.Version, str | None], EchoSocket] = {}
+        self._sockets: dict[tuple[int, str | None], EchoSocket] = {}  # by how long an address of the family is, and the source
         self._due: dict[float, list[Flight]] = {}  # by beat
         self._beats: list[float] = []  # a heap of the same
         self._timer: asyncio.TimerHandle | None = None
 
     def echo_socket(self, where: Sequence[Any], source: str | None = None) -> EchoSocket:
         """The socket for what sendto takes. Raises OSError when it cannot be opened."""
-        version = wire.IPV6 if len(where) == 4 else wire.IPV4
-        found = self._sockets.get((version, source))
+        found = self._sockets.get((len(where), source))
         if found is None:
-            found = self._sockets[version, source] = open_echo_socket(version, source)
+            found = self._sockets[len(where), source] = open_echo_socket(wire.IPV6 if len(where) == 4 else wire.IPV4, source)
         return found
 
     def totals(self) -> Mapping[str, int]:

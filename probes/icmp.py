@@ -93,7 +93,7 @@ class Icmp(Probe):
         if error is not None:
             raise error
         rtts = train.rtt_seconds
-        reading = Reading((*_samples(train), *self._strays(train)), detail="" if rtts else _why(train))
+        reading = Reading((*_samples(train, rtts), *self._strays(train)), detail="" if rtts else _why(train))
         if not rtts:
             raise ProbeFailed(train.reason or "timeout", reading=reading)
         return reading
@@ -105,7 +105,7 @@ class Icmp(Probe):
             late += self._train.late - self._told[0]
             duplicates += self._train.duplicates - self._told[1]
         self._train, self._told = train, (train.late, train.duplicates)
-        return (Sample("icmp_late", (float(late),)), Sample("icmp_duplicates", (float(duplicates),)))
+        return (_counted("icmp_late", late), _counted("icmp_duplicates", duplicates))
 
 
 async def _resolve(host: str) -> tuple[Any, ...]:
@@ -115,17 +115,25 @@ async def _resolve(host: str) -> tuple[Any, ...]:
         raise OSError(errno.EINVAL, str(error)) from error
 
 
-def _samples(train: Train) -> Iterator[Sample]:
-    rtts = train.rtt_seconds
+def _samples(train: Train, rtts: tuple[float, ...]) -> Iterator[Sample]:
     if rtts:
         yield Sample("icmp_rtt_seconds", rtts)
-    yield Sample("icmp_sent", (float(train.sent),))
-    yield Sample("icmp_received", (float(len(rtts)),))
-    yield Sample("icmp_loss_ratio", (1 - len(rtts) / train.sent,))
+    yield _counted("icmp_sent", train.sent)
+    yield _counted("icmp_received", len(rtts))
+    yield _loss(train.sent, len(rtts))
     if len(rtts) > 1:
         # RFC 3550 §6.4.1 without its smoothing, which needs far more packets than a train has.
-        steps = [abs(later - earlier) for earlier, later in itertools.pairwise(rtts)]
-        yield Sample("icmp_jitter_seconds", (sum(steps) / len(steps),))
+        yield Sample("icmp_jitter_seconds", (sum([abs(later - earlier) for earlier, later in itertools.pairwise(rtts)]) / (len(rtts) - 1),))
+
+
+@functools.lru_cache(maxsize=512)  # nearly all runs give the same few of these
+def _counted(name: str, count: int) -> Sample:
+    return Sample(name, (float(count),))
+
+
+@functools.lru_cache(maxsize=512)
+def _loss(sent: int, received: int) -> Sample:
+    return Sample("icmp_loss_ratio", (1 - received / sent,))
 
 
 def _why(train: Train) -> str:

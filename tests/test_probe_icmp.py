@@ -278,7 +278,7 @@ def test_jitter_is_the_mean_step_between_neighbouring_replies():
 
     train = Train(("10.0.0.1", 0), b"", 10**9)
     train.rtts = [10_000_000, None, 40_000_000, 20_000_000]
-    (jitter,) = [sample for sample in _samples(train) if sample.name == "icmp_jitter_seconds"]
+    (jitter,) = [sample for sample in _samples(train, train.rtt_seconds) if sample.name == "icmp_jitter_seconds"]
     assert jitter.values == pytest.approx((0.025,))
 
 
