@@ -60,7 +60,7 @@ def test_a_cut_opens_an_incident_pages_and_recovers(tmp_path):
         assert [site["id"] for site in summary["sites"] if site["state"] == "crit"] == ["muong-pon"]
         looked = subprocess.run(look.partition(": ")[2], shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert "Mường Pồn" in looked.stdout
-        read_until(demo, r"page \(recover\).*Mường Pồn")
+        read_until(demo, r"page \(recovered\).*Mường Pồn")
         demo.send_signal(signal.SIGINT)
         end = demo.stdout.read()
         assert demo.wait(30) == 0
@@ -121,3 +121,18 @@ def test_a_bad_scenario_is_told_with_its_lines(tmp_path):
     assert code == 78
     assert f"{scenario}:4:26: faults[0].cut.site: there is no site na-tauu" in said
     assert 'did you mean "na-tau"?' in said
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_it_without_a_word(tmp_path):
+    command = [sys.executable, "-m", "netwatch", "demo", "--port", str(free_port()), "--state", str(tmp_path / "state")]
+    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.stderr.read() == ""
+        assert demo.wait(30) == 141
+    finally:
+        demo.kill()
+        demo.wait(10)
+        demo.stderr.close()

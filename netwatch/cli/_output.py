@@ -162,12 +162,17 @@ def run(app: typer.Typer, environment: Mapping[str, str]) -> int:
         return Exit.INTERRUPTED
     except typer.Exit as ending:
         return ending.exit_code
-    except BrokenPipeError:
-        return _reader_has_gone()
-    except SystemExit as ending:
-        if not isinstance(ending.__context__, BrokenPipeError):
+    except (BrokenPipeError, ExceptionGroup, SystemExit) as ending:
+        if not _is_broken_pipe(ending):
             raise
-        return _reader_has_gone()  # Typer has caught it first
+        return _reader_has_gone()
+
+
+def _is_broken_pipe(ending: BaseException) -> bool:
+    """Also when several tasks met it, or when Typer has caught it first."""
+    if isinstance(ending, ExceptionGroup):
+        return ending.split(BrokenPipeError)[1] is None
+    return isinstance(ending, BrokenPipeError) or isinstance(ending.__context__, BrokenPipeError)
 
 
 def _reader_has_gone() -> int:

@@ -142,25 +142,29 @@ def _listen(port: int) -> socket.socket:
 def _state_directory(path: Path) -> Iterator[Path]:
     """An empty directory that no other demo uses. Never empties one that a demo did not make."""
     import fcntl
+
+    with contextlib.ExitStack() as held:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()) and not (path / LOCK).exists():
+                fail(Exit.CANNOT_CREATE, text("lab.state_not_ours", path=path))
+            fcntl.flock(held.enter_context((path / LOCK).open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _empty(path)
+        except BlockingIOError:
+            fail(Exit.UNAVAILABLE, text("lab.state_taken", path=path))
+        except OSError as error:
+            fail(Exit.CANNOT_CREATE, text("lab.state_failed", path=path, why=error.strerror or error))
+        yield path.absolute()
+
+
+def _empty(path: Path) -> None:
     import shutil
 
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) and not (path / LOCK).exists():
-            fail(Exit.CANNOT_CREATE, text("lab.state_not_ours", path=path))
-        with (path / LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                fail(Exit.UNAVAILABLE, text("lab.state_taken", path=path))
-            for old in path.iterdir():
-                if old.is_dir() and not old.is_symlink():
-                    shutil.rmtree(old)
-                elif old.name != LOCK:
-                    old.unlink()
-            yield path.absolute()
-    except OSError as error:
-        fail(Exit.CANNOT_CREATE, text("lab.state_failed", path=path, why=error.strerror or error))
+    for old in path.iterdir():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        elif old.name != LOCK:
+            old.unlink()
 
 
 def _load(path: Path, mode: str, pagers: dict[str, PagerSettings]) -> Inventory:

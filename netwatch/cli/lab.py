@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from netwatch.cli import _output
+from netwatch.cli._lab_words import has_line, line_of, number, place_of
 from netwatch.cli._output import Exit, fail, text
 
 __all__ = ["DEFAULT_SOCKET", "app"]
@@ -82,7 +83,7 @@ def restore(where: Devices, line: LineOption = "", socket: SocketOption = DEFAUL
     Examples: netwatch lab restore na-tau · netwatch lab restore na-tau/main · netwatch lab restore thanh-an/printer1
     """
     place, _, part = where.partition("/")
-    if part and not line and _has_line(socket, place, part):
+    if part and not line and has_line(socket, place, part):
         where, line = place, part
     _put(socket, "restore", where, line=line)
 
@@ -99,7 +100,7 @@ def loss(
 
     Example: netwatch lab loss muong-nhe 12%
     """
-    _put(socket, "loss", where, line=line, ratio=_number(ratio), direction=direction.value)
+    _put(socket, "loss", where, line=line, ratio=number(ratio), direction=direction.value)
 
 
 @app.command()
@@ -114,7 +115,7 @@ def delay(
 
     Example: netwatch lab delay sin-thau 180ms --jitter 20ms
     """
-    _put(socket, "delay", where, line=line, round_trip=_number(round_trip), jitter=_number(jitter))
+    _put(socket, "delay", where, line=line, round_trip=number(round_trip), jitter=number(jitter))
 
 
 @app.command()
@@ -160,7 +161,7 @@ def reboot(
 
     Example: netwatch lab reboot na-tau/switch
     """
-    _put(socket, "reboot", where, takes=_number(takes))
+    _put(socket, "reboot", where, takes=number(takes))
 
 
 @app.command()
@@ -175,7 +176,7 @@ def ups(
 
     Example: netwatch lab ups si-pa-phin battery --lasts 18m
     """
-    _put(socket, "ups", where, state=state.value, lasts=_number(lasts), charge=_number(charge))
+    _put(socket, "ups", where, state=state.value, lasts=number(lasts), charge=number(charge))
 
 
 @app.command()
@@ -193,7 +194,7 @@ def toner(where: Devices, ratio: Annotated[str, typer.Argument(help="7% or 0.07.
 
     Example: netwatch lab toner thanh-an/printer1 3%
     """
-    _put(socket, "toner", where, ratio=_number(ratio))
+    _put(socket, "toner", where, ratio=number(ratio))
 
 
 @app.command()
@@ -220,7 +221,7 @@ def snmp(where: OneDevice, oid: str, value: str, socket: SocketOption = DEFAULT_
 
     Example: netwatch lab snmp na-tau/router 1.3.6.1.2.1.1.5.0 tên-mới
     """
-    _put(socket, "snmp", where, oid=oid, value=_number(value))
+    _put(socket, "snmp", where, oid=oid, value=number(value))
 
 
 @app.command()
@@ -245,47 +246,10 @@ def status(
 
 def _put(socket: Path, kind: str, where: str, **values: Any) -> None:
     if kind in OF_LINES and "/" in where:
-        where, values = _line_of(where, values)
-    body = {**_place(kind, where), **{key: value for key, value in values.items() if value != ""}}
+        where, values = line_of(where, values)
+    body = {**place_of(kind, where), **{key: value for key, value in values.items() if value != ""}}
     _ask(socket, {"fault": {kind: body}})
     print(text("lab.done", what=f"{kind} {where} {' '.join(f'{key}={value}' for key, value in values.items() if value != '')}".strip()))
-
-
-def _has_line(socket: Path, place: str, name: str) -> bool:
-    """Asks for what is wanted anyway: the line as it was at the start. A device is never called as a line of its site."""
-    from netwatch.lab.client import LabAway, ask
-
-    try:
-        return bool(ask(socket, {"fault": {"restore": {**_place("restore", place), "line": name}}})["ok"])
-    except LabAway:
-        return False
-
-
-def _line_of(where: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """`na-tau/main` means the line main of na-tau where only lines can be meant."""
-    place, _, line = where.partition("/")
-    if not line or values["line"] not in {"", line}:
-        fail(Exit.USAGE, text("lab.bad_place", found=where))
-    return place, {**values, "line": line}
-
-
-def _place(kind: str, where: str) -> dict[str, Any]:
-    """`na-tau`, `na-tau/printer1`, `ring=tuan-giao` or `ring=tuan-giao/ups` as the keys of a fault."""
-    if kind == "uplink":
-        return {}
-    place, slash, device = where.partition("/")
-    key, equals, value = place.partition("=")
-    if not place or (slash and not device) or (equals and not (key and value)):
-        fail(Exit.USAGE, text("lab.bad_place", found=where))
-    return ({"tag": {key: value}} if equals else {"site": place}) | ({"device": device} if device else {})
-
-
-def _number(value: str) -> float | str:
-    """A plain number as one; anything with a unit stays text for the lab to read."""
-    try:
-        return float(value)
-    except ValueError:
-        return value
 
 
 def _ask(socket: Path, request: dict[str, Any]) -> dict[str, Any]:
