@@ -89,12 +89,9 @@ class Standings:
         return any(parent.belief is Belief.OK and parent.changed_at > memory.last_at for parent in parents)
 
     def _may_speak(self, parent_id: str, child: Memory) -> bool:
-        """Whether a parent, or what is before it, has yet to say whether the child's silence is its own."""
+        """Whether a parent has yet to say whether the child's silence is its own."""
         parent = self.memories.get(parent_id, _NEVER)
         if not parent.answers.hard:
-            return True
-        check = self.checks.get(parent_id)
-        if check is not None and any(self._may_speak(above, child) for above in _parents(check)):
             return True
         silent = parent.good_at < child.answers.since_at and not _failed(parent)
         return silent and max(self.now, child.seen_at) - child.answers.changed_at < PARENT_WAIT_SECONDS

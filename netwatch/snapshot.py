@@ -166,7 +166,7 @@ def _target_view(world: World, standings: Standings, site: Site, target: Line | 
         State.UNREACHABLE if hidden else worst([*(view.state for view in views), *(State(problem.belief.value) for problem in problems)])
     )
     since, detail = _speaks(main, views, problems, state)
-    asked_again = [view.id for view in views if view.rechecking and (main is None or not hidden or main.rechecking)]
+    asked_again = [view.id for view in views if view.rechecking]
     return TargetView(
         site=site.id,
         id=target.id,

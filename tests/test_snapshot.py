@@ -1,5 +1,7 @@
 """What is shown while something is being asked again, and of what cannot be reached."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,7 +9,8 @@ from netwatch import snapshot
 from netwatch.lang import catalog
 from netwatch.model import Outcome, State
 from netwatch.web import words as say
-from tests.worlds import WALL, story
+from tests.worlds import PAPER, WALL, paper, story
+from tests.worlds import check as check_of
 
 OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
 LINE, ROUTER, SWITCH, SNMP = "na-tau/line/icmp", "na-tau/router/icmp", "na-tau/switch/icmp", "na-tau/switch/snmp"
@@ -40,6 +43,7 @@ def test_a_first_silence_is_shown_as_before_and_marked():
     assert (line.state, line.up, line.rechecking, line.confirmed) == (State.OK, True, True, True)
     assert (site(told).state, site(told).rechecking, look(told).rechecking()) == (State.OK, True, 1)
     assert line.since == WALL + told.at
+    assert site(told).since == line.since
     assert say.mark(line) == say.RECHECKING
     assert say.target_text(line, VI) == "đang kiểm tra lại (không trả lời)"
     assert say.site_text(site(told), VI).endswith("đang kiểm tra lại (không trả lời)")
@@ -88,6 +92,92 @@ def test_a_parent_that_has_not_been_heard_of_since_is_waited_for_but_not_for_eve
     assert not targets(told)["router"].confirmed
     told.at += 16.0
     assert targets(told)["router"].confirmed
+
+
+def test_a_parent_that_has_spoken_is_waited_for_when_it_falls_silent_too():
+    told = story()
+    told.all_ok()
+    told.fail(ROUTER, runs=7)
+    told.say(LINE, OK, after=0.1)
+    told.fail(ROUTER, runs=1)
+    told.say(LINE, FAILED, after=0.1)
+    told.fail(ROUTER, runs=2)
+    assert not targets(told)["router"].confirmed
+    told.say(LINE, FAILED, after=0.5)
+    router = targets(told)["router"]
+    assert (router.state, router.confirmed) == (State.CRIT, False)  # not "was out of reach": no parent has come back
+
+
+def test_what_is_an_incident_already_stays_one_while_its_parent_is_asked_again():
+    told = story()
+    told.all_ok()
+    told.fail(ROUTER)
+    told.say(LINE, OK, after=0.1)
+    told.say(ROUTER, FAILED, after=1.0, duration=0.9)
+    began = targets(told)["router"].since
+    assert (site(told).state, site(told).since) == (State.WARN, began)
+    told.say(LINE, FAILED, after=1.0)
+    assert targets(told)["router"].confirmed
+    assert (site(told).state, site(told).since, site(told).rechecking) == (State.WARN, began, True)
+    assert look(told).rechecking() == 0
+
+
+def test_an_incident_about_a_tray_does_not_settle_that_the_printer_is_dead():
+    told = story(rules=(PAPER,))
+    told.all_ok()
+    told.say(PRINTER, OK, after=1.0, samples=(paper(1.0),))
+    told.at += 5.0
+    told.fail(PRINTER)
+    assert not targets(told)["printer"].confirmed
+
+
+def test_a_failed_parent_of_two_is_not_waited_for():
+    told = story(lines=("main", "backup"))
+    told.all_ok()
+    told.fail("na-tau/main/icmp", runs=14)
+    told.fail(ROUTER, runs=10)
+    told.say("na-tau/backup/icmp", OK, after=0.1)
+    told.fail(ROUTER, runs=2)
+    assert targets(told)["router"].confirmed
+
+
+def test_trouble_of_ours_with_a_failed_parent_does_not_make_its_children_well():
+    told = story()
+    told.all_ok()
+    told.fail(LINE, runs=14)
+    for _ in range(3):
+        told.say(LINE, ERROR, after=1.0, code="EMFILE")
+    assert targets(told)["line"].state is State.UNKNOWN
+    assert targets(told)["router"].state is State.UNREACHABLE
+
+
+def test_one_check_that_waits_does_not_excuse_another_that_has_failed():
+    told = story()
+    inventory = told.world.inventory
+    more = {name: check_of(name, parents=((SWITCH,),)) for name in ("na-tau/switch/web", "na-tau/switch/call")}
+    told.world.inventory = replace(inventory, checks={**inventory.checks, **more})
+    told.world.checks_by_site = {"na-tau": tuple(told.world.inventory.checks.values())}
+    told.all_ok()
+    told.world.memories.pop("na-tau/switch/call")
+    told.fail("na-tau/switch/web")
+    told.say(SWITCH, OK, after=0.1)
+    told.say("na-tau/switch/web", FAILED, after=1.0, duration=0.9)
+    told.say("na-tau/switch/call", FAILED, after=0.1)
+    switch = targets(told)["switch"]
+    assert (switch.state, switch.rechecking, switch.confirmed, site(told).state) == (State.CRIT, True, True, State.WARN)
+
+
+def test_a_site_is_named_after_what_is_sure():
+    told = story(rules=(PAPER,))
+    told.all_ok()
+    told.say(PRINTER, OK, after=1.0, samples=(paper(1.0),))
+    told.fail(ROUTER, runs=8)
+    told.say(LINE, FAILED, after=0.1)
+    told.fail(ROUTER, runs=3)
+    told.say(PRINTER, OK, after=1.0, samples=(paper(1.0),))
+    told.say("na-tau/switch/icmp", OK)
+    assert site(told).state is State.WARN
+    assert say.site_text(site(told), VI) == "Máy in: hết giấy 1"
 
 
 def test_what_lies_behind_a_failed_parent_is_out_of_reach_and_not_well_down_to_the_last():
@@ -156,6 +246,7 @@ def test_a_failed_line_that_answers_once_is_still_failed_and_marked():
     told.say(LINE, OK, after=1.0)
     line = targets(told)["line"]
     assert (line.state, line.rechecking, line.confirmed, site(told).state) == (State.CRIT, True, True, State.CRIT)
+    assert look(told).rechecking() == 0  # it is counted as down
     assert say.target_text(line, VI) == "mất kết nối, vừa trả lời lại, đang kiểm tra"
 
 

@@ -153,6 +153,7 @@ def test_that_something_new_was_found_well_is_left_out_but_not_that_it_can_be_se
     assert without_first_beliefs((again, blind, first)) == (again, blind)
     other = change(Belief.UNKNOWN, Belief.OK, rule="loss")
     assert without_first_beliefs((other, again, blind, first)) == (again, blind)
+    assert without_first_beliefs((again, first)) == ()  # learned anew, as after a change of the check
     assert without_first_beliefs((change(Belief.UNKNOWN, Belief.CRIT),)) != ()
 
 

@@ -160,10 +160,7 @@ def check_text(check: CheckView, words: Catalog, *, marked: bool = False) -> str
 def _recheck_text(check: CheckView, words: Catalog, key: str) -> str:
     """`đang kiểm tra lại (mất gói 100%)`."""
     loss = next((one.values[-1] for one in check.samples if one.name == "icmp_loss_ratio" and one.values), None)
-    if loss and check.outcome is Outcome.FAILED:
-        why = bad_value_text("icmp_loss_ratio", "", "", loss, words)
-    else:
-        why = reason_text(check.code, check.detail, words)
+    why = bad_value_text("icmp_loss_ratio", "", "", loss, words) if loss else reason_text(check.code, check.detail, words)
     return words.text(key, why=why) if why else words.text("state.soft")
 
 
