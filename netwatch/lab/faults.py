@@ -195,7 +195,7 @@ class Fault:
             case "reboot":
                 return replace(device, powered=False, back_at=now + self.number("takes", 60.0))
             case "ups" if state == "mains":
-                return replace(device, battery_since=None)
+                return replace(device, battery_since=None, battery_ratio=1.0)
             case "ups":
                 lasts = self.number("lasts", device.battery_lasts_seconds)
                 return replace(device, battery_since=now, battery_lasts_seconds=lasts, battery_ratio=self.number("charge", 1.0))

@@ -218,7 +218,7 @@ class WorldModel:
             self._dark.remove(site.id)
             for device in site.devices.values():
                 key = site.id, device.id
-                self._devices[key] = replace(self._devices[key], booted_at=self.now, battery_since=None)
+                self._devices[key] = replace(self._devices[key], booted_at=self.now, battery_since=None, battery_ratio=1.0)
 
     def _at(self, when: float, act: Callable[[], Fault | None]) -> None:
         heapq.heappush(self._later, (when, next(self._numbers), act))
