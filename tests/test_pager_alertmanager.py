@@ -18,6 +18,8 @@ from netwatch.delivery import Delivery, Timing
 from netwatch.model import Cause, Incident, PagerSettings, PageText
 from netwatch.pagers import Busy, PagerMisconfigured, build
 from netwatch.pagers.alertmanager import LARGEST_BATCH, OPEN_SECONDS, Alertmanager, alerts, labels
+from tests.pager_servers import Mode, hostile
+from tests.pager_services import Accepts
 from tests.servers import HANG, http_receiver, http_server
 
 NOW = 1_795_463_220.0
@@ -146,6 +148,14 @@ def test_any_other_failure_is_tried_again(status):
             with pytest.raises(Busy, match=str(status)):
                 await sync(receiver.url, [incident()])
             assert len(receiver.received) == 1
+
+    asyncio.run(scenario())
+
+
+def test_the_status_alone_is_the_answer():
+    async def scenario():
+        async with hostile(Accepts(), Mode.HALF) as server:
+            await sync(server.url, [incident()])
 
     asyncio.run(scenario())
 

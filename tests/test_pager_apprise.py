@@ -49,6 +49,7 @@ def test_a_device_s_words_are_no_template_and_no_escape():
 def test_a_clock_that_is_set_back_does_not_hold_up_the_next():
     one = pager("apprise", url="tgram://123456789:abcdefghijklmnopqrstuvwxyz-abcdefgh/12345")
     assert [service.request_rate_per_sec for service in one._service] == [0]
+    assert one._service.asset.allow_templates is False
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from netwatch._delivery_lanes import open_session
 from netwatch.model import PagerSettings
-from netwatch.pagers import Busy, Refused, build
+from netwatch.pagers import Busy, Receipt, Refused, build
 from tests import pager_cases as cases
 from tests import pager_services as services
 from tests.pager_servers import BIG_BYTES, Mode, Status, hostile
@@ -154,6 +154,11 @@ def test_another_s_page_in_place_of_the_answer_is_no_acceptance(kind):
 def test_200_that_refuses_in_its_body_is_no_acceptance(kind):
     trouble, _server = outcome(kind, Mode.OK_FALSE, Mode.OK_FALSE)
     assert isinstance(trouble, Busy | Refused) or kind == "webhook"
+
+
+def test_of_a_webhook_the_status_alone_is_the_answer():
+    receipt, _server = outcome("webhook", Mode.HALF)
+    assert receipt == Receipt()
 
 
 @every_kind

@@ -53,6 +53,8 @@ def test_a_protected_topic_takes_a_token():
     assert len(told(page(), service=Ntfy(token="tk_canary"), token="tk_canary").published) == 1
     with pytest.raises(Refused, match="HTTP 403: forbidden"):
         told(page(), service=Ntfy(token="tk_canary"))
+    with pytest.raises(Refused, match="HTTP 403: no … here"):
+        told(page(), script=[Status(403, {}, '{"error": "no tk_canary here"}')], token="tk_canary")
 
 
 def test_what_is_refused_with_its_trimmings_is_sent_without():

@@ -83,7 +83,7 @@ def test_an_error_of_the_api_is_for_now_or_for_good(error, expected):
         told(slack_bot, ({}, page(), TEXT), script=[answer] * 2)
 
 
-@pytest.mark.parametrize("error", [[], {}, None, 5])
+@pytest.mark.parametrize("error", [[], {}, ["x"], {"x": 1}, None, 5])
 def test_an_error_that_is_no_word_is_a_refusal_too(error):
     with pytest.raises(Refused):
         told(slack_bot, ({}, page(), TEXT), script=[Status(200, {}, json.dumps({"ok": False, "error": error}))] * 2)
@@ -111,6 +111,7 @@ def test_no_mention_markup_or_emoji_comes_out_of_a_device_s_words():
 
 
 @example(title="&" * 150, body="🔴" * 3_000, link="")
+@example(title="x", body="x", link="a" * 4_000)
 @given(
     title=st.text(st.characters(codec=None), max_size=300),
     body=st.text(st.characters(codec=None), min_size=1, max_size=300).map(lambda text: text * 20),

@@ -86,12 +86,18 @@ def test_a_group_that_moves_in_the_middle_of_an_incident_gets_its_recovery():
         async with hostile(Telegram()) as server:
             receipt = await send(telegram(server.url), page(), TEXT)
             server.service.chats, server.service.moved = {"-100999"}, {"-1001": -100999}
+            server.service.messages.append({"chat": "-100999", "number": 100, "answers": None})  # somebody else's, with the old number
             receipt = await send(telegram(server.url), page("update"), TEXT, receipt)
             receipt = await send(telegram(server.url), page("recover"), TEXT, receipt)
             return server
 
     server = asyncio.run(scenario())
-    assert [(one["chat"], one["answers"]) for one in server.service.messages] == [("-1001", None), ("-100999", None), ("-100999", 101)]
+    assert [(one["chat"], one["answers"]) for one in server.service.messages] == [
+        ("-1001", None),
+        ("-100999", None),
+        ("-100999", None),
+        ("-100999", 102),
+    ]
     assert server.asked == 4
 
 
@@ -124,6 +130,8 @@ def test_a_topic_is_named():
         (Status(429, {}, '{"ok": false, "parameters": [31]}'), Busy, None),
         (Status(200, {}, '{"ok": false, "error_code": 429, "parameters": {"retry_after": 2}}'), Busy, 2),
         (Status(200, {}, '{"ok": false, "error_code": 403}'), Refused, None),
+        (Status(502, {}, '{"ok": false, "error_code": 400}'), Busy, None),
+        (Status(429, {}, '{"ok": false, "error_code": 429, "parameters": {"migrate_to_chat_id": -5}}'), Busy, None),
         (Status(200, {}, '{"ok": "true", "result": {}}'), Busy, None),
     ],
 )
