@@ -30,9 +30,12 @@ class Standing:
 
 
 class Standings:
-    """Of all checks at one moment; `now` is monotonic."""
+    """Of all checks at one moment; `now` is monotonic. `blind`: it is we who are cut off."""
 
-    def __init__(self, checks: Mapping[str, Check], memories: Mapping[str, Memory], incidents: Iterable[Incident], now: float) -> None:
+    def __init__(
+        self, checks: Mapping[str, Check], memories: Mapping[str, Memory], incidents: Iterable[Incident], now: float, *, blind: bool = False
+    ) -> None:
+        self.blind = blind
         self.checks = checks
         self.memories = memories
         self.named = frozenset(member.check for incident in incidents for member in incident.members if not member.rule)
@@ -45,6 +48,12 @@ class Standings:
         self._cut: dict[str, Moment | None] = {}
 
     def of(self, check: Check) -> Standing:
+        standing = self._seen(check)
+        if self.blind and (standing.state is not State.OK or standing.rechecking):
+            return Standing(shown(self.memories.get(check.id, _NEVER).answers, blind=True))
+        return standing
+
+    def _seen(self, check: Check) -> Standing:
         memory = self.memories.get(check.id, _NEVER)
         answers = memory.answers
         cut_off = self._cut_off(check)
@@ -93,7 +102,7 @@ class Standings:
         parent = self.memories.get(parent_id, _NEVER)
         if not parent.answers.hard:
             return True
-        silent = parent.good_at < child.answers.since_at and not _failed(parent)
+        silent = parent.good_at < child.answers.since_at
         return silent and max(self.now, child.seen_at) - child.answers.changed_at < PARENT_WAIT_SECONDS
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netwatch._standing import Standings
 from netwatch._views import CheckView, RuleView, SiteView, TargetView
-from netwatch.core import World
+from netwatch.core import World, maintenance_now
+from netwatch.matcher import Matcher
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Device, Incident, Line, Site, State, Subject
 
@@ -82,23 +83,33 @@ def worst(states: Iterable[State]) -> State:
 def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snapshot:
     """The world as it is shown."""
     now = world.tick_at if world.tick_at is not None else -math.inf
-    standings = Standings(world.inventory.checks, world.memories, world.incidents.values(), now)
+    standings = Standings(world.inventory.checks, world.memories, world.incidents.values(), now, blind=world.isolated)
+    look = _Look(world, standings, maintenance_now(world, wall))
     return Snapshot(
         wall=wall,
         revision=revision,
-        sites=tuple(_site_view(world, standings, site) for site in world.inventory.sites.values()),
+        sites=tuple(_site_view(look, site) for site in world.inventory.sites.values()),
         incidents=tuple(sorted(world.incidents.values(), key=lambda incident: (-incident.opened, incident.id))),
         closed=tuple(sorted(world.closed, key=lambda incident: -(incident.closed or 0.0))),
         self_view=self_view,
     )
 
 
-def _site_view(world: World, standings: Standings, site: Site) -> SiteView:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the views of one moment are made of."""
+
+    world: World
+    standings: Standings
+    works: tuple[Matcher, ...]  # maintenance under way
+
+
+def _site_view(look: _Look, site: Site) -> SiteView:
     checks: dict[str, list[Check]] = {}
-    for check in world.checks_by_site.get(site.id, ()):
+    for check in look.world.checks_by_site.get(site.id, ()):
         checks.setdefault(check.target, []).append(check)
-    lines = [_target_view(world, standings, site, line, checks.get(line.id, [])) for line in site.lines.values()]
-    devices = [_target_view(world, standings, site, device, checks.get(device.id, [])) for device in site.devices.values()]
+    lines = [_target_view(look, site, line, checks.get(line.id, [])) for line in site.lines.values()]
+    devices = [_target_view(look, site, device, checks.get(device.id, [])) for device in site.devices.values()]
     state, up, speaker = _judge(lines, devices)
     best = next((view for view in lines if view.up), lines[0] if lines else None)
     return SiteView(
@@ -125,6 +136,8 @@ def _judge(lines: list[TargetView], devices: list[TargetView]) -> tuple[State, b
             up,
             min(ways_out, key=lambda view: view.since if view.since is not None else math.inf),
         )
+    if ways_out and all(view.state is State.MAINTENANCE for view in ways_out):
+        return State.MAINTENANCE, up, None
     eased = {id(view): _eased(view) for view in (*lines, *devices)}
     state = State.UNKNOWN if up is None else worst(eased.values())
     doubted = next((view for view in (*lines, *devices) if view.rechecking and view.urgent), None)
@@ -136,9 +149,9 @@ def _judge(lines: list[TargetView], devices: list[TargetView]) -> tuple[State, b
 def _eased(view: TargetView) -> State:
     """What one target counts for its site: a device down is a warning, the site still serves.
 
-    Nothing: what has not been asked yet, what is not confirmed, and a device that cannot be reached, for its parent counts.
+    Nothing: what has not been asked yet, what is not confirmed or worked on, and a device that cannot be reached, for its parent counts.
     """
-    if not view.confirmed:
+    if not view.confirmed or view.state is State.MAINTENANCE:
         return State.OK
     if view.kind == "device" and (view.since is None or view.state is State.UNREACHABLE):
         return State.OK
@@ -156,10 +169,10 @@ def _value(view: TargetView | None, metric: str) -> float | None:
     return None
 
 
-def _target_view(world: World, standings: Standings, site: Site, target: Line | Device, checks: list[Check]) -> TargetView:
-    primary = world.inventory.primary_check(site.id, target.id)
-    views = tuple(_check_view(world, standings, check) for check in checks)
-    problems = tuple(problem for check in checks for problem in _problems(check, world.memories.get(check.id, _NOTHING)))
+def _target_view(look: _Look, site: Site, target: Line | Device, checks: list[Check]) -> TargetView:
+    primary = look.world.inventory.primary_check(site.id, target.id)
+    views = tuple(_check_view(look, check) for check in checks)
+    problems = tuple(problem for check in checks for problem in _problems(check, look.world.memories.get(check.id, _NOTHING)))
     main = next((view for view in views if view.id == primary), None)
     hidden = main is not None and main.state is State.UNREACHABLE
     state = (
@@ -167,7 +180,7 @@ def _target_view(world: World, standings: Standings, site: Site, target: Line | 
     )
     since, detail = _speaks(main, views, problems, state)
     asked_again = [view.id for view in views if view.rechecking]
-    return TargetView(
+    view = TargetView(
         site=site.id,
         id=target.id,
         kind="line" if isinstance(target, Line) else "device",
@@ -186,6 +199,14 @@ def _target_view(world: World, standings: Standings, site: Site, target: Line | 
         urgent=any(check.audience == "page" for check in checks if check.id in asked_again),
         confirmed=all(view.confirmed for view in views if view.state is state),
     )
+    return _under_work(view) if any(matcher.covers(site, target.id) for matcher in look.works) else view
+
+
+def _under_work(view: TargetView) -> TargetView:
+    """Whatever it does, it is maintenance; `up` still tells whether it answers."""
+    state = State.MAINTENANCE
+    checks = tuple(replace(check, state=state, rechecking=False, confirmed=True) for check in view.checks)
+    return replace(view, state=state, checks=checks, since=None, detail="", rechecking=False, urgent=False, confirmed=True)
 
 
 def _speaks(main: CheckView | None, views: tuple[CheckView, ...], problems: tuple[RuleView, ...], state: State) -> tuple[float | None, str]:
@@ -200,11 +221,11 @@ def _speaks(main: CheckView | None, views: tuple[CheckView, ...], problems: tupl
     return (main.since if main else None), ""
 
 
-def _check_view(world: World, standings: Standings, check: Check) -> CheckView:
-    memory = world.memories.get(check.id, _NOTHING)
+def _check_view(look: _Look, check: Check) -> CheckView:
+    memory = look.world.memories.get(check.id, _NOTHING)
     answers = memory.answers
     last = memory.last
-    standing = standings.of(check)
+    standing = look.standings.of(check)
     since = answers.since if standing.since is None else standing.since
     return CheckView(
         id=check.id,

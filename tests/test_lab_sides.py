@@ -14,7 +14,8 @@ from netwatch.lab import scenario_file
 from netwatch.lab.agent import Agent
 from netwatch.lab.devices import LabDevice, layouts, view
 from netwatch.lab.faults import Fault, Scenario, Where
-from netwatch.lab.simulation import Simulation, _samples
+from netwatch.lab.measure import _samples
+from netwatch.lab.simulation import Simulation
 from netwatch.lab.stage import DEMO_ENVIRONMENT, SITE_NETS, hastened
 from netwatch.lab.world import WorldModel
 from netwatch.model import Belief

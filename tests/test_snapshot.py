@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netwatch import snapshot
+from netwatch.core import Window
 from netwatch.lang import catalog
 from netwatch.model import Outcome, State
 from netwatch.web import words as say
@@ -51,6 +52,8 @@ def test_a_first_silence_is_shown_as_before_and_marked():
     told.say(LINE, OK, after=1.0)
     assert not site(told).rechecking
     assert look(told).rechecking() == 0
+    told.say(SWITCH, FAILED, after=1.0)
+    assert site(told).since == targets(told)["switch"].since == WALL + told.at
 
 
 def test_what_has_never_answered_is_not_held_against_its_site_before_it_is_settled():
@@ -103,9 +106,15 @@ def test_a_parent_that_has_spoken_is_waited_for_when_it_falls_silent_too():
     told.say(LINE, FAILED, after=0.1)
     told.fail(ROUTER, runs=2)
     assert not targets(told)["router"].confirmed
-    told.say(LINE, FAILED, after=0.5)
+
+
+def test_a_parent_that_falls_silent_last_has_not_come_back():
+    told = story()
+    told.all_ok()
+    told.fail(ROUTER)
+    told.say(LINE, FAILED, after=0.1)
     router = targets(told)["router"]
-    assert (router.state, router.confirmed) == (State.CRIT, False)  # not "was out of reach": no parent has come back
+    assert (router.state, router.confirmed) == (State.CRIT, False)
 
 
 def test_what_is_an_incident_already_stays_one_while_its_parent_is_asked_again():
@@ -257,6 +266,50 @@ def test_a_printer_that_is_asked_again_does_not_mark_its_site():
     assert targets(told)["printer"].rechecking
     assert not site(told).rechecking
     assert say.site_text(site(told), VI) == ""
+
+
+def work(matcher, seconds=600.0):
+    return Window(id=1, kind="maintenance", matcher=matcher, starts=WALL, ends=WALL + 1000.0 + seconds, who="Mai")
+
+
+def test_what_is_worked_on_is_maintenance_whatever_it_does_and_up_is_still_the_truth():
+    told = story()
+    told.all_ok()
+    told.fail(LINE, runs=14)
+    told.world.windows[1] = work("na-tau")
+    shown = targets(told)
+    assert {view.state for view in shown.values()} == {State.MAINTENANCE}
+    assert (site(told).state, site(told).up, shown["line"].up) == (State.MAINTENANCE, False, False)
+    told.say(LINE, OK, after=1.0)
+    assert not targets(told)["line"].rechecking
+    told.at += 10_000.0
+    assert site(told).state is State.CRIT
+
+
+def test_work_on_one_thing_is_not_work_on_its_site():
+    told = story(lines=("main", "backup"))
+    told.all_ok()
+    told.world.windows[1] = work("na-tau/main")
+    told.fail("na-tau/main/icmp", runs=14)
+    assert (targets(told)["main"].state, targets(told)["backup"].state, site(told).state) == (State.MAINTENANCE, State.OK, State.OK)
+    told.fail("na-tau/backup/icmp", runs=14)
+    assert site(told).state is State.CRIT
+
+
+def test_while_we_are_cut_off_nothing_is_called_down_but_what_answers_is_well():
+    told = story("na-tau", "pu-nhi", "na-son", "tinh")
+    told.all_ok()
+    for _ in range(14):
+        told.at += 1.0
+        for name in ("na-tau", "pu-nhi", "na-son", "tinh"):
+            told.say(f"{name}/line/icmp", FAILED, duration=0.9)
+    told.world.isolated = True
+    assert {view.state for view in look(told).sites} == {State.UNKNOWN}
+    assert {view.state for view in look(told).sites[0].targets} == {State.UNKNOWN}
+    told.say("tinh/router/icmp", OK, after=1.0)
+    told.world.isolated = True
+    router = next(view for view in look(told).sites[3].targets if view.id == "router")
+    assert router.state is State.OK
 
 
 CHECKS = (LINE, ROUTER, SWITCH, SNMP, PRINTER)

@@ -23,7 +23,7 @@ from netwatch.core._incidents import (
     still_watched,
     watch_the_clock,
 )
-from netwatch.core._mutes import in_maintenance, muted
+from netwatch.core._mutes import in_maintenance, maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._remembering import dump, load_into
 from netwatch.core._sight import UPLINK_KEY, look_around
@@ -49,7 +49,7 @@ from netwatch.model import (
     Transition,
 )
 
-__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "in_maintenance", "is_current", "muted", "restore", "step"]
+__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "in_maintenance", "is_current", "maintenance_now", "muted", "restore", "step"]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0

@@ -10,7 +10,7 @@ from netwatch.matcher import Matcher, parse
 from netwatch.model import Incident
 from netwatch.windows import occurrence
 
-__all__ = ["in_maintenance", "muted"]
+__all__ = ["in_maintenance", "maintenance_now", "muted"]
 
 _parsed = lru_cache(maxsize=1024)(parse)
 
@@ -27,9 +27,13 @@ def muted(world: World, incident: Incident, wall: float) -> bool:
 
 def in_maintenance(world: World, site: str, target: str, wall: float) -> bool:
     """Whether work on a line, a device or (without a target) a site is under way."""
-    matchers = [*_asked(world, wall, "maintenance"), *_planned(world, wall)]
     place = world.inventory.sites.get(site)
-    return place is not None and any(matcher.covers(place, target) for matcher in matchers)
+    return place is not None and any(matcher.covers(place, target) for matcher in maintenance_now(world, wall))
+
+
+def maintenance_now(world: World, wall: float) -> tuple[Matcher, ...]:
+    """What work is under way on, planned or not."""
+    return (*_asked(world, wall, "maintenance"), *_planned(world, wall))
 
 
 def _target(incident: Incident) -> str:

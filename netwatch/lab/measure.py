@@ -69,15 +69,19 @@ def _echoes(count: int, loss_ratio: float, rtt_seconds: float, chance: Callable[
 def _samples(check: Check, device: DeviceState, now: float) -> Iterator[Sample]:
     """What the rules of a check would read on this device; a metric nobody set is far on the good side."""
     told = {
-        "ups_on_battery": float(device.on_battery),
-        "ups_charge_ratio": device.charge_ratio(now),
-        "ups_runtime_seconds": device.battery_seconds_left(now),
-        "printer_paper_empty": float(not device.paper),
-        "printer_supply_ratio": device.toner_ratio,
+        ("ups_on_battery", ""): float(device.on_battery),
+        ("ups_battery_low", ""): float(device.battery_low(now)),
+        ("ups_charge_ratio", ""): device.charge_ratio(now),
+        ("ups_runtime_seconds", ""): device.battery_seconds_left(now),
+        ("printer_paper_empty", ""): float(not device.paper),
+        ("printer_error", "no_paper"): float(not device.paper),
+        ("printer_error", "no_toner"): float(device.toner_ratio <= 0),
+        ("printer_supply_ratio", ""): device.toner_ratio,
     }
     for rule in check.rules:
         given = {instance: value for (metric, instance), value in device.metrics.items() if metric == rule.metric}
         if not given:
-            given = {"": told.get(rule.metric, 0.0 if rule.compare == "above" else 1e9)}
+            instance = "" if "*" in rule.instance else rule.instance
+            given = {instance: told.get((rule.metric, instance), 0.0 if rule.compare == "above" else 1e9)}
         for instance, value in given.items():
             yield Sample(rule.metric, (value,), instance)

@@ -206,7 +206,7 @@ def site_text(view: SiteView, words: Catalog, *, marked: bool = False) -> str:
         return words.text("state.hidden")
     troubled = [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE}]
     if view.state is State.UNKNOWN or not troubled:
-        return writing.clean(view.detail) or words.text("state.no_news")
+        return reason_text(view.detail, view.detail, words) or words.text("state.no_news")
     worst = min(troubled, key=weight)
     more = f" (+{len(troubled) - 1})" if len(troubled) > 1 else ""
     return f"{target_name(worst, words)}: {target_text(worst, words)}{more}"
