@@ -93,7 +93,9 @@ class Standings:
         return self._cut_off(check) if check is not None else None
 
     def _came_back(self, check: Check, memory: Memory) -> bool:
-        """A parent is back and this one has not been heard of since."""
+        """A parent is back, and since then this one has not been heard of, or has answered for the first time."""
+        if check.parents and memory.answers.candidate is Belief.OK:
+            return True
         parents = (self.memories.get(parent, _NEVER).answers for parent in _parents(check))
         return any(parent.belief is Belief.OK and parent.changed_at > memory.last_at for parent in parents)
 

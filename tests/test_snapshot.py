@@ -86,6 +86,7 @@ def test_a_dead_child_is_not_its_sites_trouble_while_its_parent_is_being_asked_a
     told.say(ROUTER, FAILED, after=1.0, duration=0.9)
     told.say(ROUTER, FAILED, after=1.0, duration=0.9)
     assert (site(told).state, targets(told)["router"].confirmed) == (State.WARN, True)
+    assert say.site_text(site(told), VI) == "Router: không phản hồi"  # and not what lies behind it
 
 
 def test_a_parent_that_has_not_been_heard_of_since_is_waited_for_but_not_for_ever():
@@ -246,6 +247,21 @@ def test_a_failed_child_whose_parent_is_back_is_not_called_down_before_it_is_ask
     told.say(ROUTER, FAILED, after=1.0, duration=0.9)
     told.say(LINE, OK, after=1.0)
     assert (targets(told)["router"].state, site(told).state) == (State.CRIT, State.WARN)
+
+
+def test_a_child_that_answers_with_its_parent_is_never_called_down_on_the_way():
+    told = story()
+    told.all_ok()
+    for _ in range(14):
+        told.at += 1.0
+        for one in (LINE, ROUTER):
+            told.say(one, FAILED, duration=0.9)
+    for one in (LINE, LINE, ROUTER):
+        told.say(one, OK, after=1.0)
+    router = targets(told)["router"]
+    assert (router.state, router.rechecking, router.confirmed, site(told).state) == (State.UNREACHABLE, True, False, State.OK)
+    told.say(ROUTER, OK, after=1.0)
+    assert targets(told)["router"].state is State.OK
 
 
 def test_a_failed_line_that_answers_once_is_still_failed_and_marked():

@@ -268,8 +268,7 @@ def _fact(view: SiteView, since: str, words: Catalog) -> str:
         return words.text("page.tile_since", since=since) if since else say.state_text(view.state, words)
     if view.loss_ratio:
         return words.text("page.tile_loss", loss=writing.percent(view.loss_ratio, words))
-    troubled = [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE}]
-    worst = min(troubled, key=say.weight, default=None)
+    worst = min(say.troubled_targets(view), key=say.weight, default=None)
     return _short_name(worst, words) if worst else say.state_text(view.state, words)
 
 

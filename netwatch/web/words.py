@@ -30,6 +30,7 @@ __all__ = [
     "state_text",
     "target_name",
     "target_text",
+    "troubled_targets",
     "weight",
     "weight_of_role",
     "worst_first",
@@ -204,12 +205,17 @@ def site_text(view: SiteView, words: Catalog, *, marked: bool = False) -> str:
         return words.text("state.site_down")
     if view.state is State.UNREACHABLE:
         return words.text("state.hidden")
-    troubled = [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE}]
+    troubled = troubled_targets(view)
     if view.state is State.UNKNOWN or not troubled:
         return reason_text(view.detail, view.detail, words) or words.text("state.no_news")
     worst = min(troubled, key=weight)
     more = f" (+{len(troubled) - 1})" if len(troubled) > 1 else ""
     return f"{target_name(worst, words)}: {target_text(worst, words)}{more}"
+
+
+def troubled_targets(view: SiteView) -> list[TargetView]:
+    """What may be named as a site's trouble: neither what is not sure nor what only cannot be reached."""
+    return [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE, State.UNREACHABLE}]
 
 
 def cause_text(cause: Cause, words: Catalog) -> str:
