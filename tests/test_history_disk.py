@@ -85,11 +85,10 @@ def test_free_space_goes_back_bit_by_bit_beyond_the_reserve(tmp_path):
         writer = Writer(path)
         await writer.transaction([("INSERT INTO memory VALUES (?, ?)", [(str(n), "x" * 4_000) for n in range(1_000)])], durable=False)
         await writer.transaction([("DELETE FROM memory WHERE check_id <> ?", [("0",)])], durable=False)
-        connection = await writer.open()
-        pages = [(await connection.execute_fetchall("PRAGMA page_count"))[0][0]]
+        pages = [(await writer.rows("PRAGMA page_count"))[0][0]]
         for keep in (10_000, 100, 100):
             await writer.vacuum(keep)
-            pages.append((await connection.execute_fetchall("PRAGMA page_count"))[0][0])
+            pages.append((await writer.rows("PRAGMA page_count"))[0][0])
         await writer.close()
         assert pages[1] == pages[0]
         for before, after in itertools.pairwise(pages[1:]):
@@ -102,7 +101,7 @@ def test_the_writer_gives_free_space_back_once_a_minute(tmp_path, monkeypatch):
     monkeypatch.setattr(_upkeep, "FREE_PAGES_KEPT", 10)
 
     async def pages(history):
-        return (await (await history._writer.open()).execute_fetchall("PRAGMA page_count"))[0][0]
+        return (await history._writer.rows("PRAGMA page_count"))[0][0]
 
     async def body(history):
         await history.commit(Effects(), {str(number): "x" * 4_000 for number in range(1_000)}, 1_201.0)

@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 
-import aiosqlite
 import pytest
 
 from netwatch.history import History, HistoryFailed, HistoryRefused, _task, findings
@@ -29,7 +28,7 @@ class Faults:
             def executemany(self, *call):
                 return faults.run(super().executemany, call)
 
-        return aiosqlite.connect(*arguments, **options, factory=Failing)
+        return sqlite3.connect(*arguments, **options, factory=Failing)
 
     def run(self, function, call):
         self.calls += 1
@@ -139,7 +138,7 @@ def test_commits_and_what_they_left_behind_wait_for_the_disk_and_samples_do_not(
     faults = Faults()
 
     async def synchronous(history):
-        return (await (await history._writer.open()).execute_fetchall("PRAGMA synchronous"))[0][0]
+        return (await history._writer.rows("PRAGMA synchronous"))[0][0]
 
     async def body(history):
         await history.commit(effects(1), {}, 1_000.0)

@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import aiosqlite
-
 from netwatch.history import _statements as statements
 from netwatch.history._backups import Backups
 from netwatch.history._file import backup
@@ -59,7 +57,7 @@ class History(Questions):
         directory: Path,
         *,
         queue_limit: int = 20_000,
-        connect: Connect = aiosqlite.connect,
+        connect: Connect = sqlite3.connect,
         set_aside_at: float | None = None,
         former_sites: Mapping[str, str] | None = None,
     ) -> Self:

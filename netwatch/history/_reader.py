@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import aiosqlite
+from typing import Any, TypeVar
 
 from netwatch import sla
 from netwatch.history import _charts
 from netwatch.history._codec import Malformed, human_from, incident_from, page_from
-from netwatch.history._raw import runs
+from netwatch.history._connection import Connection
+from netwatch.history._raw import Ask, runs
+from netwatch.history._rollup import Run
 from netwatch.history._samples import Known, SeriesName
 from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
 from netwatch.model import Belief, Human, Incident, Page, Subject, Transition
 
 __all__ = ["CLOSED_KEPT_SECONDS", "Counters", "OutboxRow", "Reader", "Stored"]
+
+Answer = TypeVar("Answer")
 
 CLOSED_KEPT_SECONDS = 86_400.0
 CONFIRMED_WITHIN_SECONDS = 3_600.0  # an outage is dated at its beginning, but told when it is certain
@@ -64,21 +67,14 @@ class Counters:
 
 
 class Reader:
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: Connection) -> None:
         self._path = path
         self._connection = connection
 
     @classmethod
     async def open(cls, path: Path) -> Reader:
         """Raises sqlite3.Error."""
-        connection = await aiosqlite.connect(open_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
-        try:
-            await connection.execute("PRAGMA query_only=1")
-            await connection.execute("PRAGMA trusted_schema=OFF")
-        except sqlite3.Error:
-            await connection.close()
-            raise
-        return cls(path, connection)
+        return cls(path, await Connection.open(partial(_made, path)))
 
     async def close(self) -> None:
         await self._connection.close()
@@ -195,19 +191,14 @@ class Reader:
             raise HistoryFailed(f"{self._path}: {error}") from error
 
     async def samples(self, name: SeriesName, since_wall: float, until_wall: float) -> list[tuple[float, tuple[float, ...]]]:
-        found = await self._rows("SELECT id FROM series WHERE check_id = ? AND metric = ? AND instance = ?", *name)
-        try:
-            return [
-                run for (number,) in found for run in await runs(self._rows, number, round(since_wall * 1000), round(until_wall * 1000) + 1)
-            ]
-        except Malformed as error:
-            raise HistoryFailed(f"{self._path}: {error}") from error
+        def found(ask: Ask) -> list[Run]:
+            numbers = ask("SELECT id FROM series WHERE check_id = ? AND metric = ? AND instance = ?", *name)
+            return [run for (number,) in numbers for run in runs(ask, number, round(since_wall * 1000), round(until_wall * 1000) + 1)]
+
+        return await self._asked(found)
 
     async def series(self, name: SeriesName, since_wall: float, until_wall: float, points: int) -> _charts.Series:
-        try:
-            return await _charts.series(self._rows, name, since_wall, until_wall, points)
-        except Malformed as error:
-            raise HistoryFailed(f"{self._path}: {error}") from error
+        return await self._asked(lambda ask: _charts.series(ask, name, since_wall, until_wall, points))
 
     async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, sla.Availability]:
         """From the last settled belief before `since_wall` on."""
@@ -229,11 +220,30 @@ class Reader:
         return sla.of_sites(sites, changes, watched, since_wall, until_wall)
 
     async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
-        """One call to the connection's thread, which leaves no cursor open. Raises HistoryFailed."""
+        """Leaves no cursor open. Raises HistoryFailed."""
+        return await self._asked(lambda ask: ask(sql, *values))
+
+    async def _asked(self, work: Callable[[Ask], Answer]) -> Answer:
+        """Several questions in one change of threads, and what follows from them off the loop. Raises HistoryFailed."""
+
+        def answered(connection: sqlite3.Connection) -> Answer:
+            return work(lambda sql, *values: connection.execute(sql, values).fetchall())
+
         try:
-            return list(await self._connection.execute_fetchall(sql, values))
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+            return await self._connection.call(answered)
+        except (sqlite3.Error, UnicodeDecodeError, Malformed) as error:
             raise HistoryFailed(f"{self._path}: {error}") from error
+
+
+def _made(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(open_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
+    try:
+        connection.execute("PRAGMA query_only=1")
+        connection.execute("PRAGMA trusted_schema=OFF")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _transition(row: Sequence[Any]) -> Transition:

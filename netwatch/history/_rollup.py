@@ -27,6 +27,7 @@ PLACES = 1 << PLACE_BITS
 ZERO, CONSTANT, MEAN, SMOKE, ZEROS, CONSTANTS = range(6)
 FLOATS = {ZERO: 0, CONSTANT: 1, MEAN: 2, SMOKE: 7, ZEROS: 0, CONSTANTS: 1}
 OF_MANY = {ZERO: ZEROS, CONSTANT: CONSTANTS}
+RECORDS = {shape: struct.Struct(f"<BH{'B' if shape in OF_MANY.values() else ''}{floats}f") for shape, floats in FLOATS.items()}
 
 Run = tuple[float, tuple[float, ...]]  # wall seconds, values
 
@@ -81,23 +82,21 @@ def encode(buckets: Mapping[int, Summary]) -> bytes:
 def decode(records: bytes) -> dict[int, Summary]:
     """Raises Malformed for bytes that `encode` does not write."""
     found: dict[int, Summary] = {}
-    at = 0
-    while at < len(records):
+    at, end = 0, len(records)
+    while at < end:
         shape, place = records[at] >> PLACE_BITS, records[at] % PLACES
-        many = shape in OF_MANY.values()
-        if at + HEAD.size + many > len(records):
-            raise Malformed("half a record")
-        _, count = HEAD.unpack_from(records, at)
-        at += HEAD.size + many
-        times = records[at - 1] if many else 1
-        width = FLOATS.get(shape)
-        if width is None or at + 4 * width > len(records):
+        record = RECORDS.get(shape)
+        if record is None or at + record.size > end:
             raise Malformed(f"a record of shape {shape} cut short")
+        _, count, *figures = record.unpack_from(records, at)
+        at += record.size
+        if shape not in OF_MANY.values():
+            found[place] = _summary(shape, count, figures)
+            continue
+        times, *figures = figures
         if place + times > PLACES:
             raise Malformed(f"{times} buckets from {place} on")
-        summary = _summary(shape, count, array("f", records[at : at + 4 * width]))
-        found.update((place + number, summary) for number in range(times))
-        at += 4 * width
+        found.update(dict.fromkeys(range(place, place + times), _summary(shape, count, figures)))
     return found
 
 
