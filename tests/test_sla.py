@@ -39,6 +39,13 @@ def test_time_in_which_netwatch_did_not_run_is_no_part_of_the_base():
     assert found == Availability(up=130, down=90, unknown=780)
     assert found.ratio == pytest.approx(130 / 220)
     assert Availability(unknown=5).ratio is None
+    assert Availability(up=0.25, down=0.25).ratio == 0.5
+
+
+@pytest.mark.parametrize(("last", "expected"), [(OK, Availability(up=100)), (CRIT, Availability(down=100))])
+def test_of_two_changes_at_the_same_moment_the_later_told_holds(last, expected):
+    first = OK if last is CRIT else CRIT
+    assert availability([[(0.0, first), (0.0, last)]], ALWAYS, 0, 100) == expected
 
 
 def test_only_what_is_settled_counts_from_when_it_began():

@@ -174,11 +174,11 @@ class Upkeep:
         return [*rolled, *(statements.moved(work.packed) if work.packed else ())]
 
     async def _samples(self, hours: Mapping[int, int], until: int) -> dict[int, dict[int, tuple[float, ...]]]:
-        """Of one hour of each series, as far as it is to be rolled up: values by milliseconds since its beginning."""
+        """Of one hour of each series: values by milliseconds since its beginning. What comes after `until` is only there if it is packed."""
         found: dict[int, dict[int, tuple[float, ...]]] = {number: {} for number in hours}
-        for number, hour, packed in await self._stored("sample_hour", "runs", list(hours.items())):
+        for number, _, packed in await self._stored("sample_hour", "runs", list(hours.items())):
             with contextlib.suppress(Malformed):  # an hour that cannot be read
-                found[number] = {moment: values for moment, values in unpack_hour(packed).items() if hour * 1000 + moment < until * 1000}
+                found[number] = unpack_hour(packed)
         windows = [(number, hour * 1000, min(hour + HOUR_SECONDS, until) * 1000) for number, hour in hours.items()]
         for number, at_ms, value in await self._writer.rows(SAMPLES, json.dumps(windows)):
             with contextlib.suppress(Malformed):  # one sample that cannot be read
