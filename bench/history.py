@@ -255,7 +255,7 @@ async def bench(directory: Path, plan: Plan) -> None:
         found = await history.availability(plan.lines(), NOW - YEAR, NOW)
         say("history_sla_year_45_sites", time.perf_counter() - began, "s", 2)
         assert len(found) == 45
-        assert all(0.98 < one.ratio < 1 for one in found.values())
+        assert all(0.98 < one.ratio <= 1 for one in found.values())  # of two lines that are never down together 1
     finally:
         await history.close()
     took, cpu = await upkeep(path)
