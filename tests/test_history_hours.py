@@ -37,6 +37,12 @@ def test_an_hour_comes_back_run_by_run(found):
     assert list(back) == sorted(found)
 
 
+@pytest.mark.parametrize("step", [0xFF, 0x100, 0xFFFF, 0x10000, HOUR_MS - 2])
+def test_a_column_is_as_wide_as_its_largest_number(step):
+    found = {1: (1.0,) * (step % 1_000), 1 + step: (2.0, 3.0)}
+    assert unpack_hour(pack_hour(found)) == found
+
+
 @given(st.binary(max_size=60), st.dictionaries(st.integers(0, HOUR_MS - 1), TRAINS, max_size=5), st.data())
 def test_foreign_bytes_are_malformed_or_read_but_never_an_error(stored, found, data):
     packed = pack_hour(found)
@@ -164,6 +170,7 @@ def test_what_the_writer_moves_between_two_questions_is_neither_missed_nor_told_
         def ask(sql, *values, answers=answers):
             table, answer = next(answers)
             assert f"FROM {table}" in sql
+            assert table == "sample " or values == (1, START - HOURS, START + HOURS)  # hours that have a part in it
             return answer
 
         assert runs(ask, 1, START * 1000, START * 1000 + HOUR_MS) == [(float(START), (1.0,)), (START + 60.0, (2.0,))]

@@ -149,7 +149,7 @@ class Upkeep:
         self._due.update(dict.fromkeys(more))
         done = [number for number in series if number not in more]
         before = self._writer.rows_changed
-        await self._writer.transaction(self._trims(done, rolled, wall), durable=False)
+        await self._writer.transaction(self._trims(done, wall), durable=False)
         if self._all_free and self._writer.rows_changed > before:
             self._due.update(dict.fromkeys(done))
 
@@ -188,13 +188,11 @@ class Upkeep:
     async def _stored(self, table: str, column: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
         return await self._writer.rows(ROWS.format(table=table, column=column), json.dumps(places))
 
-    def _trims(self, series: Sequence[int], rolled: Mapping[int, str], wall: float) -> list[Statement]:
+    def _trims(self, series: Sequence[int], wall: float) -> list[Statement]:
+        """Only of series that have no hour left to be rolled up."""
         raw_before = int(wall - RAW_KEPT_SECONDS)
-        samples = [
-            (number, min(raw_before, self._rolled_until.get(number, raw_before)) if number in rolled else raw_before) for number in series
-        ]
         work = [
-            statements.trim([(number, before * 1000) for number, before in samples]),
+            statements.trim([(number, raw_before * 1000) for number in series]),
             statements.trim_rows("sample_hour", series, raw_before // HOUR_SECONDS * HOUR_SECONDS, statements.TRIM_HOURS * HOUR_SECONDS),
         ]
         work += [
