@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from probes._wire.icmp import TOKEN, Quote
 
-__all__ = ["MEMORY_NS", "Book", "Train"]
+__all__ = ["MEMORY_NS", "Book", "Train", "nothing"]
 
 # A reply is told apart as late or doubled for at least this long after its echo; no echo is waited for any longer.
 MEMORY_NS = 10_000_000_000
@@ -16,7 +16,7 @@ CLOCK_TOLERANCE_NS = 1_000_000
 LATE_NS = -1
 
 
-def _nothing() -> None:
+def nothing() -> None:
     return None
 
 
@@ -44,7 +44,7 @@ class Train:
         "where",
     )
 
-    def __init__(self, where: tuple[Any, ...], padding: bytes, wait_ns: int, on_settled: Callable[[], None] = _nothing) -> None:
+    def __init__(self, where: tuple[Any, ...], padding: bytes, wait_ns: int, on_settled: Callable[[], None] = nothing) -> None:
         self.where = where
         self.address: str = where[0]
         self.padding = padding

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from probes import BEAT_SECONDS
-from probes._echo import Train
+from probes._echo import Train, nothing
 from probes._echo_socket import EchoSocket
 
 __all__ = ["QUICK_SECONDS", "Ended", "Flight", "Plan", "beat_at"]
@@ -64,6 +64,7 @@ class Flight:
         if not self.over:
             self.over = True
             self.echo.book.close(self.train)
+            self.train.on_settled = nothing  # a train is remembered for a while; what waited for it need not be
 
     def _end(self, error: OSError | None) -> None:
         if not self.over:
@@ -83,7 +84,7 @@ class Flight:
             sent = self._send(now)
             if self.train.sending:
                 due = self._began + sent * self._spacing
-                return beat_at(due if due > now else now, BEAT_SECONDS if self._spacing >= BEAT_SECONDS else QUICK_SECONDS)
+                return beat_at(max(now, due), BEAT_SECONDS if self._spacing >= BEAT_SECONDS else QUICK_SECONDS)
         elif now >= self._ends:
             self._settle()
         return min(beat_at(now + QUICK_SECONDS, self._look_seconds), beat_at(self._ends, QUICK_SECONDS))

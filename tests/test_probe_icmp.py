@@ -232,6 +232,14 @@ def test_one_echo_is_sent_though_the_deadline_has_passed():
     assert train.echo.echoes == 1
 
 
+def test_a_remembered_train_does_not_keep_alive_who_waited_for_it():
+    train, ended = flight(echoes=1, wait=0.1)
+    train.step(50.0)
+    train.step(50.2)
+    assert ended == [None]
+    assert getattr(train.train.on_settled, "__self__", None) is None
+
+
 def test_after_the_last_echo_the_wait_is_counted():
     train, ended = flight(echoes=1)
     train.step(50.0)
