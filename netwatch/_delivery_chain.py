@@ -23,7 +23,8 @@ __all__ = ["Chain", "Ledger"]
 
 log = logging.getLogger(__name__)
 
-STANDS_IN = ">"  # in the name under which a thread says what was told for another: it cannot stand in a pager's name
+# In the names under which threads say what was told in place of another, and what was about to be: no pager's name has them.
+STANDS_IN, MAY_STAND_IN = ">", "?"
 Write = Callable[[], Awaitable[None]]
 
 
@@ -44,10 +45,11 @@ class Chain:
         self._ledger = ledger
         self._desk = desk
         self._channels = channels
-        self.rows: set[Row] = set()
+        self.rows: dict[Row, None] = {}  # in the order they came
         self.records: asyncio.Queue[Write | None] = asyncio.Queue()
         self._threads: dict[tuple[int, str], Receipt] = {}
         self._stood_in: dict[tuple[int, str], dict[str, int]] = {}  # by incident and addressee: who told for it, up to which sequence
+        self._latest: dict[tuple[str, str], tuple[int, int]] = {}  # by key and stand-in: the incident and page it told of last
         self._late: list[tuple[float, int, Row, str]] = []
         self._numbers: Iterator[int] = itertools.count()
         self.sooner = asyncio.Event()
@@ -56,9 +58,11 @@ class Chain:
 
     def restore(self, threads: Mapping[tuple[int, str], str]) -> None:
         for (incident, name), thread in threads.items():
-            addressee, stands_in, helper = name.partition(STANDS_IN)
-            if stands_in:
-                self._stood_in.setdefault((incident, addressee), {})[helper] = int(thread) if thread.isdigit() else 0
+            addressee, mark, helper = name.replace(MAY_STAND_IN, STANDS_IN).partition(STANDS_IN)
+            if mark:
+                known = self._stood_in.setdefault((incident, addressee), {})
+                told = int(thread) if STANDS_IN in name and thread.isdigit() else 0
+                known[helper] = max(known.get(helper, 0), told)
             else:
                 self._threads.setdefault((incident, name), Receipt(thread))
 
@@ -70,7 +74,7 @@ class Chain:
     def admit(self, row: Row, attempts: int = 0, due_at: float = 0.0) -> None:
         """Gives a row to its addressee, and to those who told of its incident for it."""
         name = row.page.pager
-        self.rows.add(row)
+        self.rows[row] = None
         row.asked.add(name)
         row.owed.add(name)
         helpers = self._stood_in.get((row.page.incident.id, name), {})
@@ -85,12 +89,24 @@ class Chain:
             self.refuse(name, row, "pager removed")
 
     def _enter(self, row: Row, name: str, attempts: int = 0, due_at: float = 0.0) -> None:
+        if name != row.page.pager and self._knows_better(row, name):
+            row.owed.discard(name)
+            return
         page = row.page if row.page.pager == name else replace(row.page, pager=name)
         opens = page.kind == "open" and (page.incident.id, name) not in self._threads
         job = Job(row=row, page=page, attempts=attempts, due_at=due_at, opens=opens)
         channel = self._channels[name]
         for old in channel.enter(job):
             self.supersede(channel, old, row)
+
+    def _knows_better(self, row: Row, name: str) -> bool:
+        """Whether a stand-in has been told, or is about to be, what came later of this key."""
+        incident = row.page.incident
+        told = self._stood_in.get((incident.id, row.page.pager), {}).get(name, -1)
+        lane = self._channels[name].lanes.get(incident.key, ())
+        coming = [(job.page.incident.id, job.page.incident.sequence) for job in lane if job.row is not row]
+        latest = self._latest.get((incident.key, name), (-1, -1))
+        return (incident.id, incident.sequence) <= max((incident.id, told), latest, *coming)
 
     def _bind(self, row: Row, name: str) -> None:
         if name in self._channels and name not in row.bound:
@@ -118,27 +134,19 @@ class Chain:
         row.into = into
         if name == row.page.pager:
             row.thread = receipt.thread if receipt is not None else ""
-            self._relieve(row)
+            self._withdraw_copies(row)  # who was to stand in need not, unless it cannot be stopped
+            self._bind_tellers(row)
         else:
             self._note_stand_in(row, name, receipt.thread if receipt is not None else "")
         self._end_if_done(row)
 
-    def _relieve(self, row: Row) -> None:
-        """The addressee has it: who was to stand in need not, unless it cannot be stopped; then it must hear of the end too."""
-        self._withdraw_copies(row)
-        if row.page.kind == "recover":
-            for name, channel in self._channels.items():
-                if name != row.page.pager and self._is_telling(channel, row):
-                    self._bind(row, name)
-
-    @staticmethod
-    def _is_telling(channel: Channel, row: Row) -> bool:
-        """Whether a pager is just being told of the incident for this row's addressee."""
-        lane = channel.lanes.get(row.page.incident.key, ())
-        return any(
-            job.in_flight and job.row is not row and job.row.page.pager == row.page.pager and job.page.incident.id == row.page.incident.id
-            for job in lane
-        )
+    def _bind_tellers(self, row: Row) -> None:
+        """An end is owed to every pager that is being told of the incident, or soon will be, in place of the addressee."""
+        key, number, addressee = row.page.incident.key, row.page.incident.id, row.page.pager
+        for name, channel in self._channels.items() if row.page.kind == "recover" else ():
+            others = (job for job in channel.lanes.get(key, ()) if job.row is not row and name != addressee)
+            if any(job.row.page.pager == addressee and job.page.incident.id == number for job in others):
+                self._bind(row, name)
 
     def _note_stand_in(self, row: Row, name: str, thread: str) -> None:
         incident, addressee = row.page.incident, row.page.pager
@@ -146,6 +154,7 @@ class Chain:
             return
         told = self._stood_in.setdefault((incident.id, addressee), {})
         told[name] = max(told.get(name, 0), incident.sequence)
+        self._latest[incident.key, name] = max(self._latest.get((incident.key, name), (-1, -1)), (incident.id, incident.sequence))
         kept = {name: thread, f"{addressee}{STANDS_IN}{name}": str(told[name])}
         self.records.put_nowait(partial(self._ledger.keep_threads, incident.id, kept, self._desk.wall()))
         if row.page.kind != "recover":
@@ -198,6 +207,7 @@ class Chain:
         log.error("page refused", extra={"pager": name, "page": row.page.id, "reason": reason})
         row.refusals = "; ".join(filter(None, (row.refusals, f"{name}: {reason}")))
         row.owed.discard(name)
+        self._bind_tellers(row)
         if not row.taken:
             self._hand_over(row, name)
         self._end_if_done(row)
@@ -211,9 +221,12 @@ class Chain:
         self._desk.outcomes[name, "handed_over"] += 1
         row.asked.add(fallback)
         row.owed.add(fallback)
-        self._enter(row, fallback)
         if row.text is None:
+            # Before it is told, so that it hears of the end even if we are killed before its answer is on the disk.
+            kept = {f"{row.page.pager}{MAY_STAND_IN}{fallback}": ""}
+            self.records.put_nowait(partial(self._ledger.keep_threads, row.page.incident.id, kept, self._desk.wall()))
             self._expect(row, fallback, asyncio.get_running_loop().time())
+        self._enter(row, fallback)
         return True
 
     def _expect(self, row: Row, name: str, since: float) -> None:
@@ -226,7 +239,7 @@ class Chain:
     def reconsider(self) -> None:
         """The pagers have changed: whoever has a fall-back pager now is waited for."""
         for row in self.rows:
-            for name in row.owed if row.text is None else ():
+            for name in sorted(row.owed) if row.text is None else ():
                 if name in self._channels:
                     self._expect(row, name, row.since)
 
@@ -250,12 +263,13 @@ class Chain:
                 by.since = min(by.since, row.since)
                 self._expect(by, channel.name, by.since)
             self._withdraw_copies(row)
+            self._bind_tellers(row)
         row.into = by.page.id
         self._end_if_done(row)
 
     def _withdraw_copies(self, row: Row) -> None:
         """From those who were to stand in and are not just being told."""
-        for name in row.owed - row.bound - {row.page.pager}:
+        for name in sorted(row.owed - row.bound - {row.page.pager}):
             copy = self._channels[name].find(row) if name in self._channels else None
             if copy is None or not copy.in_flight:
                 self._withdraw(row, name)
@@ -271,7 +285,7 @@ class Chain:
     def _end_if_done(self, row: Row) -> None:
         if row.owed or row not in self.rows:
             return
-        self.rows.remove(row)
+        del self.rows[row]
         wall = self._desk.wall()
         if row.refusals:
             told = f"{row.refusals}; taken by {row.taken[0]}" if row.taken else row.refusals

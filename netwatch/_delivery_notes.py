@@ -34,12 +34,13 @@ def note(name: str, pager: str, wall: float) -> Page:
     return Page(incident=incident, kind="recover", wall=wall, pager=pager)
 
 
-def digest_page(pages: Sequence[Page], pager: str, wall: float) -> Page:
+def digest_page(pages: Sequence[Page], pager: str) -> Page:
     """One page for many; made of the same pages it has the same id."""
     incidents = tuple(page.incident for page in pages)
     worst = min((incident.severity for incident in incidents), key=SEVERITIES.index)
     over = all(page.kind == "recover" for page in pages)
     opened = min(incident.opened for incident in incidents)
+    wall = max(page.wall for page in pages)
     incident = Incident(
         id=max(incident.id for incident in incidents),
         key="netwatch/digest",
@@ -52,7 +53,7 @@ def digest_page(pages: Sequence[Page], pager: str, wall: float) -> Page:
         close_reason="recovered" if over else "",
         sequence=sum(one.sequence for one in incidents),
     )
-    return Page(incident=incident, kind="recover" if over else "open", wall=max(page.wall for page in pages), pager=pager, about=incidents)
+    return Page(incident=incident, kind="recover" if over else "open", wall=wall, pager=pager, about=incidents)
 
 
 def digest_text(page: Page, language: str, describe: Callable[[Incident], PageText], page_url: str) -> PageText:

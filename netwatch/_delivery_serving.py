@@ -94,7 +94,7 @@ class Serving:
     async def _attempt(self, channel: Channel, jobs: Sequence[Job]) -> None:
         """Tries once."""
         name, chain = channel.name, self._chain
-        page = jobs[0].page if len(jobs) == 1 else digest_page([job.page for job in jobs], name, self._wall())
+        page = jobs[0].page if len(jobs) == 1 else digest_page([job.page for job in jobs], name)
         try:
             text = self._text(jobs[0].row if len(jobs) == 1 else None, page, channel.settings.language)
             async with self._desk.deadline():
