@@ -372,7 +372,7 @@ def test_status_needs_none_of_the_heavy_libraries(path):
 
     imported = {line.rpartition("|")[2].strip() for line in asyncio.run(scenario())[2].splitlines() if "|" in line}
     assert "typer" in imported
-    heavy = {"aiohttp", "jinja2", "pysnmp", "gufo.snmp", "sqlite3", "rich.table", "asyncio", "prometheus_client", "pydantic"}
+    heavy = {"aiohttp", "jinja2", "pysnmp", "gufo.snmp", "aiosqlite", "rich.table", "asyncio", "prometheus_client", "pydantic"}
     assert not imported & heavy
 
 

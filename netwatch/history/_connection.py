@@ -1,35 +1,40 @@
-"""A connection to SQLite and the one thread that may use it. Whatever is asked of it is one change of threads."""
+"""A connection to SQLite and the one thread that may use it: aiosqlite's, asked once a transaction or chart.
+
+aiosqlite's own methods change threads for every statement; here a whole piece of work is one change (docs/benchmarks.md).
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+
+import aiosqlite
 
 __all__ = ["Connection"]
 
 Answer = TypeVar("Answer")
+CHUNK = 64  # aiosqlite wants one; nothing here iterates over its cursors
+
+
+def _done(work: Callable[[sqlite3.Connection], Answer], connection: sqlite3.Connection) -> tuple[Answer | None, BaseException | None]:
+    """An error raised through aiosqlite's future lives in a cycle with it, and with it an unfinished statement that blocks COMMIT."""
+    try:
+        return work(connection), None
+    except BaseException as error:  # noqa: BLE001  # raised again by `call`
+        return None, error
 
 
 class Connection:
     """Close it, or its thread keeps the process alive. What is asked runs to its end also when the caller is cancelled."""
 
-    def __init__(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
-        self._thread = thread
+    def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
 
     @classmethod
     async def open(cls, make: Callable[[], sqlite3.Connection]) -> Self:
-        """Raises what `make` does, of its own thread: sqlite3.Error."""
-        thread = ThreadPoolExecutor(1, "history")
-        with contextlib.ExitStack() as undo:
-            undo.callback(thread.shutdown, wait=False)
-            connection = await asyncio.get_running_loop().run_in_executor(thread, make)
-            undo.pop_all()
-        return cls(thread, connection)
+        """Raises what `make` does, in the thread that is the connection's: sqlite3.Error."""
+        return cls(await aiosqlite.Connection(make, CHUNK))
 
     @property
     def in_transaction(self) -> bool:
@@ -41,11 +46,16 @@ class Connection:
 
     async def call(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Raises what `work` does."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+        inner: Any = self._connection
+        # Private, but there is no public way to more than one statement.
+        answer, error = await inner._execute(_done, work, inner._conn)  # noqa: SLF001
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
+        return answer  # type: ignore[no-any-return]  # what `work` gave
 
     async def close(self) -> None:
         """After all that was asked before; rolls back what is not committed. Safe to call twice."""
-        with contextlib.suppress(RuntimeError):  # closed already
-            closed = asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-            self._thread.shutdown(wait=False)
-            await closed
+        await self._connection.close()
