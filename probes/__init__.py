@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # Waking up is what costs. What nobody waits for is done together, at multiples of this on the running loop's clock.
-BEAT_SECONDS = 0.1
+BEAT_SECONDS = 0.2
 
 
 class Secret:

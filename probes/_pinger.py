@@ -1,6 +1,6 @@
 """The echo sockets of the whole daemon, and the clock they work by: echoes go and replies are read on a common beat.
 
-The kernel stamps each reply when it comes, so reading it a tenth of a second later alters no round-trip time, and a beat
+The kernel stamps each reply when it comes, so reading it a fifth of a second later alters no round-trip time, and a beat
 for all trains together costs a fraction of waking up for every echo and every reply.
 """
 
