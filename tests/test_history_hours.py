@@ -161,6 +161,21 @@ def test_samples_that_come_after_their_hour_was_packed_are_read_with_it_and_join
     with_history(tmp_path, body)
 
 
+def test_a_run_that_comes_after_its_hour_is_kept_but_changes_neither_that_hours_figures_nor_the_nexts(tmp_path):
+    async def body(history):
+        for minute in range(60):
+            add(history, START + minute * 60)
+        await pruned_at(history, START + HOURS + _upkeep.LATE_SECONDS)
+        for late in (START + 3_599, START + HOURS, START + HOURS + 60):
+            add(history, late, load=1.5)
+        await pruned_at(history, START + 2 * HOURS + _upkeep.LATE_SECONDS)
+        hours = (await history.series(CHECK, "load", "", START, START + 2 * HOURS, 2)).points
+        assert [(hour.summary.counted, hour.summary.mean) for hour in hours] == [(60, 0.5), (2, 1.5)]
+        assert len(await history.samples(CHECK, "load", "", START, START + 2 * HOURS)) == 63
+
+    with_history(tmp_path, body)
+
+
 def test_what_the_writer_moves_between_two_questions_is_neither_missed_nor_told_twice():
     packed = [(START * 1000, pack_hour({0: (1.0,), 60_000: (2.0,)}))]
     loose = [(START * 1000, 1.0), (START * 1000 + 60_000, 2.0)]
