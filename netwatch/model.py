@@ -58,7 +58,7 @@ __all__ = [
 
 Audience: TypeAlias = Literal["page", "digest", "none"]  # page wakes somebody; digest waits for the morning; none is only shown
 Severity: TypeAlias = Literal["critical", "warning", "info"]
-RunReason: TypeAlias = Literal["schedule", "soft", "parent", "hint", "human", "evidence", "meeting"]
+RunReason: TypeAlias = Literal["schedule", "soft", "parent", "quality", "hint", "human", "evidence", "meeting"]
 
 
 class Outcome(StrEnum):

@@ -13,11 +13,12 @@ from fnmatch import fnmatchcase
 from netwatch.memory import ANSWERS, NOTHING, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Outcome, Result, Rule, State, Subject, Transition
 
-__all__ = ["ABSENT_KEPT_SECONDS", "ERROR_RUNS", "RECOVERY_RUNS", "forget", "observe", "quiet_seconds", "shown"]
+__all__ = ["ABSENT_KEPT_SECONDS", "ERROR_RUNS", "RECOVERY_RUNS", "forget", "near_a_limit", "observe", "quiet_seconds", "shown"]
 
 RECOVERY_RUNS = 2
 ERROR_RUNS = 3
 WINDOW_SLICES = 20
+NEAR = 0.7  # of the limit
 ABSENT_RUNS = 3
 ABSENT_KEPT_SECONDS = 86_400.0  # a port or a tray that is no more
 QUIET_INTERVALS = 3.0
@@ -170,7 +171,7 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
     """One value against one rule: worse after `hold_seconds`, better at once but only past `clear`."""
     remembered = replace(before, absent_runs=0)
     if rule.window_seconds:
-        if result.reason != "schedule":
+        if result.reason not in {"schedule", "quality"}:
             return remembered  # a re-check is one echo: it would weigh as much as a train
         window = _slide(before.window, result.at, value, rule.window_seconds)
         remembered = replace(remembered, window=window)
@@ -189,6 +190,18 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
     return replace(
         _become(counted, said, hard=True, at=result.at, since=counted.candidate_wall, since_at=counted.candidate_at), code=rule.name
     )
+
+
+def near_a_limit(check: Check, memory: Memory) -> bool:
+    """Whether a mean is so near what somebody would be woken for that more samples are worth their packets."""
+    for rule in check.rules:
+        limit = rule.crit if rule.crit is not None else rule.warn
+        if not rule.window_seconds or rule.audience != "page" or limit is None or rule.compare != "above":
+            continue
+        for key, subject in memory.subjects.items():
+            if key[0] == rule.name and subject.value is not None and NEAR * limit <= subject.value < limit / NEAR:
+                return True
+    return False
 
 
 def _slide(window: tuple[tuple[float, float, int], ...], at: float, value: float, seconds: float) -> tuple[tuple[float, float, int], ...]:

@@ -15,13 +15,13 @@ from netwatch.model import Audience, Belief, Cause, Site, Subject
 __all__ = ["findings_of"]
 
 WINDOW_SECONDS = {"dark": 120.0, "power": 240.0, "quality": 900.0}  # failures further apart have nothing to do with each other
+DRAINED_METRICS = frozenset({"ups_runtime_seconds", "ups_charge_ratio"})
 MOST_NAMES = 12
 
 
 def findings_of(world: World) -> Iterator[Finding]:
     """Every shared cause as it stands; each failing line, UPS and lossy line is in one of them."""
-    power = {site: one for site, found in world.raised.items() for one in found if one.symptom == "power"}
-    powerless = yield from _of_power(world, power)
+    powerless = yield from _of_power(world, {site: told for site in world.raised if (told := _of_battery(world, site))})
     dark = {check: at for check, at in world.down.items() if check not in powerless}
     yield from _of_lines(world, dark)
     yield from _of_quality(world)
@@ -30,10 +30,19 @@ def findings_of(world: World) -> Iterator[Finding]:
 # --- power
 
 
-def _of_power(world: World, power: Mapping[str, Finding]) -> Generator[Finding, None, frozenset[str]]:
+def _of_battery(world: World, site: str) -> tuple[Finding, ...]:
+    """What a site's UPS says of power. On battery says it all; little charge while mains charges it is nobody's call."""
+    told = tuple(one for one in world.raised[site] if one.symptom == "power")
+    on_battery = tuple(one for one in told if one.facts["metric"] == "ups_on_battery")
+    if on_battery or not _has_mains(world, site):
+        return on_battery or told
+    return tuple(one for one in told if one.facts["metric"] not in DRAINED_METRICS)
+
+
+def _of_power(world: World, power: Mapping[str, tuple[Finding, ...]]) -> Generator[Finding, None, frozenset[str]]:
     """Sites on battery by their feeder, with what went dark since; returns the lines that are explained by it."""
     explained: set[str] = set()
-    began = {site: min(one.began_at for one in world.raised[site] if one.symptom == "power") for site in power}
+    began = {site: min(one.began_at for one in told) for site, told in power.items()}
     feeders = {tag: {site: (site,) for site in units} for tag, units in world.bearers.items() if tag[0] == "feeder"}
     joined = _dark_at_once(world, began, feeders)
     for group in explain(
@@ -44,7 +53,7 @@ def _of_power(world: World, power: Mapping[str, Finding]) -> Generator[Finding, 
         sites = group.parts
         lines = [check for site in sites for check in _lines(world, site) if check in world.down]
         explained.update(lines)
-        yield _power_finding(world, group, sites, lines)
+        yield _power_finding(world, group, sites, lines, [one for site in sites for one in power.get(site, ())])
     return frozenset(explained)
 
 
@@ -63,13 +72,12 @@ def _dark_at_once(world: World, began: Mapping[str, float], feeders: Mapping[Tag
     return joined
 
 
-def _power_finding(world: World, group: Group, sites: tuple[str, ...], lines: list[str]) -> Finding:
-    raised = [one for site in sites for one in world.raised.get(site, ()) if one.symptom == "power"]
+def _power_finding(world: World, group: Group, sites: tuple[str, ...], lines: list[str], raised: list[Finding]) -> Finding:
     members = (*(Subject(line) for line in lines), *(member for one in raised for member in one.members))
     dark = tuple(site for site in sites if _is_dark(world, site))
     facts: dict[str, str] = {"likely": "power"}
     if group.tag is None:
-        main = max(raised, key=lambda one: (one.severity == "critical", one.facts.get("metric") == "ups_on_battery"))
+        main = max(raised, key=lambda one: one.severity == "critical")
         if not dark:
             return replace(main, members=tuple(dict.fromkeys(members)), hidden=0)
         return _dark_site(world, sites[0], lines, facts | _battery(main), members, main.began_at)

@@ -175,8 +175,8 @@ def _outlast(world: World, draft: Draft, incident: Incident, finding: Finding) -
 
 
 def _is_served(incident: Incident, back: list[Subject]) -> bool:
-    """A site that was dark and has one of its lines again."""
-    return incident.cause.type == "site" and any(not member.rule for member in back)
+    """A site that was dark for want of a line and has one again."""
+    return incident.cause.type == "site" and incident.facts.get("symptom") == "dark" and any(not member.rule for member in back)
 
 
 def _changed_at(world: World, subject: Subject) -> float:
