@@ -102,6 +102,8 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     _remember_of_outages(world, check, result, transitions)
     if check.id in world.anchor_checks or (world.isolated and check.id in world.far_checks):
         look_around(world, draft)
+    elif result.reason in {"schedule", "quality"} and result.outcome is Outcome.OK and state.near_a_limit(check, memory):
+        draft.requests.append(Run(check=check.id, not_before=result.at + check.interval_seconds / 2, reason="quality"))
     if transitions or check.site in world.troubled:
         shared = look_at_site(world, draft, check.site)
         if shared or (check.id in world.line_checks and (transitions or world.unsettled)):
@@ -115,8 +117,6 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
 
 def _remember_of_outages(world: World, check: Check, result: Result, transitions: tuple[Transition, ...]) -> None:
     if result.outcome is Outcome.OK and check.id in world.far_checks:
-    elif result.reason in {"schedule", "quality"} and result.outcome is Outcome.OK and state.near_a_limit(check, memory):
-        draft.requests.append(Run(check=check.id, not_before=result.at + check.interval_seconds / 2, reason="quality"))
         world.sight = replace(world.sight, seen_at=max(world.sight.seen_at, result.at))
     if any(transition.hard and transition.new is Belief.CRIT and not transition.subject.rule for transition in transitions):
         note_spell(world, check.id, result.at)
