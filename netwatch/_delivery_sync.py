@@ -41,6 +41,22 @@ class StatePagers:
             found[name] = found.get(name, True) and not error
         return found
 
+    def describe(self, outcomes: Mapping[tuple[str, str], int]) -> list[dict[str, object]]:
+        successes = self.successes
+        return [
+            {
+                "name": name,
+                "kind": entry.kind,
+                "fallback": "",
+                "stands_by": False,
+                "out_of_band": False,
+                "waiting": 0,
+                "trial": successes.get(name),
+                **{outcome: outcomes.get((name, outcome), 0) for outcome in ("sent", "retried", "refused", "handed_over")},
+            }
+            for name, (entry, _) in self._pagers.items()
+        ]
+
     def last_error(self, name: str) -> str | None:
         """Why a receiver of it did not take the last truth, or ""; None for a pager there is none of."""
         if name not in self._pagers:

@@ -45,7 +45,7 @@ class Trials:
     async def run(self) -> None:
         due = wall = self._desk.wall()
         while True:
-            minute = self._desk.settings.canary_minute
+            minute = self._desk.settings.trial_minute
             if minute is not None and wall < due <= self._desk.wall():
                 await self.try_all()
             wall = self._desk.wall()

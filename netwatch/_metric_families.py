@@ -55,20 +55,35 @@ def number(value: float) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-def families(
-    snapshot: Snapshot, notifications: Mapping[tuple[str, str], int], sse_clients: int | None, revision: str, python: str
-) -> Iterator[Family]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How pages get out: attempts by pager and outcome, the last daily trial of each pager, the last sign of life to the outside."""
+
+    attempts: Mapping[tuple[str, str], int]
+    trials: Mapping[str, bool]
+    dead_man: bool | None
+
+
+def families(snapshot: Snapshot, told: Told, sse_clients: int | None, revision: str, python: str) -> Iterator[Family]:
     """Every family that the snapshot can tell; what is unknown has no series."""
     build = {"version": snapshot.self_view.version, "revision": revision, "python": python}
     yield Family("netwatch_build_info", "gauge", "Which netwatch this is.", [(build, 1.0)])
     yield from _of_sites(snapshot.sites)
     yield from _of_targets([target for view in snapshot.sites for target in view.targets])
     yield _alerts(snapshot)
-    counted = [({"channel": channel, "outcome": outcome}, float(count)) for (channel, outcome), count in notifications.items()]
-    yield Family("netwatch_notifications_total", "counter", "Attempts to reach a pager by how they ended.", counted)
+    yield from _of_delivery(told)
     yield from _of_itself(snapshot.self_view)
     if sse_clients is not None:
         yield _single("netwatch_sse_clients", "Browsers that follow the page live.", sse_clients)
+
+
+def _of_delivery(told: Told) -> Iterator[Family]:
+    counted = [({"channel": channel, "outcome": outcome}, float(count)) for (channel, outcome), count in told.attempts.items()]
+    yield Family("netwatch_notifications_total", "counter", "Attempts to reach a pager by how they ended.", counted)
+    tried = [({"channel": channel}, float(fine)) for channel, fine in told.trials.items()]
+    yield Family("netwatch_pager_canary_success", "gauge", "Whether a pager took its last daily trial.", tried)
+    if told.dead_man is not None:
+        yield _single("netwatch_dead_man_success", "Whether the last sign of life to the outside was taken.", told.dead_man)
 
 
 def _of_sites(views: Sequence[SiteView]) -> Iterator[Family]:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,22 @@ from netwatch._commits import Commits
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
-from netwatch.model import Check, Effects, Event, Forgotten, Human, Inventory, Reloaded, Result, RunReason, Tick, Transition
+from netwatch.model import (
+    Check,
+    Effects,
+    Event,
+    Forgotten,
+    Human,
+    Inventory,
+    Page,
+    PagerTried,
+    Reloaded,
+    Result,
+    RunReason,
+    Tick,
+    Transition,
+)
+from netwatch.route import pagers_for
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
@@ -35,6 +50,7 @@ TICK_SECONDS = 1.0
 FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing has changed
 RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
 STOP_SECONDS = 15.0
+QUIET_SECONDS = 30.0  # without progress so long, nobody outside is told that we live
 LAST_STOP_SECONDS = 25  # TimeoutStopSec of the unit is 30
 
 
@@ -141,7 +157,14 @@ class Daemon:
         return self._revision
 
     async def metrics(self, sse_clients: int) -> bytes:
-        return await self._metrics.render(self.snapshot(), notifications=self._delivery.outcomes, sse_clients=sse_clients)
+        delivery = self._delivery
+        return await self._metrics.render(
+            self.snapshot(),
+            notifications=delivery.outcomes,
+            trials=delivery.trials,
+            dead_man=delivery.dead_man_success,
+            sse_clients=sse_clients,
+        )
 
     def check_now(self, check_id: str, who: str) -> bool:
         if check_id not in self._world.inventory.checks:
@@ -152,6 +175,16 @@ class Daemon:
 
     async def prune(self) -> tuple[int, int]:
         return await self._history.prune()
+
+    def pagers(self) -> Sequence[Mapping[str, object]]:
+        return self._delivery.describe_pagers()
+
+    def outbox(self) -> Sequence[Mapping[str, object]]:
+        return self._delivery.describe_waiting()
+
+    async def try_pager(self, name: str, who: str) -> str:
+        log.info("trial of a pager asked for", extra={"pager": name, "who": who})
+        return await self._delivery.try_pager(name)
 
     def inventory(self) -> Inventory:
         return self._world.inventory
@@ -205,6 +238,9 @@ class Daemon:
         self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, result.samples, kinds)
 
     def _take(self, event: Event) -> None:
+        self._decide(event)
+
+    def _decide(self, event: Event) -> Effects:
         """One event, one decision; what follows is queued for the disk in the same order."""
         effects = core.step(self._world, event)
         for request in effects.requests:
@@ -223,6 +259,7 @@ class Daemon:
             self._commits.put(effects, {check: self._dump(check) for check in {one.subject.check for one in effects.transitions}})
             self._tracer.offer(effects.incidents, self._world.inventory, self._now())
             self._revision += 1
+        return effects
 
     def _send(self, rows: Sequence[OutboxRow], effects: Effects) -> None:
         self._delivery.accept(rows)
@@ -310,7 +347,7 @@ class Daemon:
             stored = await self._history.load()
         except (HistoryFailed, HistoryRefused) as error:
             raise DaemonRefused(1, str(error)) from error
-        self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings)
+        self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings, alive=self._gets_on, tried=self._note_trial)
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
         self._commits = Commits(
@@ -331,6 +368,8 @@ class Daemon:
         except ValueError:
             log.warning("what was stored of silences and timers cannot be read; silences must be asked for anew")
         self._delivery.restore(stored.outbox, stored.threads)
+        if stored.last_wall is not None:
+            self._delivery.say_blind(stored.last_wall, wall)
         if self._history.set_aside is not None:
             log.error("the history was damaged; everything is learned anew", extra={"moved_to": str(self._history.set_aside)})
             self._take(Forgotten(at=now, wall=wall, detail=str(self._history.set_aside)))
@@ -339,12 +378,13 @@ class Daemon:
     def _adopt(self, new: Inventory) -> None:
         """Puts an inventory in force."""
         self._delivery.configure(new.pagers, new.settings)
-        self._world.pagers = self._delivery.event_pagers()
+        before, self._world.pagers = self._world.pagers, self._delivery.event_pagers()
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._metrics.forget(gone)
         self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())
         self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new))
+        self._introduce(frozenset(self._world.pagers).difference(before))
         self._self_view = replace(
             self._self_view,
             generation=self._world.generation,
@@ -353,6 +393,23 @@ class Daemon:
             reloaded_wall=self._wall(),
         )
         self._revision += 1
+
+    def _introduce(self, pagers: frozenset[str]) -> None:
+        """New pagers are told of what is open and was told to the others."""
+        wall = self._wall()
+        told = []
+        for incident in [one for one in self._world.incidents.values() if one.announced and pagers]:
+            fresh = tuple(name for name in pagers_for(incident, self._world.pagers) if name in pagers and name not in incident.told)
+            known = self._world.incidents[incident.key] = replace(incident, told=(*incident.told, *fresh))
+            told += [(known, Page(incident=known, kind="open", wall=wall, pager=name)) for name in fresh]
+        self._commits.put(Effects(incidents=tuple({one.id: one for one, _ in told}.values()), pages=tuple(page for _, page in told)), {})
+
+    def _note_trial(self, pager: str, error: str) -> None:
+        self._take(PagerTried(at=self._now(), wall=self._wall(), pager=pager, error=error))
+
+    def _gets_on(self) -> bool:
+        """Whether the scheduler, the writer and delivery all got on of late: only then we say that we live."""
+        return self._now() - min(self._scheduler.progress_at, self._history.progress_at, self._delivery.progress_at) < QUIET_SECONDS
 
     def _take_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from netwatch._delivery_chain import Chain, Ledger
 from netwatch._delivery_lanes import Desk, Timing, open_session
@@ -22,25 +22,14 @@ from netwatch._delivery_serving import Serving
 from netwatch._delivery_sync import StatePagers
 from netwatch._delivery_trials import DeadMan, Trials
 from netwatch.history import HistoryFailed, OutboxRow
-from netwatch.model import Incident, Page, PagerSettings, Settings
+from netwatch.model import Incident, PagerSettings, Settings
 from netwatch.pagers import EventPager, Pager, PagerMisconfigured, StatePager, build
 
-__all__ = ["Delivery", "Ledger", "Timing", "Waiting"]
+__all__ = ["Delivery", "Ledger", "Timing"]
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A page that has not ended: who still has to take it, and what the last attempt met with."""
-
-    page: Page
-    owed: tuple[str, ...]
-    taken: tuple[str, ...]
-    attempts: int
-    error: str
 
 
 def _nobody_told(_name: str, _error: str) -> None:
@@ -95,15 +84,44 @@ class Delivery:
         """Pages that have not ended."""
         return len(self._chain.rows)
 
-    def waiting(self) -> tuple[Waiting, ...]:
-        """The pages that have not ended, the oldest first."""
-        found = []
-        for row in sorted(self._chain.rows, key=lambda row: (row.page.wall, row.page.id)):
+    def describe_pagers(self) -> list[dict[str, object]]:
+        """As `netwatch notify list` tells them; state pagers last."""
+        waiting = Counter(name for row in self._chain.rows for name in row.owed)
+        told = set(self.event_pagers())
+        events: list[dict[str, object]] = [
+            {
+                "name": name,
+                "kind": channel.settings.kind,
+                "fallback": channel.pager.fallback,
+                "stands_by": name not in told,
+                "out_of_band": channel.pager.out_of_band,
+                "waiting": waiting[name],
+                "trial": self.trials.get(name),
+                **{outcome: self.outcomes.get((name, outcome), 0) for outcome in ("sent", "retried", "refused", "handed_over")},
+            }
+            for name, channel in self._channels.items()
+            if not channel.retired
+        ]
+        return [*events, *self._states.describe(self.outcomes)]
+
+    def describe_waiting(self) -> list[dict[str, object]]:
+        """The pages that have not ended, the oldest first: who still has to take each, and what the last attempt met with."""
+        found: list[dict[str, object]] = []
+        for row in self._chain.rows:
             jobs = [job for channel in self._channels.values() if (job := channel.find(row)) is not None]
-            attempts = max((job.attempts for job in jobs), default=0)
-            owed = tuple(sorted(row.owed))
-            found.append(Waiting(page=row.page, owed=owed, taken=tuple(row.taken), attempts=attempts, error=row.error))
-        return tuple(found)
+            found.append(
+                {
+                    "id": row.page.id,
+                    "incident": row.page.incident.id,
+                    "kind": row.page.kind,
+                    "wall": row.page.wall,
+                    "owed": sorted(row.owed),
+                    "taken": list(row.taken),
+                    "attempts": max((job.attempts for job in jobs), default=0),
+                    "error": row.error,
+                }
+            )
+        return found
 
     # --- what the daemon says
 

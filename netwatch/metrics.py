@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
-from netwatch._metric_families import Family, families, header, label_text, number
+from netwatch._metric_families import Family, Told, families, header, label_text, number
 from netwatch.lang.writing import clean
 from netwatch.model import Check, Metric, Outcome, Result, Sample
 from netwatch.snapshot import Snapshot
@@ -164,6 +164,8 @@ class Metrics:
         snapshot: Snapshot,
         *,
         notifications: Mapping[tuple[str, str], int] | None = None,
+        trials: Mapping[str, bool] | None = None,
+        dead_man: bool | None = None,
         sse_clients: int | None = None,
         revision: str = "",
     ) -> bytes:
@@ -175,7 +177,8 @@ class Metrics:
         try:
             async with self._rendering:
                 if self._rendered == asked:
-                    own = families(snapshot, notifications or {}, sse_clients, revision, platform.python_version())
+                    told = Told(attempts=notifications or {}, trials=trials or {}, dead_man=dead_man)
+                    own = families(snapshot, told, sse_clients, revision, platform.python_version())
                     self._body = await self._written(own)
                     self._rendered += 1
                 return self._body

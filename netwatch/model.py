@@ -38,6 +38,7 @@ __all__ = [
     "Page",
     "PageText",
     "PagerSettings",
+    "PagerTried",
     "Reloaded",
     "Request",
     "Result",
@@ -243,7 +244,7 @@ class Settings:
     timezone: str = "Asia/Ho_Chi_Minh"
     page_url: str = "http://127.0.0.1:9780"
     digest_minute: int = 7 * 60  # of the local day, when what can wait is told
-    canary_minute: int | None = 8 * 60  # of the local day, when each pager is tried
+    trial_minute: int | None = 8 * 60  # of the local day, when each pager is tried
     takeover_seconds: float = 120.0  # not taken for so long, a page goes to the fall-back pager too
     pages_per_minute: float = 30.0  # over all pagers that people read; what is more is told together
     blind_note_seconds: float = 300.0  # not having watched for longer is worth a note
@@ -369,7 +370,17 @@ class Traced:
     hops: tuple[Hop | None, ...]
 
 
-Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten | Traced
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagerTried:
+    """A pager took its daily trial, or did not: then `error` says why, without a secret."""
+
+    at: float
+    wall: float
+    pager: str
+    error: str = ""
+
+
+Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten | Traced | PagerTried
 
 
 # --- what follows: all that core.step returns

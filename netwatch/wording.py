@@ -63,7 +63,7 @@ class _Draft:
         if cause.type in SHARED:
             return "shared"
         if cause.type == "netwatch":
-            return cause.name if cause.name in {"config", "history"} else "netwatch"
+            return cause.name if cause.name in {"config", "history", "pager"} else "netwatch"
         if cause.type == "check" and self.fact("metric"):
             return "rule"
         return cause.type
@@ -221,7 +221,7 @@ class _Draft:
         return self.text("hidden_only", count=count) if shape == "device" and count else ""
 
     def _signs(self, shape: str) -> list[str]:
-        if shape in {"netwatch", "config", "history"}:
+        if shape in {"netwatch", "config", "history", "pager"}:
             return [self.fact("detail", 300)] if self.fact("detail") else []
         answer = "" if shape == "rule" else " ".join(filter(None, (self.fact("address", 60), self.reason())))
         signs = [answer, self.what() if shape == "rule" else "", self.fact("detail", 200)]

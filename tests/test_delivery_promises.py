@@ -103,7 +103,7 @@ class Story:
     def __init__(self, digests, paces, settings=None):
         self.ledger = Ledger()
         self.pagers = {name: Scripted(name, digest, pace) for name, digest, pace in zip(NAMES, digests, paces, strict=True)}
-        self.settings = settings or Settings(canary_minute=None)
+        self.settings = settings or Settings(trial_minute=None)
         self.truth = {}
         self.generation = 0
         self.delivery = None

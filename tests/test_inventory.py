@@ -301,7 +301,16 @@ def test_strange_but_valid_names_are_kept_as_they_are(tmp_path):
 
 def test_settings_are_read(tmp_path):
     found = load(tmp_path, compose(more='listen: "[::1]:8080"\nlanguage: en\npage_url: https://mon.example.vn\ntimezone: Asia/Bangkok\n'))
-    assert dataclasses.astuple(found.settings) == ("::1", 8080, "en", "Asia/Bangkok", "https://mon.example.vn")
+    assert dataclasses.astuple(found.settings)[:5] == ("::1", 8080, "en", "Asia/Bangkok", "https://mon.example.vn")
+
+
+def test_how_pages_get_out_is_read_and_where_we_say_that_we_live_is_a_secret(tmp_path):
+    section = "delivery: {takeover: 3m, pages_per_minute: 20, trial_at: never, blind_note: 10m, dead_man: 'https://hc.example.vn/canary'}\n"
+    found = load(tmp_path, compose(more=section)).settings
+    assert (found.takeover_seconds, found.pages_per_minute, found.trial_minute, found.blind_note_seconds) == (180, 20, None, 600)
+    assert found.dead_man_url.reveal() == "https://hc.example.vn/canary"
+    assert "canary" not in repr(found)
+    assert load(tmp_path, compose(more="delivery: {trial_at: '09:30'}\n")).settings.trial_minute == 570
 
 
 def test_a_fingerprint_changes_with_what_is_measured_and_with_nothing_else(tmp_path):

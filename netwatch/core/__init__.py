@@ -41,6 +41,7 @@ from netwatch.model import (
     Human,
     Incident,
     Outcome,
+    PagerTried,
     Reloaded,
     Result,
     Run,
@@ -58,6 +59,7 @@ MANY_LINES = 200  # down at once
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
 FORGOTTEN_KEY = "netwatch/self/history"
+PAGER_KEY = "netwatch/self/pager/"
 
 
 def step(world: World, event: Event) -> Effects:
@@ -77,9 +79,20 @@ def step(world: World, event: Event) -> Effects:
             _take_reload(world, draft, event)
         case Traced():
             take_trace(world, draft, event)
+        case PagerTried():
+            _take_trial(world, draft, event)
         case Forgotten():
             open_or_grow(world, draft, own_finding(FORGOTTEN_KEY, "history", {"detail": event.detail}))
     return draft.effects()
+
+
+def _take_trial(world: World, draft: Draft, event: PagerTried) -> None:
+    key = f"{PAGER_KEY}{event.pager}"
+    known = world.incidents.get(key)
+    if event.error:
+        open_or_grow(world, draft, own_finding(key, "pager", {"pager": event.pager, "detail": f"{event.pager}: {event.error}"}))
+    elif known is not None:
+        close(world, draft, known, "recovered")
 
 
 def is_current(world: World, result: Result) -> bool:
@@ -177,6 +190,10 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         return
     if refused is not None:
         close(world, draft, refused, "recovered")
+    for key, incident in list(world.incidents.items()):
+        tried = event.new.settings.trial_minute is not None and key.removeprefix(PAGER_KEY) in event.new.pagers
+        if key.startswith(PAGER_KEY) and not tried:
+            close(world, draft, incident, "removed")
     old = world.inventory.checks
     world.inventory, world.generation = event.new, event.generation
     changed = [check for check, now in event.new.checks.items() if check not in old or old[check].fingerprint != now.fingerprint]

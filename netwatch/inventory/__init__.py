@@ -25,7 +25,7 @@ from netwatch.inventory._schema import File
 from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
 from netwatch.lang import catalog
-from netwatch.model import Inventory, PagerSettings, Settings
+from netwatch.model import Inventory, PagerSettings, Secret, Settings
 
 __all__ = [
     "DEMO_SITE_NET",
@@ -214,6 +214,11 @@ def _is_snmp_secret(path: Keys) -> bool:
     return path[-1:] == ("community",) or path[-2:] in {("auth", "password"), ("privacy", "password")}
 
 
+def _minute(clock: str) -> int:
+    """Of the day, of a `07:00`."""
+    return int(clock[:2]) * 60 + int(clock[3:])
+
+
 def _settings(file: File) -> Settings:
     listen, _, port = file.listen.rpartition(":")
     return Settings(
@@ -222,7 +227,12 @@ def _settings(file: File) -> Settings:
         language=file.language,
         timezone=file.timezone,
         page_url=file.page_url or f"http://{file.listen}",
-        digest_minute=int(file.digest_at[:2]) * 60 + int(file.digest_at[3:]),
+        digest_minute=_minute(file.digest_at),
+        trial_minute=None if file.delivery.trial_at == "never" else _minute(file.delivery.trial_at),
+        takeover_seconds=file.delivery.takeover,
+        pages_per_minute=file.delivery.pages_per_minute,
+        blind_note_seconds=file.delivery.blind_note,
+        dead_man_url=Secret(file.delivery.dead_man) if file.delivery.dead_man else None,
     )
 
 

@@ -247,6 +247,16 @@ class Plan(Strict):
     hosts: dict[Slug, Annotated[int, Field(ge=1, le=65_534)]] = Field(default_factory=dict)
 
 
+class DeliveryEntry(Strict):
+    """How pages get out, whatever the pager."""
+
+    takeover: Duration = 120.0
+    pages_per_minute: Annotated[int, Field(ge=1, le=600)] = 30
+    trial_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|never)$")] = "08:00"
+    blind_note: Duration = 300.0
+    dead_man: Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$")] | None = None
+
+
 class File(Strict):
     version: Literal[1]
     language: Language = "vi"
@@ -264,6 +274,7 @@ class File(Strict):
     maintenance: Annotated[list[MaintenanceEntry], Field(max_length=500)] = Field(default_factory=list)
     contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
     pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
+    delivery: DeliveryEntry = DeliveryEntry()
     profiles: dict[Name, ProfileEntry] = Field(default_factory=dict)
     roles: dict[Slug, RoleEntry] = Field(default_factory=dict)
     sites: dict[Slug, SiteEntry] = Field(default_factory=dict)

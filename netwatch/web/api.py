@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from netwatch.history import HistoryFailed
+from netwatch.lang.writing import rfc3339
 from netwatch.snapshot import SiteView, Snapshot
 from netwatch.web import documents
 from netwatch.web.backend import BACKEND, SETUP, Overloaded
@@ -19,6 +20,7 @@ __all__ = ["EVENTS_SHOWN_SECONDS", "MOST_EVENTS", "add_routes", "answer", "find_
 
 EVENTS_SHOWN_SECONDS = 7 * 86400.0
 MOST_EVENTS = 50
+MOST_PAGES = 1_000
 CHECK_PATH = "/api/v1/checks/{check:[^/]+/[^/]+/[^/]+}/run"
 
 
@@ -92,6 +94,27 @@ async def run_check(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/run", "check": check, "accepted": True}, 202)
 
 
+async def pagers(request: web.Request) -> web.Response:
+    return answer({"schema": "netwatch/v1/pagers", "pagers": list(request.app[BACKEND].pagers())})
+
+
+async def outbox(request: web.Request) -> web.Response:
+    backend, zone = request.app[BACKEND], request.app[SETUP].zone
+    pages = [{**page, "wall": rfc3339(float(str(page["wall"])), zone)} for page in backend.outbox()[:MOST_PAGES]]
+    return answer(
+        {"schema": "netwatch/v1/outbox", "wall": rfc3339(backend.snapshot().wall, zone), "count": len(backend.outbox()), "pages": pages}
+    )
+
+
+async def try_pager(request: web.Request) -> web.Response:
+    name = request.match_info["pager"]
+    try:
+        error = await request.app[BACKEND].try_pager(name, request.headers.get("X-Netwatch-Who", "")[:60])
+    except KeyError:
+        return json_error(404, "no_such_pager", f"no pager {name!r}")
+    return answer({"schema": "netwatch/v1/trial", "pager": name, "ok": not error, "error": error})
+
+
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/v1/summary", summary)
     app.router.add_get("/api/v1/sites/{slug}", site)
@@ -101,3 +124,6 @@ def add_routes(app: web.Application) -> None:
         app.router.add_post("/api/v1/reload", reload)
         app.router.add_post("/api/v1/prune", prune)
         app.router.add_post(CHECK_PATH, run_check)
+        app.router.add_get("/api/v1/pagers", pagers)
+        app.router.add_get("/api/v1/outbox", outbox)
+        app.router.add_post("/api/v1/pagers/{pager}/try", try_pager)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,15 @@ class Backend(Protocol):
 
     def check_now(self, check_id: str, who: str) -> bool:
         """False when there is no such check."""
+
+    def pagers(self) -> Sequence[Mapping[str, object]]:
+        """Each pager and how it fares."""
+
+    def outbox(self) -> Sequence[Mapping[str, object]]:
+        """The pages that have not ended, the oldest first."""
+
+    async def try_pager(self, name: str, who: str) -> str:
+        """Sends a trial through a pager. Why it was not taken, or "". Raises KeyError for a pager there is none of."""
 
     def inventory(self) -> Inventory:
         """The one in force."""
