@@ -169,21 +169,20 @@ def _observe_rule(check: Check, rule: Rule, subjects: dict[tuple[str, str], Subj
 
 def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> SubjectMemory:
     """One value against one rule: worse after `hold_seconds`, better at once but only past `clear`."""
-    remembered = replace(before, absent_runs=0)
+    window = before.window
     if rule.window_seconds:
         if result.reason not in {"schedule", "quality"}:
-            return remembered  # a re-check is one echo: it would weigh as much as a train
-        window = _slide(before.window, result.at, value, rule.window_seconds)
-        remembered = replace(remembered, window=window)
-        value = sum(total for _, total, _ in window) / sum(count for _, _, count in window)
+            return replace(before, absent_runs=0)  # a re-check is one echo: it would weigh as much as a train
+        window = _slide(window, result.at, value, rule.window_seconds)
+        value = sum([total for _, total, _ in window]) / sum([count for _, _, count in window])
         young = result.at - window[0][0] < rule.window_seconds / 2
         if young and (before.belief is not Belief.UNKNOWN or _level(rule, value, before.belief) is not Belief.OK):
-            return remembered  # one echo of the first train lost is not a fifth of all that is sent
+            return replace(before, absent_runs=0, window=window)  # one echo of the first train lost is not a fifth of all that is sent
     said = _level(rule, value, before.belief)
-    remembered = replace(remembered, value=value)
     if said is before.belief:
-        return replace(remembered, candidate=None, candidate_runs=0)
-    counted = _count(remembered, said, result)
+        # One copy and no more: this is what nearly every result of nearly every check comes to.
+        return replace(before, absent_runs=0, window=window, value=value, candidate=None, candidate_runs=0)
+    counted = _count(replace(before, absent_runs=0, window=window, value=value), said, result)
     worse = _RANK[said] > _RANK[before.belief]
     if worse and rule.hold_seconds and result.at - counted.candidate_at < rule.hold_seconds:
         return counted
