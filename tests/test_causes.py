@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,4 +92,4 @@ def test_every_failure_is_in_exactly_one_group_whatever_is_shared(began, bearers
         if group.tag is not None:
             assert set(group.parts) <= set(bearers[group.tag])
             times = sorted(began[part] for part in group.parts)
-            assert all(later - earlier <= 120.0 for earlier, later in zip(times, times[1:], strict=False))
+            assert all(later - earlier <= 120.0 for earlier, later in pairwise(times))
