@@ -114,7 +114,7 @@ def _still_settling(world: World, finding: Finding, now: float) -> bool:
     if finding.symptom != "dark":
         return False
     checks = [member.check for member in finding.members if not member.rule]
-    settled_at = min(world.memories[check].answers.changed_at for check in checks)
+    settled_at = max(min(world.memories[check].answers.changed_at for check in checks), world.sight.sighted_at)
     if now - settled_at >= SETTLE_SECONDS:
         return False
     mates = {
