@@ -388,3 +388,9 @@ def test_all_pagers_together_tell_people_no_more_than_thirty_pages_a_minute():
 def test_a_program_hears_of_each():
     story = story_of(*storm(50), "wait 1", paces=(600.0,) * 3)
     assert len(story.pagers["noc"].messages) == 50
+
+
+def test_a_failure_counts_for_a_page_that_came_while_it_was_under_way():
+    story = story_of("mood noc busy", "open na-tau", "wait 0.02", "recover na-tau", "wait 0.04", "mood noc ok", "wait 3")
+    assert heard_by(story, "noc") == [("recover", 1)]
+    assert story.pagers["noc"].messages[0][0] > 1_001

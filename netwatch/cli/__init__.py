@@ -21,6 +21,7 @@ from netwatch.cli import (
     events,
     inventory,
     lab,
+    notify,
     ping,
     probe,
     run,
@@ -58,6 +59,7 @@ app.add_typer(events.alerts, name="alerts")
 app.add_typer(db.app, name="db")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
+app.add_typer(notify.app, name="notify")
 app.add_typer(probe.app, name="probe")
 app.add_typer(setup.app, name="setup")
 app.command("run")(run.run)

@@ -80,6 +80,9 @@ class Daemon:
         _status, document = self._ask("POST", "/api/v1/reload", RELOAD_SECONDS)
         return bool(document.get("ok")), [str(line) for line in document.get("messages", [])]
 
+    def post(self, path: str, timeout_seconds: float = ANSWER_SECONDS) -> tuple[int, Document]:
+        return self._ask("POST", path, timeout_seconds)
+
     def prune(self) -> tuple[int, Document]:
         return self._ask("POST", "/api/v1/prune", PRUNE_SECONDS)
 
