@@ -151,7 +151,7 @@ def _observe_rule(check: Check, rule: Rule, subjects: dict[tuple[str, str], Subj
         key = (rule.name, sample.instance)
         seen.add(key)
         before = subjects.get(key, NOTHING)
-        after = _judge(rule, before, sample.values[-1], result)
+        after = _judge(rule, before, sum(sample.values) / len(sample.values), result)
         subjects[key] = after
         if before.belief is not after.belief:
             yield _transition(check, key, before, after, result.wall)

@@ -64,7 +64,8 @@ def test_a_line_is_watched_as_the_design_says(shipped):
     assert (check.interval_seconds, check.timeout_seconds, check.retry_seconds) == (5, 3, 1)
     assert (check.attempts, check.hard_after_seconds) == (3, 9)
     assert {(rule.metric, rule.warn, rule.crit, rule.window_seconds, rule.audience) for rule in check.rules} == {
-        ("icmp_loss_ratio", None, 0.1, 600.0, "page"),
+        ("icmp_loss_ratio", None, 0.1, 300.0, "page"),
+        ("icmp_rtt_seconds", 0.25, None, 600.0, "digest"),
         ("icmp_loss_ratio", 0.01, None, 300.0, "digest"),
     }
 

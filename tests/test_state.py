@@ -1,9 +1,12 @@
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch import memory as remembered
 from netwatch import state
-from netwatch.memory import ANSWERS, Memory
+from netwatch.memory import ANSWERS, Memory, SubjectMemory
 from netwatch.model import Belief, Outcome, Result, Rule, Sample, State
 from tests.worlds import WALL, check
 
@@ -192,3 +195,28 @@ def test_a_window_that_is_not_half_full_says_nothing_bad_even_at_the_start():
     assert level(memory) is Belief.UNKNOWN
     memory, _ = loss(0.4, 0.4, rule_check=windowed, start=145, memory=memory)
     assert level(memory) is Belief.CRIT
+
+
+def test_of_a_train_it_is_the_mean_that_is_judged():
+    slow = Rule(name="slow", metric="icmp_rtt_seconds", warn=0.2)
+    watched = check("a/line/icmp", rules=[slow])
+    told = Result(
+        check=watched.id,
+        at=1.0,
+        wall=1.0,
+        duration_seconds=0.1,
+        outcome=Outcome.OK,
+        samples=(Sample("icmp_rtt_seconds", (0.1, 0.1, 0.1, 0.5)),),
+    )
+    memory, _ = state.observe(watched, Memory(), told)
+    assert memory.subjects["slow", ""].belief is Belief.WARN
+    assert memory.subjects["slow", ""].value == pytest.approx(0.2)
+
+
+def test_more_samples_are_asked_for_only_near_what_wakes_somebody():
+    page = Rule(name="loss", metric="m", crit=0.1, window_seconds=300.0)
+    digest = replace(page, name="slight", audience="digest")
+    for value, rule, near in [(0.05, page, False), (0.08, page, True), (0.12, page, True), (0.2, page, False), (0.08, digest, False)]:
+        watched = check("a/line/icmp", rules=[rule])
+        memory = Memory(subjects={(rule.name, ""): SubjectMemory(belief=Belief.OK, value=value)})
+        assert state.near_a_limit(watched, memory) is near
