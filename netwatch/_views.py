@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from netwatch.model import Belief, Line, Outcome, Sample, Site, State, Subject
 
-__all__ = ["CheckView", "RuleView", "SiteView", "TargetView"]
+__all__ = ["CheckView", "RuleView", "SiteView", "TargetView", "WindowView"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +93,20 @@ class SiteView:
     loss_ratio: float | None
     targets: tuple[TargetView, ...]
     rechecking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """A silence or a maintenance that is in force or to come. `id`: what `end` takes; 0 for one the inventory plans, which has a `name`."""
+
+    id: int = 0
+    name: str = ""
+    kind: Literal["silence", "maintenance"]
+    matcher: str
+    starts: float
+    ends: float
+    who: str = ""
+    note: str = ""
+
+    def in_force(self, wall: float) -> bool:
+        return self.starts <= wall < self.ends

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netwatch import __version__, core, inventory, lease, memory, snapshot
+from netwatch import __version__, core, inventory, lease, links, memory, snapshot
 from netwatch._commits import Commits
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
@@ -93,6 +93,7 @@ class Daemon:
         self._notifier = Notifier.from_environment(os.environ)
         self._scheduler = Scheduler(Schedule(), self._handle, _admit, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
+        self._link_key: bytes
         self._commits: Commits
         self._world: core.World
         self._history: History
@@ -107,6 +108,7 @@ class Daemon:
             stack.push_async_callback(self._runner.aclose)
             self._history = await self._open_history(first)
             stack.push_async_callback(self._history.close)
+            self._link_key = links.key_in(self._state_directory)
             await self._restore(first)
             await serve(stack, self, first.settings, listener=self._listener, control_path=self._control_path)
             self._say_started(first)
@@ -185,6 +187,16 @@ class Daemon:
     async def try_pager(self, name: str, who: str) -> str:
         log.info("trial of a pager asked for", extra={"pager": name, "who": who})
         return await self._delivery.try_pager(name)
+
+    def act(self, human: Human) -> Human | None:
+        taken = self._decide(replace(human, at=self._now(), wall=self._wall())).humans
+        return taken[0] if taken else None
+
+    async def humans(self, since_wall: float, incident: int | None, limit: int) -> Sequence[Human]:
+        return await self._history.humans(since_wall=since_wall, incident=incident, limit=limit)
+
+    def link_key(self) -> bytes:
+        return self._link_key
 
     def inventory(self) -> Inventory:
         return self._world.inventory

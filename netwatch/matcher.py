@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from netwatch.model import Site
+from netwatch.model import Incident, Site
 
-__all__ = ["Matcher", "WrongMatcher", "parse"]
+__all__ = ["Matcher", "WrongMatcher", "cover", "parse"]
 
 TERM = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*)=([^\s,=]+)")
 PLACE = re.compile(r"[^\s,=/]+(/[^\s,=/]+)?")
@@ -50,6 +51,21 @@ def parse(text: str) -> Matcher:
         else:
             raise WrongMatcher(part)
     return Matcher(tuple(terms))
+
+
+def cover(matchers: Sequence[Matcher], incident: Incident, sites: Mapping[str, Site]) -> bool:
+    """Whether they cover, together, all that an incident is about. One about netwatch itself is never covered."""
+    if not matchers or not incident.sites:
+        return False
+    target = _target(incident)
+    concerned = [sites[site] for site in (*incident.sites, *incident.degraded) if site in sites]
+    return bool(concerned) and all(any(matcher.covers(site, target) for matcher in matchers) for site in concerned)
+
+
+def _target(incident: Incident) -> str:
+    if incident.cause.type not in {"line", "device", "check"}:
+        return ""
+    return incident.cause.name.split("/")[1] if "/" in incident.cause.name else ""
 
 
 def _holds(key: str, pattern: str, site: Site, target: str) -> bool:

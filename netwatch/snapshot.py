@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from netwatch._standing import Standings
-from netwatch._views import CheckView, RuleView, SiteView, TargetView
+from netwatch._views import CheckView, RuleView, SiteView, TargetView, WindowView
 from netwatch.core import World, maintenance_now
 from netwatch.matcher import Matcher
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Device, Incident, Line, Site, State, Subject
+from netwatch.windows import next_occurrence
 
-__all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "take"]
+__all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "WindowView", "take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Snapshot:
     incidents: tuple[Incident, ...]  # open, newest first
     closed: tuple[Incident, ...]  # closed in the last 24 h, newest first
     self_view: SelfView
+    windows: tuple[WindowView, ...] = ()  # silences and maintenance in force or to come, the first to begin first
+    isolated: bool = False  # it is we who are cut off
 
     def counts(self) -> Mapping[State, int]:
         """Commune sites by state; hubs are not counted among the 45."""
@@ -92,7 +96,28 @@ def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snaps
         incidents=tuple(sorted(world.incidents.values(), key=lambda incident: (-incident.opened, incident.id))),
         closed=tuple(sorted(world.closed, key=lambda incident: -(incident.closed or 0.0))),
         self_view=self_view,
+        windows=tuple(sorted(_windows(world, wall), key=lambda window: (window.starts, window.id, window.name))),
+        isolated=world.isolated,
     )
+
+
+def _windows(world: World, wall: float) -> Iterable[WindowView]:
+    for asked in world.windows.values():
+        if wall < asked.ends:
+            yield WindowView(
+                id=asked.id,
+                kind=asked.kind,
+                matcher=asked.matcher,
+                starts=asked.starts,
+                ends=asked.ends,
+                who=asked.who,
+                note=asked.note,
+            )
+    zone = ZoneInfo(world.inventory.settings.timezone)
+    for planned in world.inventory.maintenance:
+        span = next_occurrence(planned, wall, zone)
+        if span is not None:
+            yield WindowView(name=planned.id, kind="maintenance", matcher=planned.matcher, starts=span[0], ends=span[1], note=planned.note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import datetime as dt
 
 from netwatch.model import Maintenance
 
-__all__ = ["occurrence"]
+__all__ = ["next_occurrence", "occurrence"]
 
 MINUTES_A_DAY = 1_440
 DAYS_BACK = 8  # a window is a week long at most
@@ -21,10 +21,24 @@ def occurrence(planned: Maintenance, wall: float, zone: dt.tzinfo) -> tuple[floa
         return (planned.starts, planned.ends) if planned.starts <= wall < planned.ends else None
     today = dt.datetime.fromtimestamp(wall, zone).date()
     for back in range(DAYS_BACK):
-        day = today - dt.timedelta(days=back)
-        if day.weekday() not in planned.weekdays:
-            continue
-        begins = dt.datetime.combine(day, dt.time(planned.from_minute // 60, planned.from_minute % 60), zone).timestamp()
-        if begins <= wall < begins + planned.minutes * 60:
-            return begins, begins + planned.minutes * 60
+        found = _on(planned, today - dt.timedelta(days=back), zone)
+        if found is not None and found[0] <= wall < found[1]:
+            return found
     return None
+
+
+def next_occurrence(planned: Maintenance, wall: float, zone: dt.tzinfo) -> tuple[float, float] | None:
+    """The one that is under way, else the next; None when all is over."""
+    if planned.starts is not None and planned.ends is not None:
+        return (planned.starts, planned.ends) if wall < planned.ends else None
+    today = dt.datetime.fromtimestamp(wall, zone).date()
+    days = (_on(planned, today + dt.timedelta(days=ahead), zone) for ahead in range(1 - DAYS_BACK, DAYS_BACK))
+    return next((found for found in days if found is not None and wall < found[1]), None)
+
+
+def _on(planned: Maintenance, day: dt.date, zone: dt.tzinfo) -> tuple[float, float] | None:
+    """The one that begins on that local day."""
+    if day.weekday() not in planned.weekdays:
+        return None
+    begins = dt.datetime.combine(day, dt.time(planned.from_minute // 60, planned.from_minute % 60), zone).timestamp()
+    return begins, begins + planned.minutes * 60

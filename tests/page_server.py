@@ -22,6 +22,7 @@ class FakeDaemon:
         self.now = snapshot
         self.moved = asyncio.Condition()
         self.asked = []
+        self.acts = []
         self.reload_answer = (True, ("+ na-tau/vc",))
         self.overloaded = False
         self.in_force = Inventory(sites={}, checks={})
@@ -53,6 +54,18 @@ class FakeDaemon:
     def check_now(self, check_id, who):
         self.asked.append((check_id, who))
         return check_id.startswith("na-tau/")
+
+    def act(self, human):
+        self.acts.append(human)
+        known = {incident.id for incident in self.now.incidents}
+        return human if human.incident in known or human.matcher or human.window else None
+
+    async def humans(self, since_wall, incident, limit):
+        found = [one for one in self.acts if one.wall >= since_wall and incident in {None, one.incident}]
+        return found[::-1][:limit]
+
+    def link_key(self):
+        return b"k" * 32
 
     def inventory(self):
         return self.in_force

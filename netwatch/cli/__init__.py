@@ -14,6 +14,7 @@ import typer
 
 from netwatch.cli import (
     _output,
+    acts,
     completion,
     db,
     demo,
@@ -29,6 +30,7 @@ from netwatch.cli import (
     simulate,
     status,
     watch,
+    windows,
 )
 
 __all__ = ["app", "main"]
@@ -60,8 +62,14 @@ app.add_typer(db.app, name="db")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
 app.add_typer(notify.app, name="notify")
+app.add_typer(windows.maintenance, name="maintenance")
 app.add_typer(probe.app, name="probe")
 app.add_typer(setup.app, name="setup")
+app.add_typer(windows.silence, name="silence")
+app.command("ack")(acts.ack)
+app.command("unack")(acts.unack)
+app.command("note")(acts.note)
+app.command("audit")(acts.audit)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ class Daemon:
         _status, document = self._ask("POST", "/api/v1/reload", RELOAD_SECONDS)
         return bool(document.get("ok")), [str(line) for line in document.get("messages", [])]
 
-    def post(self, path: str, timeout_seconds: float = ANSWER_SECONDS) -> tuple[int, Document]:
-        return self._ask("POST", path, timeout_seconds)
+    def post(self, path: str, timeout_seconds: float = ANSWER_SECONDS, *, body: Mapping[str, object] | None = None) -> tuple[int, Document]:
+        return self._ask("POST", path, timeout_seconds, body)
 
     def prune(self) -> tuple[int, Document]:
         return self._ask("POST", "/api/v1/prune", PRUNE_SECONDS)
@@ -90,11 +91,12 @@ class Daemon:
         status, _document = self._ask("POST", f"/api/v1/checks/{urllib.parse.quote(check)}/run", ANSWER_SECONDS)
         return status == http.HTTPStatus.ACCEPTED
 
-    def _ask(self, method: str, path: str, timeout_seconds: float) -> tuple[int, Document]:
+    def _ask(self, method: str, path: str, timeout_seconds: float, body: Mapping[str, object] | None = None) -> tuple[int, Document]:
         connection = _UnixConnection(self.path, timeout_seconds)
         joint = "&" if "?" in path else "?"
         try:
-            connection.request(method, f"{path}{joint}lang={_output.language()}", headers={"X-Netwatch-Who": _who()})
+            sent = None if body is None else json.dumps(body).encode()
+            connection.request(method, f"{path}{joint}lang={_output.language()}", sent, {"X-Netwatch-Who": _who()})
             answer = connection.getresponse()
             document = json.loads(answer.read(LONGEST_ANSWER_BYTES))
         except PermissionError as error:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from netwatch.core._world import World
-from netwatch.matcher import Matcher, parse
+from netwatch.matcher import Matcher, cover, parse
 from netwatch.model import Incident
 from netwatch.windows import occurrence
 
@@ -17,12 +17,7 @@ _parsed = lru_cache(maxsize=1024)(parse)
 
 def muted(world: World, incident: Incident, wall: float) -> bool:
     """Whether a silence or a maintenance covers all that an incident is about. What is about netwatch itself is never muted."""
-    matchers = [*_asked(world, wall, None), *_planned(world, wall)]
-    if not matchers or not incident.sites:
-        return False
-    target = _target(incident)
-    sites = [world.inventory.sites[site] for site in (*incident.sites, *incident.degraded) if site in world.inventory.sites]
-    return bool(sites) and all(any(matcher.covers(site, target) for matcher in matchers) for site in sites)
+    return cover([*_asked(world, wall, None), *_planned(world, wall)], incident, world.inventory.sites)
 
 
 def in_maintenance(world: World, site: str, target: str, wall: float) -> bool:
@@ -34,12 +29,6 @@ def in_maintenance(world: World, site: str, target: str, wall: float) -> bool:
 def maintenance_now(world: World, wall: float) -> tuple[Matcher, ...]:
     """What work is under way on, planned or not."""
     return (*_asked(world, wall, "maintenance"), *_planned(world, wall))
-
-
-def _target(incident: Incident) -> str:
-    if incident.cause.type not in {"line", "device", "check"}:
-        return ""
-    return incident.cause.name.split("/")[1] if "/" in incident.cause.name else ""
 
 
 def _asked(world: World, wall: float, kind: str | None) -> list[Matcher]:

@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from netwatch.metrics import Overloaded
-from netwatch.model import Inventory, Transition
+from netwatch.model import Human, Inventory, Transition
 from netwatch.snapshot import Snapshot
 
 __all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
@@ -44,6 +44,15 @@ class Backend(Protocol):
 
     async def try_pager(self, name: str, who: str) -> str:
         """Sends a trial through a pager. Why it was not taken, or "". Raises KeyError for a pager there is none of."""
+
+    def act(self, human: Human) -> Human | None:
+        """Takes in what a person asks for, now; its own times do not count. What came of it, or None when it names nothing that is there."""
+
+    async def humans(self, since_wall: float, incident: int | None, limit: int) -> Sequence[Human]:
+        """What people did, newest first. Raises HistoryFailed."""
+
+    def link_key(self) -> bytes:
+        """What one-tap links are signed with."""
 
     def inventory(self) -> Inventory:
         """The one in force."""

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwatch.lang import writing
-from netwatch.model import Incident, Line, Sample, State, Transition
-from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
+from netwatch.model import Human, Incident, Line, Sample, State, Transition
+from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView, WindowView
 from netwatch.web import words as say
 from netwatch.web.board import Reader
 from netwatch.web.changes import transition_text
 
-__all__ = ["error", "incident", "site", "summary", "transitions"]
+__all__ = ["error", "human", "incident", "site", "summary", "transitions", "window"]
 
 LONGEST_PATH = 1_200  # twenty hops, by their IPv6 addresses
 Document = dict[str, Any]
@@ -42,6 +42,8 @@ def summary(snapshot: Snapshot, reader: Reader) -> Document:
         "sites": [_site_head(view, reader) for view in snapshot.sites],
         "incidents": [incident(one, sites, reader) for one in snapshot.incidents],
         "closed": [incident(one, sites, reader) for one in snapshot.closed],
+        "windows": [window(one, snapshot.wall, reader) for one in snapshot.windows],
+        "isolated": snapshot.isolated,
         "self": _self(snapshot, reader),
     }
 
@@ -102,6 +104,36 @@ def incident(one: Incident, sites: Mapping[str, SiteView], reader: Reader) -> Do
         }
         if owner
         else None,
+    }
+
+
+def window(one: WindowView, wall: float, reader: Reader) -> Document:
+    """`id` is null for what the inventory plans; `state` is planned or active."""
+    return {
+        "id": one.id or None,
+        "name": writing.clean(one.name),
+        "kind": one.kind,
+        "matcher": writing.clean(one.matcher),
+        "starts": _time(one.starts, reader),
+        "ends": _time(one.ends, reader),
+        "state": "active" if one.in_force(wall) else "planned",
+        "who": writing.clean(one.who),
+        "note": writing.clean(one.note),
+    }
+
+
+def human(one: Human, reader: Reader) -> Document:
+    return {
+        "wall": _time(one.wall, reader),
+        "action": one.action,
+        "who": writing.clean(one.who),
+        "via": writing.clean(one.via),
+        "incident": one.incident or None,
+        "window": one.window or None,
+        "matcher": writing.clean(one.matcher),
+        "starts": _time(one.starts, reader),
+        "until": _time(one.until, reader),
+        "note": writing.clean(one.note),
     }
 
 

@@ -15,7 +15,7 @@ from netwatch.web.api import answer, json_error
 from netwatch.web.backend import BACKEND, SETUP
 from netwatch.web.reader import reader_of
 
-__all__ = ["add_routes"]
+__all__ = ["add_routes", "moment"]
 
 DAY_SECONDS = 86_400.0
 USUAL_LIMIT = 200
@@ -27,7 +27,7 @@ async def transitions(request: web.Request) -> web.Response:
     backend = request.app[BACKEND]
     snapshot, site = backend.snapshot(), request.query.get("site")
     try:
-        since = _moment(request.query.get("since", ""), snapshot.wall - DAY_SECONDS)
+        since = moment(request.query.get("since", ""), snapshot.wall - DAY_SECONDS)
         limit = int(request.query.get("limit", USUAL_LIMIT))
         if not 1 <= limit <= MOST:
             raise ValueError(f"limit: 1 to {MOST}")
@@ -47,18 +47,19 @@ async def inventory(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/inventory", "entries": entries})
 
 
-def _moment(text: str, otherwise: float) -> float:
+def moment(text: str, otherwise: float) -> float:
+    """Wall seconds of RFC 3339 or of a number. Raises ValueError."""
     if not text:
         return otherwise
     try:
         wall = float(text)
     except ValueError:
-        moment = dt.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("since: a time needs its offset, such as +07:00") from None
-        wall = moment.timestamp()
+        written = dt.datetime.fromisoformat(text)
+        if written.tzinfo is None:
+            raise ValueError("a time needs its offset, such as +07:00") from None
+        wall = written.timestamp()
     if not math.isfinite(wall):
-        raise ValueError("since: not a time")
+        raise ValueError("not a time")
     return wall
 
 
