@@ -289,6 +289,7 @@ def _shared_facts(world: World, group: Group, sites: tuple[str, ...]) -> dict[st
     facts = {
         "tag": tag[0],
         "place": tag[1],
+        "place_name": _place_name(world, tag, sites),
         "failed": str(group.failed),
         "standing": str(group.standing),
         "outside": str(len(world.down.keys() - set(group.parts))),
@@ -298,6 +299,17 @@ def _shared_facts(world: World, group: Group, sites: tuple[str, ...]) -> dict[st
     if len(carriers) == 1:
         facts |= dict(zip(("carrier", "hotline"), carriers.pop(), strict=True))
     return {name: text for name, text in facts.items() if text}
+
+
+def _place_name(world: World, tag: Tag, sites: tuple[str, ...]) -> str:
+    """What people call it, where the inventory has a name for it: a ring by the commune it is named for, a carrier as written."""
+    if tag[0] == "carrier":
+        spelt = (
+            line.carrier for site in sites for line in world.inventory.sites[site].lines.values() if line.tags.get("carrier") == tag[1]
+        )
+        return next(spelt, tag[1])
+    named = world.inventory.sites.get(tag[1])
+    return named.name if named is not None else tag[1]
 
 
 def _audience(world: World, lines: list[str] | tuple[str, ...]) -> Audience:
