@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from netwatch._duties import Roster
 from probes import BEAT_SECONDS, Metric, Probe, Sample, Secret
 
 __all__ = [
@@ -263,6 +264,7 @@ class Inventory:
     warnings: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    duty: Roster | None = None  # without one, every pager is told of everything
 
     def primary_check(self, site: str, target: str) -> str | None:
         """The id of the check that says whether a device or line answers at all: its icmp, or else its first."""

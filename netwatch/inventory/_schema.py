@@ -5,16 +5,34 @@ Nothing here looks at two keys at once; what only makes sense together is judged
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from netwatch.inventory import _units
+from netwatch.inventory._duty_schema import DutyEntry
+from netwatch.inventory._shapes import (
+    NAME,
+    ONE_LINE,
+    SLUG,
+    Audience,
+    Duration,
+    Language,
+    Name,
+    Note,
+    Rate,
+    Slug,
+    Strict,
+    Text,
+    Threshold,
+    one_or_many,
+)
 
 __all__ = [
+    "NAME",
+    "ONE_LINE",
+    "SLUG",
     "AnchorEntry",
     "CheckEntry",
     "ContactEntry",
@@ -29,37 +47,6 @@ __all__ = [
     "RuleEntry",
     "SiteEntry",
 ]
-
-SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-ONE_LINE = r"^[^\n\t]*$"
-NAME = r"^[a-z0-9]+([_-][a-z0-9]+)*$"
-
-
-def _unit(parse: Callable[[object], float], written: Any) -> BeforeValidator:
-    """`written` is what stands in the file, for the JSON schema."""
-
-    def validate(value: object) -> float:
-        try:
-            return parse(value)
-        except _units.WrongUnit as wrong:
-            raise PydanticCustomError("unit", "{key}", {"key": wrong.key, **wrong.fields}) from wrong
-
-    return BeforeValidator(validate, json_schema_input_type=written)
-
-
-Duration = Annotated[float, _unit(_units.duration, str)]
-Rate = Annotated[float, _unit(_units.rate, str)]
-Threshold = Annotated[float, _unit(_units.threshold, float | str)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
-Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-Slug = Annotated[str, StringConstraints(max_length=63, pattern=SLUG)]
-Name = Annotated[str, StringConstraints(max_length=63, pattern=NAME)]
-Audience = Literal["page", "digest", "none"]
-Language = Literal["vi", "en"]
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _contract(value: object) -> object:
@@ -78,10 +65,6 @@ def _listen(value: object) -> object:
     if isinstance(value, str) and not 0 < int(value.rpartition(":")[2] if value.rpartition(":")[2].isdecimal() else 0) < 65_536:
         raise PydanticCustomError("listen", "not address:port")
     return value
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Contract(Strict):
@@ -142,7 +125,7 @@ class DeviceEntry(Strict):
     profile: Name | None = None
     role: Name | None = None
     label: Text | None = None
-    parent: Annotated[list[Slug] | None, BeforeValidator(_one_or_many, json_schema_input_type=list[Slug] | Slug | None)] = None
+    parent: Annotated[list[Slug] | None, BeforeValidator(one_or_many, json_schema_input_type=list[Slug] | Slug | None)] = None
     address: Text | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
     snmp: dict[str, Any] = Field(default_factory=dict)
@@ -275,6 +258,7 @@ class File(Strict):
     contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
     pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
     delivery: DeliveryEntry = DeliveryEntry()
+    duty: DutyEntry | None = None
     profiles: dict[Name, ProfileEntry] = Field(default_factory=dict)
     roles: dict[Slug, RoleEntry] = Field(default_factory=dict)
     sites: dict[Slug, SiteEntry] = Field(default_factory=dict)
