@@ -10,11 +10,12 @@ import random
 import zoneinfo
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import aiohttp
 
+from netwatch import links
 from netwatch.lang.writing import VIETNAM
 from netwatch.model import Incident, PageText, Settings
 from netwatch.pagers import Busy
@@ -56,12 +57,20 @@ class Desk:
     wall: Callable[[], float]
     timing: Timing
     settings: Settings
+    link_key: bytes = b""  # what one-tap links are signed with; without it there are none
     http: aiohttp.ClientSession = field(init=False)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     _in_flight: dict[object, float] = field(default_factory=dict)
 
-    def text(self, incident: Incident, kind: Literal["open", "update", "recover"], language: str, wall: float) -> PageText:
-        return describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url)
+    def text(
+        self, incident: Incident, kind: Literal["open", "update", "recover"], language: str, wall: float, *, pager: str = ""
+    ) -> PageText:
+        """With a `pager`, also the link by which its readers acknowledge."""
+        text = describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url)
+        if not pager or not self.link_key or kind == "recover":
+            return text
+        link = links.address(self.settings.page_url, self.link_key, incident.id, incident.opened, pager, wall)
+        return replace(text, acknowledge_url=link)
 
     @property
     def zone(self) -> dt.tzinfo:

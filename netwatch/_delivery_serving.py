@@ -14,6 +14,7 @@ from netwatch._delivery_pace import Pace
 from netwatch._delivery_rows import Channel, Job, Row
 from netwatch.model import Incident, Page, PageText
 from netwatch.pagers import Busy, Refused
+from netwatch.wording import is_morning_digest
 
 __all__ = ["Serving"]
 
@@ -130,7 +131,7 @@ class Serving:
         if row is not None and row.text is not None:
             return row.text(language, page.wall)
         if not page.about:
-            return self._desk.text(page.incident, page.kind, language, page.wall)
+            return self._desk.text(page.incident, page.kind, language, page.wall, pager=page.pager)
 
         def describe(incident: Incident) -> PageText:
             return self._desk.text(incident, "open" if incident.closed is None else "recover", language, page.wall)

@@ -359,7 +359,14 @@ class Daemon:
             stored = await self._history.load()
         except (HistoryFailed, HistoryRefused) as error:
             raise DaemonRefused(1, str(error)) from error
-        self._delivery = Delivery(self._history, wall=self._wall, settings=first.settings, alive=self._gets_on, tried=self._note_trial)
+        self._delivery = Delivery(
+            self._history,
+            wall=self._wall,
+            settings=first.settings,
+            alive=self._gets_on,
+            tried=self._note_trial,
+            link_key=self._link_key,
+        )
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
         self._commits = Commits(
