@@ -9,7 +9,7 @@ import os
 import random
 import zoneinfo
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,9 +17,9 @@ import aiohttp
 
 from netwatch import links
 from netwatch.lang.writing import VIETNAM
-from netwatch.model import Incident, PageText, Settings
+from netwatch.model import Incident, Page, PageText, Settings
 from netwatch.pagers import Busy
-from netwatch.wording import describe
+from netwatch.wording import describe, describe_digest
 
 __all__ = ["BUGS", "NETWORK", "Desk", "Timing", "explain", "is_uncertain", "open_session"]
 
@@ -66,11 +66,18 @@ class Desk:
         self, incident: Incident, kind: Literal["open", "update", "recover"], language: str, wall: float, *, pager: str = ""
     ) -> PageText:
         """With a `pager`, also the link by which its readers acknowledge."""
-        text = describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url)
+        text = describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url, texts=self._own_texts(language))
         if not pager or not self.link_key or kind == "recover":
             return text
         link = links.address(self.settings.page_url, self.link_key, incident.id, incident.opened, pager, wall)
         return replace(text, acknowledge_url=link)
+
+    def morning(self, page: Page, language: str) -> PageText:
+        """The digest of a day, in words."""
+        return describe_digest(page, language, zone=self.zone, page_url=self.settings.page_url, texts=self._own_texts(language))
+
+    def _own_texts(self, language: str) -> Mapping[str, str]:
+        return self.settings.texts.get(language, {})
 
     @property
     def zone(self) -> dt.tzinfo:

@@ -61,9 +61,7 @@ def digest_text(page: Page, language: str, describe: Callable[[Incident], PageTe
     words = _words(language)
     urgent = sorted(page.about, key=lambda one: (one.closed is not None, SEVERITIES.index(one.severity), one.opened, one.id))
     over = sum(incident.closed is not None for incident in urgent)
-    counted = {"count": len(urgent), "open": len(urgent) - over, "over": over}
-    day = page.incident.facts.get("day", "")
-    title = words.text("delivery.morning", day=day, **counted) if day else words.text("delivery.digest", **counted)
+    title = words.text("delivery.digest", count=len(urgent), open=len(urgent) - over, over=over)
     lines = [describe(incident).title for incident in urgent[:MOST_LINES]]
     if len(urgent) > MOST_LINES:
         lines.append(words.text("delivery.and_more", count=len(urgent) - MOST_LINES))

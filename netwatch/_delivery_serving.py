@@ -15,6 +15,7 @@ from netwatch._delivery_rows import Channel, Job, Row
 from netwatch.model import Incident, Page, PageText
 from netwatch.pagers import Busy, Refused
 from netwatch.wording import is_morning_digest
+from netwatch.wording import is_morning_digest
 
 __all__ = ["Serving"]
 
@@ -132,6 +133,8 @@ class Serving:
             return row.text(language, page.wall)
         if not page.about:
             return self._desk.text(page.incident, page.kind, language, page.wall, pager=page.pager)
+        if is_morning_digest(page):
+            return self._desk.morning(page, language)
 
         def describe(incident: Incident) -> PageText:
             return self._desk.text(incident, "open" if incident.closed is None else "recover", language, page.wall)

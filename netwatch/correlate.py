@@ -246,7 +246,13 @@ def place(site: Site, check: Check) -> dict[str, str]:
     }
     line: Line | None = site.lines.get(check.target) or next(iter(site.lines.values()), None)
     if line is not None:
-        facts |= {"line_label": line.label, "carrier": line.carrier, "circuit": line.circuit, "hotline": line.hotline}
+        facts |= {
+            "line_label": line.label,
+            "carrier": line.carrier,
+            "circuit": line.circuit,
+            "hotline": line.hotline,
+            "line_role": line.role,
+        }
     device: Device | None = site.devices.get(check.target)
     if device is not None:
         facts |= {"target_label": device.label or device.id, "target_role": device.role}

@@ -250,6 +250,7 @@ class Settings:
     pages_per_minute: float = 30.0  # over all pagers that people read; what is more is told together
     blind_note_seconds: float = 300.0  # not having watched for longer is worth a note
     dead_man_url: Secret | None = None  # asked for every minute as long as all is well here
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by language: words of pages instead of the shipped ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

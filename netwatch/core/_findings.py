@@ -308,8 +308,9 @@ def _place_name(world: World, tag: Tag, sites: tuple[str, ...]) -> str:
             line.carrier for site in sites for line in world.inventory.sites[site].lines.values() if line.tags.get("carrier") == tag[1]
         )
         return next(spelt, tag[1])
-    named = world.inventory.sites.get(tag[1])
-    return named.name if named is not None else tag[1]
+    name, sites_named = tag[1], world.inventory.sites
+    held = max((slug for slug in sites_named if f"-{slug}-" in f"-{name}-"), key=len, default="")
+    return name.replace(held, f" {sites_named[held].name} ").replace(" -", " ").replace("- ", " ").strip() if held else name
 
 
 def _audience(world: World, lines: list[str] | tuple[str, ...]) -> Audience:

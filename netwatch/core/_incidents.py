@@ -223,6 +223,12 @@ def _flaps(world: World, incident: Incident, at: float) -> bool:
     return False
 
 
+def _spells(world: World, incident: Incident, at: float) -> int:
+    """How often the worst of its members has gone down of late."""
+    down = (world.spells.get(member.check, ()) for member in incident.members)
+    return max((sum(at - then < SPELLS_SECONDS for then in one) for one in down), default=0)
+
+
 def _well_since(world: World, subject: Subject, at: float) -> float:
     memory = world.memories.get(subject.check)
     known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
@@ -249,7 +255,8 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
         hidden=finding.hidden,
         facts=with_path(old.facts, _facts(finding)) if finding.cause == old.cause else old.facts,
     )
-    again = replace(again, flapping=_flaps(world, again, draft.at))
+    if _flaps(world, again, draft.at):
+        again = replace(again, flapping=True, facts={**again.facts, "spells": str(_spells(world, again, draft.at))})
     if again.announced:
         world.timers[again.id] = Timer(repeat_at=draft.at + REPEAT_SECONDS[0] if again.severity == "critical" else None)
         tell(world, draft, again, "update")
@@ -274,7 +281,8 @@ def close_or_hold(world: World, draft: Draft, incident: Incident) -> None:
     if not _flaps(world, incident, draft.at):
         close(world, draft, incident, "recovered")
     elif not incident.flapping:
-        tell(world, draft, replace(incident, flapping=True, updated=draft.wall), "update")
+        facts = {**incident.facts, "spells": str(_spells(world, incident, draft.at))}
+        tell(world, draft, replace(incident, flapping=True, facts=facts, updated=draft.wall), "update")
 
 
 def close(world: World, draft: Draft, incident: Incident, reason: Literal["recovered", "removed", "merged"]) -> None:

@@ -29,6 +29,11 @@ class Catalog:
     def has(self, key: str) -> bool:
         return key in self.texts
 
+    def with_texts(self, texts: Mapping[str, str]) -> Catalog:
+        """The same with other words for some keys; for a key that is not here they are left out."""
+        known = {key: text for key, text in texts.items() if key in self.texts}
+        return Catalog(self.language, MappingProxyType({**self.texts, **known}))
+
 
 @functools.cache
 def catalog(language: str) -> Catalog:

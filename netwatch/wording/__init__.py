@@ -1,0 +1,98 @@
+"""An incident in words, for somebody woken at three in the morning: where, what, how much, then what to do first. Pure.
+
+Everything comes from the incident itself and its facts, any of which may be missing: a page can always be written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+import urllib.parse
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from netwatch.lang import LANGUAGES, catalog, fold, writing
+from netwatch.model import Incident, Page, PageText
+from netwatch.wording import _body, _digest
+from netwatch.wording._title import LONGEST_TITLE, title
+from netwatch.wording._told import SHARED, Kind, Told
+
+__all__ = ["LONGEST_SMS", "LONGEST_TITLE", "describe", "describe_digest", "is_morning_digest"]
+
+LONGEST_SMS = 160  # one segment of GSM 03.38 letters
+# GSM 03.38 counts these twice or has none of them.
+SMS_LETTERS = str.maketrans({"[": "(", "]": ")", "{": "(", "}": ")", "\\": "/", "|": "/", "^": "-", "~": "-", "`": "'", "–": "-", "·": "-"})
+OWN_WORDS: Mapping[str, str] = MappingProxyType({})
+
+
+def describe(
+    incident: Incident,
+    kind: Kind,
+    language: str,
+    *,
+    wall: float,
+    zone: dt.tzinfo = writing.VIETNAM,
+    page_url: str = "",
+    texts: Mapping[str, str] = OWN_WORDS,
+) -> PageText:
+    """The page about an incident as it is at `wall`. An unknown language is Vietnamese.
+
+    `texts` take the place of the shipped ones of the area `incident`; they must have passed `overrides.fault_of`.
+    """
+    told = _told(incident, kind, language, wall, zone, page_url, texts)
+    first = title(told)
+    below = [*_body.lines(told), *_read_on(told)]
+    return PageText(title=first, body="\n".join((first, *below)), sms=_sms(told, first), url=_url(told))
+
+
+def is_morning_digest(page: Page) -> bool:
+    return bool(page.about) and page.incident.key.startswith(_digest.DIGEST_PREFIX)
+
+
+def describe_digest(
+    page: Page, language: str, *, zone: dt.tzinfo = writing.VIETNAM, page_url: str = "", texts: Mapping[str, str] = OWN_WORDS
+) -> PageText:
+    """The page about what could wait until the morning."""
+    told = _told(page.incident, "open", language, page.wall, zone, page_url, texts)
+    over = sum(incident.closed is not None for incident in page.about)
+    day = writing.clock_or_day(page.incident.opened, page.incident.opened + 86_400.0, told.words, zone)
+    first = told.text("digest_title", day=day, open=len(page.about) - over, over=over)[:LONGEST_TITLE]
+    sms = _plain(f"{first.partition(' ')[2]}: {_digest.places(told, page.about)}").rstrip(": ")
+    short = sms if len(sms) <= LONGEST_SMS else sms[: LONGEST_SMS - 3] + "..."
+    return PageText(title=first, body="\n".join((first, *_digest.lines(told, page.about), *_read_on(told))), sms=short, url=told.page_url)
+
+
+def _told(incident: Incident, kind: Kind, language: str, wall: float, zone: dt.tzinfo, page_url: str, texts: Mapping[str, str]) -> Told:
+    words = catalog(language if language in LANGUAGES else LANGUAGES[0])
+    if texts:
+        words = words.with_texts({f"incident.{key}": text for key, text in texts.items()})
+    return Told(incident, kind, words, wall, zone, page_url.rstrip("/"))
+
+
+def _read_on(told: Told) -> tuple[str, ...]:
+    return (told.text("read_on", url=_url(told)),) if told.page_url else ()
+
+
+def _sms(told: Told, first: str) -> str:
+    """The title without its icon, the number, then as much of whom to ring and where as one segment holds."""
+    said = _plain(f"{first.partition(' ')[2]} #{told.incident.id}")[:LONGEST_SMS]
+    if told.over():
+        return said
+    for part in (*_body.numbers(told), told.names() if told.incident.cause.type in SHARED else ""):
+        longer = f"{said}. {_plain(part)}"
+        if part and len(longer) <= LONGEST_SMS:
+            said = longer
+    return said
+
+
+def _url(told: Told) -> str:
+    sites = told.incident.sites
+    if not told.page_url or len(sites) != 1 or not sites[0]:
+        return told.page_url
+    return f"{told.page_url}/sites/{urllib.parse.quote(sites[0], safe='')}"
+
+
+def _plain(text: str) -> str:
+    """Only letters that GSM 03.38 counts once."""
+    folded = unicodedata.normalize("NFKC", fold(text).replace("…", "...")).translate(SMS_LETTERS)
+    return " ".join(folded.encode("ascii", "replace").decode().split())
