@@ -418,7 +418,8 @@ class Daemon:
         wall = self._wall()
         told = []
         for incident in [one for one in self._world.incidents.values() if one.announced and pagers]:
-            fresh = tuple(name for name in pagers_for(incident, self._world.pagers) if name in pagers and name not in incident.told)
+            named = pagers_for(incident, self._world.pagers, self._world.inventory, wall, incident.repeats)
+            fresh = tuple(name for name in named if name in pagers and name not in incident.told)
             known = self._world.incidents[incident.key] = replace(incident, told=(*incident.told, *fresh))
             told += [(known, Page(incident=known, kind="open", wall=wall, pager=name)) for name in fresh]
         self._commits.put(Effects(incidents=tuple({one.id: one for one, _ in told}.values()), pages=tuple(page for _, page in told)), {})

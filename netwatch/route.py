@@ -1,12 +1,121 @@
-"""Who is told: which pagers get the pages of an incident. (The duty roster will be asked here.)"""
+"""Who is told: which pagers get the pages of an incident, by the duty roster. Pure."""
 
 from __future__ import annotations
 
-from netwatch.model import Incident
+import datetime as dt
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
-__all__ = ["pagers_for"]
+from netwatch._duties import BACKUP, DUTY, Roster
+from netwatch.matcher import parse
+from netwatch.model import Incident, Inventory
+from netwatch.roster import in_office_hours, members, on_duty, stand_in, turns
+
+__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "names_for", "pagers_for", "repeat_seconds", "target_of", "waits"]
+
+REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page, while nobody acknowledges; then every
+REPEAT_EVERY_SECONDS = 14_400.0
+LONGEST_WAIT_SECONDS = 3 * 86_400.0  # for somebody to be on duty
+
+_parsed = lru_cache(maxsize=1024)(parse)
 
 
-def pagers_for(incident: Incident, pagers: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the pagers to tell, of those there are; none for what can wait for the morning."""
-    return pagers if incident.audience == "page" else ()
+def pagers_for(incident: Incident, pagers: tuple[str, ...], inventory: Inventory, wall: float, step: int = 0) -> tuple[str, ...]:
+    """The names of the pagers to tell, of those there are; none for what can wait for the morning.
+
+    `step` is how often it has been told again with nobody acknowledging. Where the roster names nobody, all are told: never silence.
+    """
+    if incident.audience != "page":
+        return ()
+    if inventory.duty is None:
+        return pagers
+    sites = (*incident.sites, *incident.degraded)
+    return _pagers(inventory.duty, names_for(inventory, sites, target_of(incident), wall, step), pagers)
+
+
+def digest_pagers(pagers: tuple[str, ...], inventory: Inventory, wall: float) -> tuple[str, ...]:
+    """Who gets the morning digest."""
+    if inventory.duty is None:
+        return pagers
+    zone = ZoneInfo(inventory.settings.timezone)
+    return _pagers(inventory.duty, inventory.duty.digest or on_duty(inventory.duty, wall, zone), pagers)
+
+
+def _pagers(roster: Roster, names: tuple[str, ...], pagers: tuple[str, ...]) -> tuple[str, ...]:
+    """Of people and pagers, in the order of the pagers."""
+    people = {person.id: person.pagers for person in roster.people}
+    named = {pager for name in names for pager in people.get(name, (name,))}
+    if named.isdisjoint(pagers):
+        return pagers
+    return tuple(pager for pager in pagers if pager in named or pager in roster.always)
+
+
+def names_for(inventory: Inventory, sites: tuple[str, ...], target: str, wall: float, step: int = 0) -> tuple[str, ...]:
+    """The people, and pagers that are named themselves, who are to know of trouble at sites; those of each step come on top."""
+    roster = inventory.duty
+    if roster is None:
+        return ()
+    zone = ZoneInfo(inventory.settings.timezone)
+    found, spared = _of_areas(inventory, roster, sites, target, wall, zone)
+    if not spared:
+        found = [*on_duty(roster, wall, zone), *found]
+    waited = (0.0, *repeat_seconds(inventory))
+    elapsed = waited[step] if step < len(waited) else float("inf")
+    for escalation in roster.steps:
+        if escalation.after_seconds <= elapsed:
+            found += [person for name in escalation.tell for person in _people(roster, name, wall, zone)]
+    return tuple(dict.fromkeys(found))
+
+
+def _of_areas(
+    inventory: Inventory, roster: Roster, sites: tuple[str, ...], target: str, wall: float, zone: dt.tzinfo
+) -> tuple[list[str], bool]:
+    """Who is told by area, and whether the shift is spared: every site is in the care of somebody alone."""
+    office = in_office_hours(roster, wall, zone) if any(area.office_hours for area in roster.areas) else True
+    places = [inventory.sites[site] for site in sites if site in inventory.sites]
+    found: list[str] = []
+    cared: set[str] = set()
+    for area in roster.areas:
+        covered = [site.id for site in places if _parsed(area.matcher).covers(site, target)] if office or not area.office_hours else []
+        told = [person for name in area.tell for person in _people(roster, name, wall, zone)] if covered else []
+        found += told
+        if area.alone and told:
+            cared.update(covered)
+    return found, bool(places) and cared.issuperset(sites)
+
+
+def _people(roster: Roster, name: str, wall: float, zone: dt.tzinfo) -> tuple[str, ...]:
+    """Who or which pager is meant by a name; nobody when a person is away with nobody instead."""
+    if name == DUTY:
+        return on_duty(roster, wall, zone)
+    if name == BACKUP:
+        return tuple(person for turn in turns(roster, wall, zone) for person in turn.backup)
+    if name not in {*(person.id for person in roster.people), *(rotation.id for rotation in roster.rotations)}:
+        return (name,)
+    order = members(roster, name, wall, zone)
+    present = stand_in(roster, order[0], order[1:], wall)
+    return (present,) if present else ()
+
+
+def repeat_seconds(inventory: Inventory) -> tuple[float, ...]:
+    """When an unacknowledged page is repeated, since the first: at 15 and 45 minutes, and whenever more people are to be told."""
+    steps = inventory.duty.steps if inventory.duty is not None else ()
+    return tuple(sorted({*REPEAT_SECONDS, *(step.after_seconds for step in steps if step.after_seconds > 0)}))
+
+
+def waits(incident: Incident, inventory: Inventory, wall: float) -> bool:
+    """Whether the first page need not wake whoever is on duty now, and waits; what is critical, or about netwatch itself, never does."""
+    roster = inventory.duty
+    if roster is None or incident.severity == "critical" or not incident.sites or wall - incident.opened >= LONGEST_WAIT_SECONDS:
+        return False
+    served = [turn for turn in turns(roster, wall, ZoneInfo(inventory.settings.timezone)) if turn.people]
+    if not served:
+        return roster.waits_for_duty
+    return all(turn.wakes == "critical" for turn in served)
+
+
+def target_of(incident: Incident) -> str:
+    """The line or device that an incident is about, as matchers name it; '' for a whole site or more."""
+    if incident.cause.type not in {"line", "device", "check"} or "/" not in incident.cause.name:
+        return ""
+    return incident.cause.name.split("/")[1]

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from netwatch.core._world import Draft, World
 from netwatch.model import Cause, Incident, Page
+from netwatch.route import digest_pagers
 
 __all__ = ["tell_the_morning"]
 
@@ -36,6 +37,7 @@ def _worth_telling(world: World, wall: float) -> list[Incident]:
 
 
 def _send(world: World, draft: Draft, day: str, about: tuple[Incident, ...]) -> None:
+    told = digest_pagers(world.pagers, world.inventory, draft.wall)
     digest = Incident(
         id=world.next_incident_id,
         key=f"netwatch/digest/{day}",
@@ -50,8 +52,8 @@ def _send(world: World, draft: Draft, day: str, about: tuple[Incident, ...]) -> 
         facts={"day": day, "count": str(len(about))},
         sequence=1,
         announced=True,
-        told=world.pagers,
+        told=told,
     )
     world.next_incident_id += 1
     draft.incidents[digest.id] = digest
-    draft.pages += [Page(incident=digest, kind="open", wall=draft.wall, pager=pager, about=about) for pager in world.pagers]
+    draft.pages += [Page(incident=digest, kind="open", wall=draft.wall, pager=pager, about=about) for pager in told]

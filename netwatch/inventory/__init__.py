@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pydantic
 
 from netwatch._complaint import Complaint, Place
+from netwatch._duties import Roster
 from netwatch._yaml_document import Document, Keys, YamlRefused
 from netwatch.inventory import _files
 from netwatch.inventory._addresses import Network, WrongAddress, site_network
@@ -21,6 +23,7 @@ from netwatch.inventory._expand import expand
 from netwatch.inventory._flat import Change, CheckRow, changes, check_rows, flatten
 from netwatch.inventory._json_schema import json_schema
 from netwatch.inventory._pager_entries import pager_settings
+from netwatch.inventory._roster import hushed, roster_of
 from netwatch.inventory._schema import File
 from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
@@ -125,7 +128,7 @@ def _examined(
     if errors or built is None or file is None:
         in_order = tuple(sorted(errors, key=lambda one: (one.place.file, one.place.line, one.place.column)))
         raise InventoryRefused(in_order, warnings, demo_plan=built is not None and built[0].site_net == DEMO_SITE_NET)
-    builder, written_pagers = built
+    builder, written_pagers, duty = built
     inventory = Inventory(
         sites=builder.sites,
         checks=builder.checks,
@@ -136,6 +139,7 @@ def _examined(
         primary_checks=builder.primary,
         anchors=builder.anchors,
         maintenance=builder.maintenance,
+        duty=duty,
     )
     return inventory, warnings, builder.networks
 
@@ -199,7 +203,7 @@ def _leave_out(value: Any, loc: Keys, *, missing: bool) -> bool:
 
 def _build(
     file: File, document: Document, references: frozenset[Keys], site_net: str | None, collector: Collector
-) -> tuple[Builder, dict[str, PagerSettings]]:
+) -> tuple[Builder, dict[str, PagerSettings], Roster | None]:
     builder = Builder(file, document, file.plan.site_net if site_net is None else site_net, collector)
     builder.build()
     if not document.value.get("sites") and not document.value.get("hubs"):
@@ -207,7 +211,12 @@ def _build(
     for path in document.marks:
         if _is_snmp_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}:
             collector.warn((document, path), "secret_in_clear")
-    return builder, pager_settings(file.pagers, document, file.language, references, collector)
+    pagers = pager_settings(file.pagers, document, file.language, references, collector)
+    if file.duty is None:
+        return builder, pagers, None
+    builder.checks = hushed(builder.checks, file.duty.quiet, builder.sites, (document, ("duty", "quiet")), collector)
+    duty = roster_of(file.duty, file.pagers, builder.sites, ZoneInfo(file.timezone), (document, ("duty",)), collector)
+    return builder, pagers, duty
 
 
 def _is_snmp_secret(path: Keys) -> bool:
