@@ -50,6 +50,7 @@ class Simulation:
         self._ending: list[tuple[float, int, Result]] = []
         self._numbers = itertools.count()
         self._dice: dict[str, Random] = {}  # one a check: what happens to one changes nothing for another
+        self._may_be_killed = any(fault.kind == "kill" for fault in self.scenario.faults)  # else nobody reads what is stored
         self._stored: dict[str, str] = {}
         self._remembered = ""
         self._versions: dict[int, list[tuple[float, Incident]]] = {}
@@ -125,9 +126,9 @@ class Simulation:
         for incident in effects.incidents:
             self._versions.setdefault(incident.id, []).append((self.at, incident))
         self.records += [Record(at=self.at, page=page, delivered_at=None if self._pager_dead else self.at) for page in effects.pages]
-        for check in {transition.subject.check for transition in effects.transitions}:
-            self._stored[check] = memory.dump(self._world.memories[check], self.at, self.wall)
-        if effects:
+        if effects and self._may_be_killed:
+            changed = {transition.subject.check for transition in effects.transitions}
+            self._stored |= {check: memory.dump(self._world.memories[check], self.at, self.wall) for check in changed}
             self._remembered = core.dump(self._world, self.at, self.wall)
         for request in effects.requests:
             self._schedule.request(request, self.at)
