@@ -19,6 +19,7 @@ from netwatch.cli import (
     db,
     demo,
     doctor,
+    duty,
     events,
     inventory,
     lab,
@@ -59,6 +60,7 @@ def options(
 
 app.add_typer(events.alerts, name="alerts")
 app.add_typer(db.app, name="db")
+app.add_typer(duty.app, name="duty")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
 app.add_typer(notify.app, name="notify")
