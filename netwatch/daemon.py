@@ -34,7 +34,7 @@ from netwatch.model import (
     Tick,
     Transition,
 )
-from netwatch.route import pagers_for
+from netwatch.route import named_pagers, pagers_for
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
@@ -368,7 +368,7 @@ class Daemon:
             link_key=self._link_key,
         )
         self._delivery.configure(first.pagers)
-        self._world = core.World(inventory=first, pagers=self._delivery.event_pagers())
+        self._world = core.World(inventory=first, pagers=self._delivery.event_pagers(named_pagers(first)))
         self._commits = Commits(
             self._history, wall=self._wall, announce=self._tell_browsers, written=self._send, remembered=self._remembered
         )
@@ -397,7 +397,7 @@ class Daemon:
     def _adopt(self, new: Inventory) -> None:
         """Puts an inventory in force."""
         self._delivery.configure(new.pagers, new.settings)
-        before, self._world.pagers = self._world.pagers, self._delivery.event_pagers()
+        before, self._world.pagers = self._world.pagers, self._delivery.event_pagers(named_pagers(new))
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._metrics.forget(gone)
         self._commits.put(Effects(), {check.id: "" for check in gone})

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from netwatch._delivery_chain import Chain, Ledger
 from netwatch._delivery_lanes import Desk, Timing, open_session
@@ -141,8 +141,8 @@ class Delivery:
         self._serving.forget_retired()
         self._chain.reconsider()
 
-    def event_pagers(self) -> tuple[str, ...]:
-        """Who is told of everything: all but those that only take over from another."""
+    def event_pagers(self, named: Collection[str] = ()) -> tuple[str, ...]:
+        """Who can be told: all but those that only take over from another and are not `named` for themselves."""
         fallbacks = {name: channel.pager.fallback for name, channel in self._channels.items() if not channel.retired}
         told: list[str] = []
         reached: set[str] = set()
@@ -155,7 +155,7 @@ class Delivery:
             while name in fallbacks and name not in reached:
                 reached.add(name)
                 name = fallbacks[name]
-        return tuple(told)
+        return (*told, *(name for name in fallbacks if name in named and name not in told))
 
     def out_of_band(self) -> tuple[str, ...]:
         """Who can be told when the internet here is lost, also those that only stand by."""

@@ -11,7 +11,7 @@ from netwatch.matcher import parse
 from netwatch.model import Incident, Inventory
 from netwatch.roster import in_office_hours, members, on_duty, stand_in, turns
 
-__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "names_for", "pagers_for", "repeat_seconds", "target_of", "waits"]
+__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "named_pagers", "names_for", "pagers_for", "repeat_seconds", "target_of", "waits"]
 
 REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page, while nobody acknowledges; then every
 REPEAT_EVERY_SECONDS = 14_400.0
@@ -39,6 +39,16 @@ def digest_pagers(pagers: tuple[str, ...], inventory: Inventory, wall: float) ->
         return pagers
     zone = ZoneInfo(inventory.settings.timezone)
     return _pagers(inventory.duty, inventory.duty.digest or on_duty(inventory.duty, wall, zone), pagers)
+
+
+def named_pagers(inventory: Inventory) -> frozenset[str]:
+    """The pagers that the roster names, itself or for a person: they are told even if they stand in for another too."""
+    roster = inventory.duty
+    if roster is None:
+        return frozenset()
+    named = {pager for person in roster.people for pager in person.pagers} | set(roster.digest)
+    named |= {name for area in roster.areas for name in area.tell} | {name for step in roster.steps for name in step.tell}
+    return frozenset(named & inventory.pagers.keys())
 
 
 def _pagers(roster: Roster, names: tuple[str, ...], pagers: tuple[str, ...]) -> tuple[str, ...]:

@@ -334,6 +334,7 @@ def test_a_pager_that_only_stands_by_is_not_told_of_everything():
     made = Delivery(Ledger(), wall=lambda: NOW)
     made.configure({"sms": entry("sms"), "noc": entry("noc", fallback="sms"), "b": entry("b", fallback="c"), "c": entry("c", fallback="b")})
     assert made.event_pagers() == ("noc", "b")
+    assert made.event_pagers(frozenset({"c", "noc", "none"})) == ("noc", "b", "c"), "but if it is named, it is told for itself"
 
 
 def test_a_restart_goes_on_where_the_last_process_was():

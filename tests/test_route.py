@@ -103,6 +103,11 @@ def test_the_line_or_device_of_an_incident_is_what_matchers_are_asked_with():
     assert route.target_of(incident("a", cause=Cause("site", "a"))) == route.target_of(incident("a", cause=Cause("tag", "x=y/z"))) == ""
 
 
+def test_a_pager_that_stands_in_for_another_is_told_for_itself_when_the_roster_names_it(watched):
+    assert route.named_pagers(watched) == {"an-zalo", "binh-zalo", "binh-sms", "chi-zalo", "chief-zalo"}
+    assert route.named_pagers(replace(watched, duty=None)) == frozenset()
+
+
 # --- in the inventory
 
 
