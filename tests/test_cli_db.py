@@ -197,6 +197,16 @@ def test_prune_alone_gives_space_back_and_takes_no_file_to_be_made(state, tmp_pa
     assert db("prune", "--state", tmp_path / "nothing").returncode == 66
 
 
+def test_prune_of_a_named_daemon_that_is_away_takes_the_state_directory(state):
+    async def body(history):
+        await history.heartbeat(1_000.0)
+
+    with_history(state, body)
+    ended = db("prune", NETWATCH_SOCKET=str(state / "nobody.sock"), STATE_DIRECTORY=str(state))
+    assert ended.stdout.startswith(str(state / "netwatch.db"))
+    assert db("prune", "--socket", state / "nobody.sock").returncode == 69
+
+
 def test_prune_beside_a_daemon_that_does_not_answer_is_one_clear_line(state):
     async def body(history):
         ended = await asyncio.to_thread(db, "prune", "--state", state)

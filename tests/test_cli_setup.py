@@ -71,6 +71,14 @@ def test_what_differs_is_left_without_yes_and_kept_as_bak_with_it(tmp_path, prog
         assert (saved.read_text(), unit.read_text("utf-8").startswith("# The daemon")) == (content, True)
 
 
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_rules_that_would_page_a_second_time_are_not_recommended_to_all(tmp_path, lang):
+    told = setup("prometheus", "--dir", tmp_path / "rules", lang=lang).stdout.splitlines()[-1]
+    assert f"{tmp_path}/rules/netwatch.rules.yml" in told
+    assert f"{tmp_path}/rules/netwatch-alerts.rules.yml" not in told
+    assert "pagers" in told.partition("netwatch-alerts.rules.yml")[2]
+
+
 def test_an_inventory_is_never_replaced(tmp_path, program):
     file = tmp_path / install.INVENTORY
     file.parent.mkdir(parents=True)

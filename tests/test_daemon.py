@@ -182,6 +182,8 @@ def test_it_starts_answers_and_stops_when_told(place):
         assert "Nà Tấu" in place.ask("status").stdout
         pruned = place.ask("db", "prune", "--state", str(place.state))
         assert (pruned.returncode, pruned.stderr) == (0, "")
+        pruned = place.ask("db", "prune")  # only the socket is named: the daemon knows where its file is
+        assert (pruned.returncode, pruned.stderr, pruned.stdout[: len(str(place.socket))]) == (0, "", str(place.socket))
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
     assert not place.socket.exists()

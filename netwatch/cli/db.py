@@ -34,7 +34,9 @@ class Form(StrEnum):
 
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="The state directory; else $STATE_DIRECTORY, else the user's.")]
-SocketOption = Annotated[Path | None, typer.Option("--socket", help="The daemon's socket, where it is not the usual one.")]
+SocketOption = Annotated[
+    Path | None, typer.Option("--socket", help="The daemon to ask; else $NETWATCH_SOCKET, else the state directory's.")
+]
 FormOption = Annotated[Form, typer.Option("-o", "--output", help="table or json.")]
 
 
@@ -123,11 +125,16 @@ def prune(state: StateOption = None, socket: SocketOption = None, output: FormOp
     from netwatch.history import HistoryFailed, HistoryRefused, prune_alone
 
     path = _database(state)
-    if not path.exists():
-        fail(Exit.NO_INPUT, text("db.no_file", path=path))
+    named = socket or _answering_socket()
     try:
-        with _clear_endings(but="locked"):
-            before, after = prune_alone(path)
+        if state is None and named is not None:  # a daemon is named, and no directory: its file may be anywhere
+            path = named
+            before, after = _prune_through_daemon(None, named)
+        elif not path.exists():
+            fail(Exit.NO_INPUT, text("db.no_file", path=path))
+        else:
+            with _clear_endings(but="locked"):
+                before, after = prune_alone(path)
     except HistoryRefused:  # a daemon has it
         before, after = _prune_through_daemon(state, socket)
     except HistoryFailed as failure:
@@ -136,6 +143,15 @@ def prune(state: StateOption = None, socket: SocketOption = None, output: FormOp
         _output.print_json({"path": str(path), "bytes_before": before, "bytes_after": after})
     else:
         print(text("db.pruned", path=path, before=_size(before), after=_size(after)))
+
+
+def _answering_socket() -> Path | None:
+    """The one of the environment, unless nobody answers there: then the state directory's file is free to be pruned."""
+    from netwatch import paths
+    from netwatch.cli._daemon import answers
+
+    value = os.environ.get(paths.SOCKET_VARIABLE)
+    return Path(value) if value and answers(Path(value)) else None
 
 
 def _prune_through_daemon(state: Path | None, socket: Path | None) -> tuple[int, int]:
