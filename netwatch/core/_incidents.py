@@ -14,7 +14,7 @@ from netwatch.core._world import Draft, Timer, World
 from netwatch.correlate import Finding
 from netwatch.memory import ANSWERS, Memory
 from netwatch.model import Belief, Cause, Incident, Inventory, Page, Subject
-from netwatch.route import pagers_for
+from netwatch.route import REPEAT_EVERY_SECONDS, pagers_for, repeat_seconds, waits
 
 __all__ = [
     "OWN_TROUBLE_KEY",
@@ -39,8 +39,6 @@ SPELLS_SECONDS = 1_800.0
 FLAPPING_SPELLS = 3
 QUIET_SECONDS = 600.0  # a flapping incident is over when it has been well this long
 GROWN_SECONDS = 30.0
-REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page; then every
-REPEAT_EVERY_SECONDS = 14_400.0
 
 Kind = Literal["open", "update", "recover"]
 
@@ -139,10 +137,12 @@ def _facts(finding: Finding) -> dict[str, str]:
 def _announce(world: World, draft: Draft, incident: Incident) -> Incident:
     """The first page, if its time has come and nobody asked for silence."""
     timer = world.timers.get(incident.id, Timer())
-    if incident.audience != "page" or timer.page_at is None or timer.page_at > draft.at or muted(world, incident, draft.wall):
+    if incident.audience != "page" or timer.page_at is None or timer.page_at > draft.at:
+        return _keep(world, draft, incident)
+    if muted(world, incident, draft.wall) or waits(incident, world.inventory, draft.wall):
         return _keep(world, draft, incident)
     first = replace(incident, announced=True)
-    repeat_at = draft.at + REPEAT_SECONDS[0] if first.severity == "critical" else None
+    repeat_at = draft.at + repeat_seconds(world.inventory)[0] if first.severity == "critical" else None
     world.timers[incident.id] = Timer(repeat_at=repeat_at)
     return tell(world, draft, first, "open")
 
@@ -151,7 +151,7 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident
     """A page about an incident to everybody who is to know; none about one that was never announced or is muted."""
     if not incident.announced or (kind == "update" and muted(world, incident, draft.wall)):
         return _keep(world, draft, incident)
-    named = set(pagers_for(incident, world.pagers))
+    named = set(pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats))
     told = (
         incident.told
         if kind == "recover" and incident.told
@@ -191,7 +191,8 @@ def _repeat(world: World, draft: Draft, incident: Incident, timer: Timer) -> Non
         world.timers[incident.id] = replace(timer, repeat_at=None)
         return
     repeats = incident.repeats + 1
-    wait = REPEAT_SECONDS[repeats] - REPEAT_SECONDS[repeats - 1] if repeats < len(REPEAT_SECONDS) else REPEAT_EVERY_SECONDS
+    times = repeat_seconds(world.inventory)
+    wait = times[repeats] - times[repeats - 1] if repeats < len(times) else REPEAT_EVERY_SECONDS
     world.timers[incident.id] = replace(timer, repeat_at=draft.at + wait)
     if not incident.flapping:
         tell(world, draft, replace(incident, repeats=repeats, updated=draft.wall), "update")
@@ -258,7 +259,7 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
     if _flaps(world, again, draft.at):
         again = replace(again, flapping=True, facts={**again.facts, "spells": str(_spells(world, again, draft.at))})
     if again.announced:
-        world.timers[again.id] = Timer(repeat_at=draft.at + REPEAT_SECONDS[0] if again.severity == "critical" else None)
+        world.timers[again.id] = Timer(repeat_at=draft.at + repeat_seconds(world.inventory)[0] if again.severity == "critical" else None)
         tell(world, draft, again, "update")
     else:
         world.timers[again.id] = Timer(page_at=draft.at)
