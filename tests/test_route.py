@@ -5,8 +5,13 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from netwatch import inventory, route
+from netwatch import _yaml, inventory, route
+from netwatch.inventory import _roster_days
+from netwatch.inventory._collect import Collector
+from netwatch.inventory._duty_schema import HolidayEntry
 from netwatch.model import Cause, Incident
 from tests.duty_inventory import DUTY, ENVIRONMENT, PAGERS, ZONE, written
 from tests.inventories import keys, load, refused
@@ -186,3 +191,25 @@ def test_what_is_wrong_is_named_at_its_place(tmp_path, old, new, key, path):
 def test_a_pager_that_is_wrong_is_still_a_name(tmp_path):
     text = written(pagers=PAGERS.replace('"http://127.0.0.1:1/an"', '"nowhere"'))
     assert {key for key, _ in keys(refused(tmp_path, text, environment=ENVIRONMENT))} == {"pager_option"}
+
+
+written_days = st.text(max_size=20) | st.from_regex(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?|[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}", fullmatch=True
+)
+SOMEWHERE = (_yaml.parse(b"duty: {}\n", "inventory.yaml"), ("duty",))
+
+
+@given(written_days, st.booleans())
+def test_whatever_stands_for_a_day_or_time_is_understood_or_refused_once(text, lunar):
+    readers = [
+        lambda collector: _roster_days.clock(text, SOMEWHERE, collector),
+        lambda collector: _roster_days.day(text, SOMEWHERE, collector),
+        lambda collector: _roster_days.days(text, frozenset({"tet"}), SOMEWHERE, collector),
+        lambda collector: _roster_days.moment(text, ZoneInfo(ZONE), SOMEWHERE, collector, last=lunar),
+        lambda collector: _roster_days.holiday(
+            "x", HolidayEntry.model_construct(**{"lunar" if lunar else "date": text}), SOMEWHERE, collector
+        ),
+    ]
+    for reader in readers:
+        collector = Collector()
+        assert (reader(collector) is None) == (len(collector.errors) == 1)

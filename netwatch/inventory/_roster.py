@@ -228,7 +228,7 @@ class _Reader:
         for problem in problems[:1]:
             begins, ends = (dt.datetime.fromtimestamp(at, self._zone) for at in (problem.begins, problem.ends))
             fields = {"begins": f"{WEEKDAYS[begins.weekday()]} {begins:%H:%M}", "ends": f"{WEEKDAYS[ends.weekday()]} {ends:%H:%M}"}
-            self._collector.warn(self.at("shifts"), f"duty_{problem.kind}", at_key=True, **fields)
+            self._collector.warn(self.at("shifts"), "duty_gap" if problem.kind == "gap" else "duty_overlap", at_key=True, **fields)
         if HOLIDAY not in {one for shift in found.shifts for one in shift.days} and found.holidays:
             served = {one for shift in found.shifts for one in shift.days}
             for celebrated in found.holidays:
