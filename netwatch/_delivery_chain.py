@@ -46,6 +46,7 @@ class Chain:
         self._desk = desk
         self._channels = channels
         self.rows: dict[Row, None] = {}  # in the order they came
+        self._of_incident: dict[tuple[int, str], dict[Row, None]] = {}  # by incident and addressee
         self.records: asyncio.Queue[Write | None] = asyncio.Queue()
         self._threads: dict[tuple[int, str], Receipt] = {}
         self._stood_in: dict[tuple[int, str], dict[str, int]] = {}  # by incident and addressee: who told for it, up to which sequence
@@ -75,6 +76,7 @@ class Chain:
         """Gives a row to its addressee, and to those who told of its incident for it."""
         name = row.page.pager
         self.rows[row] = None
+        self._of_incident.setdefault((row.page.incident.id, name), {})[row] = None
         row.asked.add(name)
         row.owed.add(name)
         helpers = self._stood_in.get((row.page.incident.id, name), {})
@@ -163,14 +165,8 @@ class Chain:
 
     def _later_ends(self, row: Row) -> list[Row]:
         """Recoveries of the same incident on their way to the same addressee."""
-        return [
-            other
-            for other in self.rows
-            if other is not row
-            and other.page.kind == "recover"
-            and other.page.pager == row.page.pager
-            and other.page.incident.id == row.page.incident.id
-        ]
+        others = self._of_incident.get((row.page.incident.id, row.page.pager), {})
+        return [other for other in others if other is not row and other.page.kind == "recover"]
 
     def postpone(
         self, channel: Channel, jobs: Sequence[Job], error: str, asked_seconds: float | None = None, *, uncertain: bool = False
@@ -259,7 +255,7 @@ class Chain:
         row = old.row
         row.owed.discard(channel.name)
         if channel.name == row.page.pager:
-            if by.page.pager == row.page.pager and by.page.kind != "recover":
+            if by.page.pager == row.page.pager:  # one that comes and goes would else never be late
                 by.since = min(by.since, row.since)
                 self._expect(by, channel.name, by.since)
             self._withdraw_copies(row)
@@ -286,6 +282,10 @@ class Chain:
         if row.owed or row not in self.rows:
             return
         del self.rows[row]
+        mine = (row.page.incident.id, row.page.pager)
+        del self._of_incident[mine][row]
+        if not self._of_incident[mine]:
+            del self._of_incident[mine]
         wall = self._desk.wall()
         if row.refusals:
             told = f"{row.refusals}; taken by {row.taken[0]}" if row.taken else row.refusals

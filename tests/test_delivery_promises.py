@@ -273,6 +273,12 @@ def test_updates_do_not_put_off_the_take_over():
     assert story.pagers["sms"].messages[0][0] < 1_000 + 121
 
 
+def test_what_comes_and_goes_does_not_put_off_the_take_over():
+    story = story_of("mood noc busy", *["open na-tau", "wait 20", "recover na-tau", "wait 20"] * 5)
+    assert heard_by(story, "sms")
+    assert story.pagers["sms"].messages[0][0] < 1_000 + 121
+
+
 def test_who_may_have_been_told_is_told_of_the_end():
     # The text message got out, but its answer was lost; then the first pager took the page after all.
     story = story_of(
