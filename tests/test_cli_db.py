@@ -177,6 +177,9 @@ def test_restore_says_what_is_wrong_with_a_copy(state, tmp_path):
     ended = restore(state / "netwatch.db", "--state", tmp_path / "new")
     assert ended.returncode == 1
     assert "1 faults" in ended.stderr
+    (tmp_path / "damaged").write_bytes((state / "netwatch.db").read_bytes()[:3_000])
+    ended = restore(tmp_path / "damaged", "--state", tmp_path / "new")
+    assert (ended.returncode, "nothing was changed" in ended.stderr, "next start" in ended.stderr) == (1, True, False)
     (tmp_path / "file").write_text("")
     assert restore(tmp_path / "file", "--state", tmp_path / "new").returncode == 1
     assert not (tmp_path / "new").exists()

@@ -60,7 +60,7 @@ def test_a_damaged_file_is_refused_as_corrupt_with_its_path(tmp_path, content):
     found = refusal(tmp_path)
     assert found.code == "corrupt"
     assert str(tmp_path / "netwatch.db") in str(found)
-    assert "netwatch db check" in str(found)
+    assert "netwatch restore" in str(found)
     assert (tmp_path / "netwatch.db").read_bytes() == content
 
 

@@ -187,6 +187,10 @@ def restore(
             aside = history.restore(file, path.parent, wall=time.time(), force=force)
         except history.Occupied as occupied:
             fail(Exit.CANNOT_CREATE, text("db.restore_occupied", path=occupied))
+        except history.HistoryRefused as refusal:
+            if refusal.code != "corrupt":
+                raise
+            fail(Exit.FAILED, text("db.restore_damaged", path=refusal.path, detail=refusal.detail))
         except history.Unsound as unsound:
             fail(Exit.FAILED, text("db.restore_unsound", path=file, count=len(unsound.findings), detail=unsound))
         except OSError as error:

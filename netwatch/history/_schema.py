@@ -54,8 +54,8 @@ OF_THE_SYSTEM = frozenset(
 )
 ADVICE = {
     "locked": "{path}: another netwatch ({detail}) keeps its history here; stop it, or use another directory",
-    "corrupt": "{path}: damaged ({detail}); `netwatch db check` shows more. Move {name}, {name}-wal and {name}-shm aside together"
-    " and start again, or put a backup in their place",
+    "corrupt": "{path}: damaged ({detail}). At its next start netwatch moves it aside by itself and goes on with an empty one;"
+    " `netwatch restore` puts a backup in force",
     "foreign": "{path}: not a netwatch database; it is left alone, use another directory",
     "newer": "{path}: {detail}, written by a newer netwatch; install that version again, or use another directory",
     "unwritable": "{path}: {detail}; check the owner, the permissions and the free space",
