@@ -15,7 +15,6 @@ from netwatch._delivery_rows import Channel, Job, Row
 from netwatch.model import Incident, Page, PageText
 from netwatch.pagers import Busy, Refused
 from netwatch.wording import is_morning_digest
-from netwatch.wording import is_morning_digest
 
 __all__ = ["Serving"]
 
