@@ -18,7 +18,7 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LIFE_SECONDS", "Pass", "address", "key_in", "read", "token"]
+__all__ = ["LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "read", "token"]
 
 LIFE_SECONDS = 86_400.0
 KEY_NAME = "link.key"
@@ -64,10 +64,19 @@ def read(key: bytes, text: str, incident: int, opened: float) -> Pass | None:
 
 def address(page_url: str, key: bytes, incident: int, opened: float, pager: str, wall: float) -> str:
     """The whole link; empty when the page can be opened on this machine only."""
-    parts = urllib.parse.urlsplit(page_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or _is_here(parts.hostname):
+    host = host_of(page_url)
+    if not host or _is_here(host):
         return ""
     return f"{page_url.rstrip('/')}/a/{incident}?k={token(key, incident, opened, pager, wall + LIFE_SECONDS)}"
+
+
+def host_of(page_url: str) -> str:
+    """Whom an address leads to; empty when it is none."""
+    try:
+        parts = urllib.parse.urlsplit(page_url)
+        return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
+    except ValueError:  # such as an IPv6 address without its end
+        return ""
 
 
 def key_in(directory: Path) -> bytes:

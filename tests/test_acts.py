@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import getpass
 import json
+import unicodedata
 
 import aiohttp
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netwatch import core, snapshot
+from netwatch.lang import LANGUAGES, catalog
+from netwatch.lang.writing import VIETNAM
 from netwatch.model import Cause, Human, Incident, Maintenance
 from netwatch.snapshot import SelfView
+from netwatch.web.board import Reader, board_of
+from netwatch.web.page import load
 from tests.page_server import FakeDaemon, serve
 from tests.province import HOSTILE
 from tests.test_cli_status import netwatch
@@ -235,6 +240,44 @@ def test_any_matcher_is_read_or_refused_and_covers_the_same_when_written_again(t
     except WrongMatcher:
         return
     assert [parse(str(known)).covers(place) for place in places] == [known.covers(place) for place in places]
+
+
+def test_what_is_silenced_and_who_has_what_is_shown(tmp_path):
+    daemon = watching()
+    *_, status, alerts = spoken(
+        tmp_path,
+        daemon,
+        ("ack", "12", "--eta", "45m", "--who", "Lò Văn A"),
+        ("silence", "add", "pu-nhi", "--for", "2h", "-m", "Dông", "--yes"),
+        ("status",),
+        ("alerts", "list"),
+    )
+    assert "Lò Văn A đã tiếp nhận · dự kiến xong" in status[1]
+    assert "site=pu-nhi: tạm tắt cảnh báo đến" in status[1]
+    assert "Lò Văn A đã tiếp nhận · dự kiến xong" in alerts[1]
+    reader = Reader(words=catalog("vi"), zone=VIETNAM)
+    board = board_of(daemon.snapshot(), reader)
+    taken = next(one for one in board.problems if one.key == "i12")
+    assert taken.owner == "Lò Văn A"
+    assert taken.notes[-1].startswith("dự kiến xong ")
+    assert [one.endswith(f"· {ACCOUNT} · Dông") for one in board.windows] == [True]
+
+
+def test_that_we_are_cut_off_is_a_banner():
+    daemon = watching()
+    daemon.world.isolated = True
+    for language in LANGUAGES:
+        board = board_of(daemon.snapshot(), Reader(words=catalog(language), zone=VIETNAM))
+        assert board.banners == (catalog(language).text("acts.isolated"),)
+
+
+def test_what_people_write_is_harmless_on_the_board():
+    daemon = watching()
+    daemon.act(Human(at=0.0, wall=0.0, action="note", who=HOSTILE, incident=12, note=HOSTILE))
+    daemon.act(Human(at=0.0, wall=0.0, action="silence", who=HOSTILE, matcher="na-tau", note=HOSTILE, until=WALL + 60))
+    text = load().render("board.html", reader := Reader(words=catalog("vi"), zone=VIETNAM), board=board_of(daemon.snapshot(), reader))
+    assert "<script>alert" not in text
+    assert not {letter for letter in text if unicodedata.category(letter) in {"Cc", "Cf"}} - {"\n"}
 
 
 def test_an_act_of_nobody_known_leaves_no_trace():

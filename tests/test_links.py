@@ -50,7 +50,8 @@ def test_a_token_is_for_one_incident_of_one_opening_under_one_key():
 
 
 @pytest.mark.parametrize(
-    "page_url", ["http://127.0.0.1:9780", "http://localhost", "http://[::1]:9780", "https://0.0.0.0", "", "nowhere", "file:///x"]
+    "page_url",
+    ["http://127.0.0.1:9780", "http://localhost", "http://[::1]:9780", "https://0.0.0.0", "", "nowhere", "file:///x", "http://[::"],
 )
 def test_a_page_that_only_this_machine_can_open_gets_no_link(page_url):
     assert links.address(page_url, KEY, 7, 1.0, "noc", WALL) == ""

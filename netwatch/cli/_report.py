@@ -50,6 +50,8 @@ def print_province(summary: Document, shape: str, *, every: bool) -> None:
         return
     now = summary["wall"]
     say(f"{summary['text']}  ({_output.text('cli.moment', moment=_stamp(now))})")
+    if summary.get("isolated"):
+        say(_output.text("acts.isolated"))
     _say_own_troubles(summary["self"])
     rows = problem_rows(summary, every=every)
     say("")
@@ -57,6 +59,10 @@ def print_province(summary: Document, shape: str, *, every: bool) -> None:
     quiet = 0 if every else sum(one["severity"] == "info" for one in summary["incidents"])
     if quiet:
         say(_output.text("cli.quiet", count=quiet))
+    for one in summary.get("windows", ()):
+        if one["state"] == "active":
+            said = _output.text(f"acts.shown_{one['kind']}", what=one["matcher"], ends=clock(one["ends"], now))
+            say(" · ".join(part for part in (said, one["who"], one["note"]) if part))
     hubs = [f"{icon(mark(one))} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
     if hubs:
         say("")
@@ -156,6 +162,7 @@ def _incident_row(one: Document, now: str) -> Sequence[str]:
     owner = one["acknowledgement"]
     extra = [_output.text("page.hidden", count=one["hidden"])] if one["hidden"] else []
     extra += [_output.text("page.owner", owner=owner["who"])] if owner else []
+    extra += [_output.text("acts.eta", at=clock(owner["until"], now))] if owner and owner["until"] else []
     return (f"{icon(state)} {one['title']}", since_text(one["opened"], now), " · ".join(extra))
 
 

@@ -198,7 +198,11 @@ def _end(one: Document, now: str) -> str:
 
     if one["closed"]:
         return text("tools.ended", at=clock(one["closed"], now))
-    return text("page.owner", owner=one["acknowledgement"]["who"]) if one["acknowledgement"] else ""
+    owner = one["acknowledgement"]
+    if not owner:
+        return ""
+    eta = [text("acts.eta", at=clock(owner["until"], now))] if owner["until"] else []
+    return " · ".join((text("page.owner", owner=owner["who"]), *eta))
 
 
 def _flat(one: Document, shape: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from netwatch.lang import Catalog, writing
 from netwatch.model import Incident, State
 from netwatch.snapshot import SiteView, Snapshot, TargetView
 from netwatch.web import words as say
+from netwatch.web.asked import incident_notes, window_texts
 
 __all__ = ["COLUMNS", "ROWS", "Board", "Problem", "Reader", "Tile", "board_of", "problems_of", "unbroken"]
 
@@ -78,6 +79,7 @@ class Board:
     homeless: tuple[Tile, ...]
     hubs: tuple[Tile, ...]
     banners: tuple[str, ...]
+    windows: tuple[str, ...]  # silences and maintenance
     legend: tuple[tuple[str, str, int], ...]
 
 
@@ -104,6 +106,7 @@ def board_of(snapshot: Snapshot, reader: Reader) -> Board:
         homeless=homeless,
         hubs=hubs,
         banners=_banners(snapshot, words),
+        windows=window_texts(snapshot, words, reader.zone),
         legend=tuple(
             [(state.value, say.state_text(state, words), counts[state]) for state in (State.OK, *say.WORST_FIRST[:-1])]
             + [(say.RECHECKING, words.text("state.rechecking"), snapshot.rechecking())]
@@ -145,6 +148,7 @@ def _of_incident(incident: Incident, sites: Mapping[str, SiteView], now: float, 
     office = say.office_text(incident.facts.get("office", ""))
     if office and len(incident.sites) == 1 and incident.facts.get("site_name", "") not in office:
         notes.append(words.text("page.office", office=office))
+    notes += incident_notes(incident, now, words, reader.zone)
     owner = incident.acknowledgement
     return Problem(
         key=f"i{incident.id}",
@@ -281,7 +285,7 @@ def _short_name(target: TargetView, words: Catalog) -> str:
 def _banners(snapshot: Snapshot, words: Catalog) -> tuple[str, ...]:
     """What is wrong with netwatch itself: the reader must know when not to trust the page."""
     own = snapshot.self_view
-    banners = []
+    banners = [words.text("acts.isolated")] if snapshot.isolated else []
     if not own.inventory_ok:
         banners.append(words.text("page.inventory_bad", error=writing.clean(own.inventory_errors[0]) if own.inventory_errors else ""))
     if not own.database_ok:

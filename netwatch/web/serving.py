@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import socket
-import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
+from netwatch.links import host_of
 from netwatch.model import Settings
 from netwatch.web import make_app
 from netwatch.web.backend import Backend
@@ -37,7 +37,7 @@ async def serve(
     stack: contextlib.AsyncExitStack, backend: Backend, settings: Settings, *, listener: socket.socket | None, control_path: Path | None
 ) -> None:
     """Listens until the stack is closed. A control socket that nobody listens on is replaced. Raises ControlRefused."""
-    hosts = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", settings.listen, _named(settings.page_url)})
+    hosts = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", settings.listen, host_of(settings.page_url)} - {""})
     if listener is not None:
         page = make_app(backend, control=False, allowed_hosts=hosts, language=settings.language)
         await _start(stack, page, lambda runner: web.SockSite(runner, listener))
@@ -50,11 +50,6 @@ async def serve(
             control_path.chmod(0o660)  # noqa: ASYNC240  # once, at start
         except OSError as error:
             raise ControlRefused(control_path, error.strerror or str(error), permission=isinstance(error, PermissionError)) from error
-
-
-def _named(page_url: str) -> str:
-    """By which name people reach the page, through a proxy perhaps: links in pages lead there."""
-    return urllib.parse.urlsplit(page_url).hostname or "localhost"
 
 
 def _make_way(path: Path) -> None:
