@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
-from netwatch.model import Belief
+from netwatch.matcher import parse
+from netwatch.model import Belief, Cause, Human, Incident, Maintenance, Site
+from netwatch.windows import occurrences
 
-__all__ = ["Availability", "Change", "Span", "availability", "hard_changes", "of_sites"]
+__all__ = ["Availability", "Change", "Reach", "Span", "availability", "excluded_spans", "hard_changes", "of_sites", "without"]
+
+ISOLATED = Cause("uplink", "isolated")
 
 Change: TypeAlias = tuple[float, Belief]  # wall seconds, what is believed from then on
 Span: TypeAlias = tuple[float, float]  # from, until
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """From when until when is looked at, and by which local days work is planned."""
+
+    since: float
+    until: float
+    zone: dt.tzinfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +105,44 @@ class _Watch:
 
 
 def of_sites(
-    sites: Mapping[str, Sequence[str]], changes: Mapping[str, Sequence[Change]], watched: Sequence[Span], since: float, until: float
+    sites: Mapping[str, Sequence[str]],
+    changes: Mapping[str, Sequence[Change]],
+    watched: Sequence[Span],
+    since: float,
+    until: float,
+    *,
+    excluded: Mapping[str, Sequence[Span]] = MappingProxyType({}),
 ) -> dict[str, Availability]:
-    """Every site by the ids of its lines' checks."""
-    return {site: availability([changes.get(check, ()) for check in checks], watched, since, until) for site, checks in sites.items()}
+    """Every site by the ids of its lines' checks; what is `excluded` of a site counts as not watched."""
+    return {
+        site: availability([changes.get(check, ()) for check in checks], without(watched, excluded.get(site, ())), since, until)
+        for site, checks in sites.items()
+    }
+
+
+def without(watched: Sequence[Span], excluded: Sequence[Span]) -> Sequence[Span]:
+    """What of some spans lies outside of others."""
+    left = list(watched)
+    for began, ended in excluded:
+        if ended > began:
+            cut = [((start, min(stop, began)), (max(start, ended), stop)) for start, stop in left]
+            left = [span for pair in cut for span in pair if span[1] > span[0]]
+    return left
+
+
+def excluded_spans(
+    sites: Mapping[str, Site], acts: Sequence[Human], incidents: Sequence[Incident], planned: Sequence[Maintenance], reach: Reach
+) -> dict[str, list[Span]]:
+    """By site, what does not count between two moments: maintenance of the whole site, asked for or planned, and when we were cut off.
+
+    `acts` is the audit trail in any order; one without a number or an end opened nothing.
+    """
+    ended = {act.window: act.wall for act in acts if act.action == "end"}
+    blind = [(one.opened, reach.until if one.closed is None else one.closed) for one in incidents if one.cause == ISOLATED]
+    works = [
+        (parse(act.matcher), [(act.wall if act.starts is None else act.starts, min(act.until, ended.get(act.window, act.until)))])
+        for act in acts
+        if act.action == "maintenance" and act.until is not None and act.window
+    ]
+    works += [(parse(one.matcher), occurrences(one, reach.since, reach.until, reach.zone)) for one in planned]
+    return {slug: [*blind, *(span for matcher, spans in works if matcher.covers(site) for span in spans)] for slug, site in sites.items()}

@@ -6,7 +6,7 @@ import datetime as dt
 
 from netwatch.model import Maintenance
 
-__all__ = ["next_occurrence", "occurrence"]
+__all__ = ["next_occurrence", "occurrence", "occurrences"]
 
 MINUTES_A_DAY = 1_440
 DAYS_BACK = 8  # a window is a week long at most
@@ -34,6 +34,17 @@ def next_occurrence(planned: Maintenance, wall: float, zone: dt.tzinfo) -> tuple
     today = dt.datetime.fromtimestamp(wall, zone).date()
     days = (_on(planned, today + dt.timedelta(days=ahead), zone) for ahead in range(1 - DAYS_BACK, DAYS_BACK))
     return next((found for found in days if found is not None and wall < found[1]), None)
+
+
+def occurrences(planned: Maintenance, since: float, until: float, zone: dt.tzinfo) -> list[tuple[float, float]]:
+    """All that touch the time between two moments, whole."""
+    if planned.starts is not None and planned.ends is not None:
+        found: list[tuple[float, float] | None] = [(planned.starts, planned.ends)]
+    else:
+        first = dt.datetime.fromtimestamp(since, zone).date() - dt.timedelta(days=DAYS_BACK)
+        days = (dt.datetime.fromtimestamp(until, zone).date() - first).days
+        found = [_on(planned, first + dt.timedelta(days=day), zone) for day in range(days + 1)]
+    return [span for span in found if span is not None and span[0] < until and since < span[1]]
 
 
 def _on(planned: Maintenance, day: dt.date, zone: dt.tzinfo) -> tuple[float, float] | None:

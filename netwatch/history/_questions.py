@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 
 from netwatch.history._charts import Series
 from netwatch.history._reader import Reader, Stored
 from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES
 from netwatch.model import Human, Incident, Outcome, Transition
-from netwatch.sla import Availability
+from netwatch.sla import Availability, Span
 
 __all__ = ["Questions"]
 
@@ -51,9 +52,19 @@ class Questions:
         """What a chart of about so many points shows; the level depends on it and on what is still kept. Raises HistoryFailed."""
         return await self._reader.series((check_id, metric, instance), since_wall, until_wall, points)
 
-    async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, Availability]:
-        """Seconds up, down and unknown of each site, given the ids of its lines' checks. Raises HistoryFailed."""
-        return await self._reader.availability(sites, since_wall, until_wall)
+    async def availability(
+        self,
+        sites: Mapping[str, Sequence[str]],
+        since_wall: float,
+        until_wall: float,
+        *,
+        excluded: Mapping[str, Sequence[Span]] = MappingProxyType({}),
+    ) -> dict[str, Availability]:
+        """Seconds up, down and unknown of each site, given the ids of its lines' checks; what is `excluded` (sla.excluded_spans) is unknown.
+
+        Raises HistoryFailed.
+        """
+        return await self._reader.availability(sites, since_wall, until_wall, excluded)
 
     async def outcomes(self, check_id: str, since_wall: float, until_wall: float) -> list[tuple[float, Outcome, float]]:
         """Wall time, ending and duration: every bad run, every change, and one of five minutes. Raises HistoryFailed."""

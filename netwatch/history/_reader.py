@@ -200,7 +200,9 @@ class Reader:
     async def series(self, name: SeriesName, since_wall: float, until_wall: float, points: int) -> _charts.Series:
         return await self._asked(lambda ask: _charts.series(ask, name, since_wall, until_wall, points))
 
-    async def availability(self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float) -> dict[str, sla.Availability]:
+    async def availability(
+        self, sites: Mapping[str, Sequence[str]], since_wall: float, until_wall: float, excluded: Mapping[str, Sequence[sla.Span]]
+    ) -> dict[str, sla.Availability]:
         """From the last settled belief before `since_wall` on."""
         checks = sorted({check for lines in sites.values() for check in lines})
         before = "SELECT max(wall) FROM transition WHERE check_id = asked.value AND rule = '' AND hard AND wall < ?2"
@@ -217,7 +219,7 @@ class Reader:
             told.setdefault(check, []).append((since, Belief(new), bool(hard)))
         watched = await self._rows("SELECT began, ended FROM life WHERE ended > ? AND began < ?", since_wall, until_wall)
         changes = {check: sla.hard_changes(found) for check, found in told.items()}
-        return sla.of_sites(sites, changes, watched, since_wall, until_wall)
+        return sla.of_sites(sites, changes, watched, since_wall, until_wall, excluded=excluded)
 
     async def _rows(self, sql: str, *values: object) -> Sequence[Any]:
         """Leaves no cursor open. Raises HistoryFailed."""
