@@ -1,6 +1,6 @@
 """A connection to SQLite and the one thread that may use it: aiosqlite's, asked once a transaction or chart.
 
-aiosqlite's own methods change threads for every statement; here a whole piece of work is one change (docs/benchmarks.md).
+aiosqlite's own methods change threads for every statement; here a whole piece of work is one change.
 """
 
 from __future__ import annotations
