@@ -152,7 +152,7 @@ def _changes(roster: Roster, begins: float, ends: float, zone: dt.tzinfo) -> lis
     """Every moment within at which anything may change."""
     found = {moment for away in roster.away for moment in (away.starts, away.ends)}
     day = dt.datetime.fromtimestamp(begins, zone).date() - dt.timedelta(days=2)
-    last = dt.datetime.fromtimestamp(ends, zone).date() + dt.timedelta(days=1)
+    last = dt.datetime.fromtimestamp(ends, zone).date()
     while day <= last:
         found |= {edge for shift in roster.shifts for edge in _edges(shift, day, zone)}
         found |= {_moment(day, rotation.handover_minute, zone) for rotation in roster.rotations}

@@ -140,6 +140,8 @@ def test_office_hours_end_on_holidays():
         for text in ("2026-12-01 07:30", "2026-12-01 17:00", "2026-12-05 09:00", "2027-02-08 09:00")
     }
     assert list(hours.values()) == [True, False, False, False]
+    daily = roster(office=shift("office", DAILY, 450, 1020, ()), holidays=(TET,))
+    assert in_office_hours(daily, at("2027-02-08 09:00"), ZONE), "unless they are said to be daily"
     assert in_office_hours(roster(), at("2026-12-05 03:00"), ZONE), "always, when nothing is said"
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch import _yaml, inventory, route
+from netwatch._duties import Away
 from netwatch.inventory import _roster_days
 from netwatch.inventory._collect import Collector
 from netwatch.inventory._duty_schema import HolidayEntry
@@ -69,6 +70,23 @@ def test_an_area_alone_spares_the_shift_in_its_hours_and_only_for_its_sites(watc
     assert told(watched, sites=("muong-phang",), wall="2026-12-01 17:00") == ("an-zalo", "wall")
     assert told(watched, sites=("muong-phang", "na-tau")) == ("an-zalo", "chi-zalo", "wall")
     assert told(watched, sites=("muong-phang",), step=1) == ("binh-zalo", "chi-zalo", "wall")
+
+
+def test_an_area_whose_only_person_is_away_does_not_spare_the_shift(watched):
+    gone = Away(person="chi", starts=at("2026-12-01 00:00"), ends=at("2026-12-02 00:00"))
+    away = replace(watched, duty=replace(watched.duty, away=(gone,)))
+    assert told(away, sites=("muong-phang",)) == ("an-zalo", "wall")
+
+
+def test_a_site_that_only_lost_a_line_counts_for_areas_too(watched):
+    ring = incident("na-tau", degraded=("muong-phang",))
+    assert route.pagers_for(ring, ALL, watched, at(NOON)) == ("an-zalo", "chi-zalo", "wall")
+
+
+def test_a_shift_whose_people_are_all_away_takes_nothing(watched):
+    everybody = tuple(Away(person=name, starts=at("2026-12-01 00:00"), ends=at("2026-12-02 00:00")) for name in ("an", "binh"))
+    away = replace(watched, duty=replace(watched.duty, away=everybody))
+    assert route.waits(incident("na-tau", severity="warning"), away, at(NOON))
 
 
 def test_where_the_roster_names_nobody_all_are_told(watched):
