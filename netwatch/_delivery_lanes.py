@@ -66,7 +66,9 @@ class Desk:
         self, incident: Incident, kind: Literal["open", "update", "recover"], language: str, wall: float, *, pager: str = ""
     ) -> PageText:
         """With a `pager`, also the link by which its readers acknowledge."""
-        text = describe(incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url, texts=self._own_texts(language))
+        text = describe(
+            incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url, texts=self._own_texts(language)
+        )
         if not pager or not self.link_key or kind == "recover":
             return text
         link = links.address(self.settings.page_url, self.link_key, incident.id, incident.opened, pager, wall)

@@ -5,6 +5,7 @@ aiosqlite's own methods change threads for every statement; here a whole piece o
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -34,7 +35,13 @@ class Connection:
     @classmethod
     async def open(cls, make: Callable[[], sqlite3.Connection]) -> Self:
         """Raises what `make` does, in the thread that is the connection's: sqlite3.Error."""
-        return cls(await aiosqlite.Connection(make, CHUNK))
+        connection: Any = aiosqlite.Connection(make, CHUNK)
+        try:
+            return cls(await connection)
+        except BaseException:
+            # Its thread says once more that it ends; to a loop that is closed by then it would complain.
+            await asyncio.get_running_loop().run_in_executor(None, connection._thread.join)  # noqa: SLF001  # no public way to wait
+            raise
 
     @property
     def in_transaction(self) -> bool:
