@@ -62,7 +62,7 @@ def test_what_the_inventory_comes_to_is_told_on_the_control_socket_only():
 @given(st.text(max_size=40))
 def test_any_text_is_a_time_or_a_value_error(text):
     try:
-        records._moment(text, 0.0)
+        records.moment(text, 0.0)
     except ValueError:
         return
 
