@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from netwatch.model import Incident, Site
 
-__all__ = ["Matcher", "WrongMatcher", "cover", "parse"]
+__all__ = ["Matcher", "WrongMatcher", "cover", "parse", "target_of"]
 
 TERM = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*)=([^\s,=]+)")
 PLACE = re.compile(r"[^\s,=/]+(/[^\s,=/]+)?")
@@ -35,6 +36,7 @@ class Matcher:
         return ",".join(f"{key}={pattern}" for key, pattern in self.terms)
 
 
+@lru_cache(maxsize=1_024)
 def parse(text: str) -> Matcher:
     """Terms are parted by commas or blanks. `na-tau` is `site=na-tau`, `na-tau/ups` is `site=na-tau,target=ups`. Raises WrongMatcher."""
     parts = [part for part in re.split(r"[\s,]+", text[: LONGEST + 1]) if part]
@@ -57,12 +59,13 @@ def cover(matchers: Sequence[Matcher], incident: Incident, sites: Mapping[str, S
     """Whether they cover, together, all that an incident is about. One about netwatch itself is never covered."""
     if not matchers or not incident.sites:
         return False
-    target = _target(incident)
+    target = target_of(incident)
     concerned = [sites[site] for site in (*incident.sites, *incident.degraded) if site in sites]
     return bool(concerned) and all(any(matcher.covers(site, target) for matcher in matchers) for site in concerned)
 
 
-def _target(incident: Incident) -> str:
+def target_of(incident: Incident) -> str:
+    """The line or device that an incident is about; '' for a whole site or more."""
     if incident.cause.type not in {"line", "device", "check"}:
         return ""
     return incident.cause.name.split("/")[1] if "/" in incident.cause.name else ""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from netwatch._duties import BACKUP, DUTY, Roster
-from netwatch.matcher import parse
+from netwatch.matcher import parse, target_of
 from netwatch.model import Incident, Inventory
 from netwatch.roster import in_office_hours, members, on_duty, stand_in, turns
 
-__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "named_pagers", "names_for", "pagers_for", "repeat_seconds", "target_of", "waits"]
+__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "named_pagers", "names_for", "pagers_for", "repeat_seconds", "waits"]
 
 REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page, while nobody acknowledges; then every
 REPEAT_EVERY_SECONDS = 14_400.0
 LONGEST_WAIT_SECONDS = 3 * 86_400.0  # for somebody to be on duty
-
-_parsed = lru_cache(maxsize=1024)(parse)
 
 
 def pagers_for(incident: Incident, pagers: tuple[str, ...], inventory: Inventory, wall: float, step: int = 0) -> tuple[str, ...]:
@@ -86,7 +83,7 @@ def _of_areas(
     found: list[str] = []
     cared: set[str] = set()
     for area in roster.areas:
-        covered = [site.id for site in places if _parsed(area.matcher).covers(site, target)] if office or not area.office_hours else []
+        covered = [site.id for site in places if parse(area.matcher).covers(site, target)] if office or not area.office_hours else []
         told = [person for name in area.tell for person in _people(roster, name, wall, zone)] if covered else []
         found += told
         if area.alone and told:
@@ -122,10 +119,3 @@ def waits(incident: Incident, inventory: Inventory, wall: float) -> bool:
     if not served:
         return roster.waits_for_duty
     return all(turn.wakes == "critical" for turn in served)
-
-
-def target_of(incident: Incident) -> str:
-    """The line or device that an incident is about, as matchers name it; '' for a whole site or more."""
-    if incident.cause.type not in {"line", "device", "check"} or "/" not in incident.cause.name:
-        return ""
-    return incident.cause.name.split("/")[1]

@@ -13,6 +13,7 @@ from netwatch._duties import Away
 from netwatch.inventory import _roster_days
 from netwatch.inventory._collect import Collector
 from netwatch.inventory._duty_schema import HolidayEntry
+from netwatch.matcher import target_of
 from netwatch.model import Cause, Incident
 from tests.duty_inventory import DUTY, ENVIRONMENT, PAGERS, ZONE, written
 from tests.inventories import keys, load, refused
@@ -121,9 +122,9 @@ def test_nothing_waits_for_longer_than_three_days(watched):
 
 
 def test_the_line_or_device_of_an_incident_is_what_matchers_are_asked_with():
-    assert route.target_of(incident("a", cause=Cause("device", "a/ups"))) == "ups"
-    assert route.target_of(incident("a", cause=Cause("check", "a/ups/snmp"))) == "ups"
-    assert route.target_of(incident("a", cause=Cause("site", "a"))) == route.target_of(incident("a", cause=Cause("tag", "x=y/z"))) == ""
+    assert target_of(incident("a", cause=Cause("device", "a/ups"))) == "ups"
+    assert target_of(incident("a", cause=Cause("check", "a/ups/snmp"))) == "ups"
+    assert target_of(incident("a", cause=Cause("site", "a"))) == target_of(incident("a", cause=Cause("tag", "x=y/z"))) == ""
 
 
 def test_a_pager_that_stands_in_for_another_is_told_for_itself_when_the_roster_names_it(watched):

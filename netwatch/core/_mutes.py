@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from netwatch.core._world import World
@@ -11,8 +10,6 @@ from netwatch.model import Incident
 from netwatch.windows import occurrence
 
 __all__ = ["in_maintenance", "maintenance_now", "muted"]
-
-_parsed = lru_cache(maxsize=1024)(parse)
 
 
 def muted(world: World, incident: Incident, wall: float) -> bool:
@@ -33,7 +30,7 @@ def maintenance_now(world: World, wall: float) -> tuple[Matcher, ...]:
 
 def _asked(world: World, wall: float, kind: str | None) -> list[Matcher]:
     return [
-        _parsed(window.matcher) for window in world.windows.values() if window.starts <= wall < window.ends and kind in {None, window.kind}
+        parse(window.matcher) for window in world.windows.values() if window.starts <= wall < window.ends and kind in {None, window.kind}
     ]
 
 
@@ -41,4 +38,4 @@ def _planned(world: World, wall: float) -> list[Matcher]:
     if not world.inventory.maintenance:
         return []
     zone = ZoneInfo(world.inventory.settings.timezone)
-    return [_parsed(planned.matcher) for planned in world.inventory.maintenance if occurrence(planned, wall, zone) is not None]
+    return [parse(planned.matcher) for planned in world.inventory.maintenance if occurrence(planned, wall, zone) is not None]
