@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from netwatch.correlate import PARENT_WAIT_SECONDS
-from netwatch.memory import ANSWERS, Memory
+from netwatch.memory import Memory
 from netwatch.model import Belief, Check, Incident, State
 from netwatch.state import shown
 
@@ -41,9 +41,7 @@ class Standings:
         self.named = frozenset(member.check for incident in incidents for member in incident.members if not member.rule)
         self.now = now
         self._down = {
-            check_id: (memory.answers.changed_at, memory.answers.since)
-            for check_id, memory in memories.items()
-            if _failed(memory) or memory.answers.was_down
+            check_id: (memory.answers.changed_at, memory.answers.since) for check_id, memory in memories.items() if memory.is_down
         }
         self._cut: dict[str, Moment | None] = {}
 
@@ -59,7 +57,7 @@ class Standings:
         cut_off = self._cut_off(check)
         if cut_off is not None:
             return Standing(shown(answers, hidden=True), since=cut_off[1])
-        if not _failed(memory):
+        if not memory.failed:
             rechecking = answers.candidate is not None
             return Standing(shown(answers), rechecking, confirmed=not rechecking or answers.settled is not Belief.UNKNOWN)
         if check.id in self.named:
@@ -110,8 +108,3 @@ class Standings:
 
 def _parents(check: Check) -> Iterator[str]:
     return (parent for group in check.parents for parent in group)
-
-
-def _failed(memory: Memory) -> bool:
-    answers = memory.subjects.get(ANSWERS)
-    return answers is not None and answers.hard and answers.belief is Belief.CRIT

@@ -24,7 +24,6 @@ __all__ = [
     "Sight",
     "Symptom",
     "Verdict",
-    "hidden",
     "line_checks",
     "place",
     "survey",
@@ -90,22 +89,17 @@ def verdict(check: Check, memories: Mapping[str, Memory], now: float) -> tuple[V
     waiting = memory.last is None or memory.last.outcome is not Outcome.FAILED  # recovering, or just restored
     for group in check.parents:
         parents = {parent: memories.get(parent, _NEVER) for parent in group}
-        if group and all(_down(parent) for parent in parents.values()):
+        if group and all(parent.is_down for parent in parents.values()):
             return Verdict.HIDDEN, ()
         if any(_spoke_well(parent, memory) for parent in parents.values()):
             continue
         if any(_will_speak(parent, memory, now) for parent in parents.values()):
             waiting = True
-            wanted += [parent_id for parent_id, parent in parents.items() if not _suspect(parent) and not _failed(parent)]
+            wanted += [parent_id for parent_id, parent in parents.items() if not _suspect(parent) and not parent.failed]
     if any(memory.last_at < memories[parent].answers.changed_at for group in check.parents for parent in group if parent in memories):
         # A parent came back since we last looked: only a fresh bad result of its own counts.
         return Verdict.WAIT, (check.id, *wanted)
     return (Verdict.WAIT if waiting else Verdict.OWN), tuple(wanted)
-
-
-def hidden(check: Check, memories: Mapping[str, Memory]) -> bool:
-    """Whether every check of one of its parent groups has failed, or is itself hidden."""
-    return any(group and all(_down(memories.get(parent, _NEVER)) for parent in group) for group in check.parents)
 
 
 def survey(
@@ -119,7 +113,7 @@ def survey(
     waiting = False
     for check in checks:
         memory = memories.get(check.id, _NEVER)
-        if _failed(memory):
+        if memory.failed:
             said, ask = verdict(check, memories, now)
             said, ask = _with_sibling_lines(inventory, site, check, memories, said, ask, now)
             if said is Verdict.OWN and not check.parents and not _is_seen(memory, sight, now):
@@ -155,9 +149,9 @@ def _with_sibling_lines(
     siblings = [memories.get(other, _NEVER) for other in line_checks(inventory, site) if other != check.id]
     if any(_came_back(sibling, mine, now) for sibling in siblings):
         return Verdict.WAIT, ask
-    if all(_failed(sibling) or _spoke_well(sibling, mine) for sibling in siblings):
+    if all(sibling.failed or _spoke_well(sibling, mine) for sibling in siblings):
         return said, ask
-    if not any(_will_speak(sibling, mine, now) for sibling in siblings if not _failed(sibling)):
+    if not any(_will_speak(sibling, mine, now) for sibling in siblings if not sibling.failed):
         return said, ask
     stale = [o for o in line_checks(inventory, site) if o != check.id and not _suspect(memories.get(o, _NEVER))]
     return Verdict.WAIT, (*ask, *stale)
@@ -264,16 +258,6 @@ def line_checks(inventory: Inventory, site: Site) -> tuple[str, ...]:
     return tuple(check for check in found if check is not None)
 
 
-def _failed(memory: Memory) -> bool:
-    answers = memory.subjects.get(ANSWERS)
-    return answers is not None and answers.hard and answers.belief is Belief.CRIT
-
-
-def _down(memory: Memory) -> bool:
-    """Failed, or it had when we became unable to ask it: trouble of ours does not bring it back."""
-    return _failed(memory) or memory.answers.was_down
-
-
 def _suspect(memory: Memory) -> bool:
     """Failing, but not yet hard: it is being asked again already."""
     answers = memory.subjects.get(ANSWERS)
@@ -288,7 +272,7 @@ def _came_back(sibling: Memory, mine: Memory, now: float) -> bool:
 
 def _spoke_well(parent: Memory, child: Memory) -> bool:
     """The parent answered a run that began after the child's failure, and has not failed since."""
-    if parent.last is None or parent.last.outcome is not Outcome.OK or _failed(parent):
+    if parent.last is None or parent.last.outcome is not Outcome.OK or parent.failed:
         return False
     return parent.good_at >= (child.last_at if _has_changed(parent, child) else child.answers.since_at)
 

@@ -53,6 +53,17 @@ class Memory:
     def answers(self) -> SubjectMemory:
         return self.subjects.get(ANSWERS, NOTHING)
 
+    @property
+    def failed(self) -> bool:
+        """Whether it is settled that it does not answer."""
+        answers = self.answers
+        return answers.hard and answers.belief is Belief.CRIT
+
+    @property
+    def is_down(self) -> bool:
+        """Failed, or it had when we became unable to ask it: trouble of ours does not bring it back."""
+        return self.failed or self.answers.was_down
+
 
 NOTHING = SubjectMemory()
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netwatch import core, correlate, memory, state
+from netwatch import core, memory, state
+from netwatch._standing import Standings
 from netwatch.memory import Memory
-from netwatch.model import Belief, Cause, Incident, Outcome, Reloaded, Result, Rule, Run, Sample, Tick
+from netwatch.model import Belief, Cause, Incident, Outcome, Reloaded, Result, Rule, Run, Sample, State, Tick
 from tests.worlds import PAPER, WALL, Story, check, inventory, paper, story
 
 OK, FAILED, ERROR = Outcome.OK, Outcome.FAILED, Outcome.ERROR
@@ -180,7 +181,8 @@ def test_a_child_of_a_dead_parent_stays_hidden_while_we_cannot_ask_the_parent():
         tick(told, 0.0)
     opened = [key for kind, key in kinds(told) if kind == "open"]
     assert opened == ["netwatch/na-tau", core.OWN_TROUBLE_KEY]
-    assert correlate.hidden(told.world.inventory.checks[ROUTER], told.world.memories)
+    standings = Standings(told.world.inventory.checks, told.world.memories, told.world.incidents.values(), told.at)
+    assert standings.of(told.world.inventory.checks[ROUTER]).state is State.UNREACHABLE
     again = restarted(told)
     for _ in range(20):
         again.say(ROUTER, FAILED, after=1.0, duration=0.9)

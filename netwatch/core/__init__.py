@@ -12,19 +12,12 @@ from dataclasses import replace
 
 from netwatch import state
 from netwatch.core._digest import tell_the_morning
+from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
-from netwatch.core._incidents import (
-    OWN_TROUBLE_KEY,
-    close,
-    look_at_own_trouble,
-    note_spell,
-    open_or_grow,
-    own_finding,
-    still_watched,
-    watch_the_clock,
-)
-from netwatch.core._mutes import in_maintenance, maintenance_now, muted
+from netwatch.core._incidents import close, open_or_grow, still_watched, watch_the_clock
+from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
+from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
 from netwatch.core._remembering import dump, load_into
 from netwatch.core._sight import UPLINK_KEY, look_around
 from netwatch.core._sites import look_at_site, sites_with_trouble
@@ -50,7 +43,7 @@ from netwatch.model import (
     Transition,
 )
 
-__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "in_maintenance", "is_current", "maintenance_now", "muted", "restore", "step"]
+__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "is_current", "maintenance_now", "muted", "restore", "step"]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0
@@ -157,7 +150,6 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
     if tick.at - world.stale_at >= STALE_EVERY_SECONDS:
         world.stale_at = tick.at
         _forget_the_stale(world, draft, tick, world.watched_since_at)
-    world.tick_wall = tick.wall
     if world.far_checks:
         look_around(world, draft)
     shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]

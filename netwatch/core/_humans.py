@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netwatch.core._world import Draft, Window, World
+from netwatch.core._world import Draft, Window, World, keep
 from netwatch.matcher import WrongMatcher, parse
 from netwatch.model import Acknowledgement, Human, Incident, Run
 
@@ -41,8 +41,7 @@ def _about(world: World, draft: Draft, event: Human, known: Incident) -> None:
         changed = replace(known, acknowledgement=None)
     else:
         changed = replace(known, facts={**known.facts, "note": event.note, "note_by": event.who})
-    changed = replace(changed, updated=event.wall)
-    world.incidents[changed.key] = draft.incidents[changed.id] = changed
+    keep(world, draft, replace(changed, updated=event.wall))
     draft.humans.append(event)
 
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from netwatch import state
+from netwatch.core._flaps import flaps, spells_of_late
 from netwatch.core._mutes import muted
 from netwatch.core._traces import with_path
-from netwatch.core._world import Draft, Timer, World
+from netwatch.core._world import Draft, Timer, World, keep
 from netwatch.correlate import Finding
-from netwatch.memory import ANSWERS, Memory
-from netwatch.model import Belief, Cause, Incident, Inventory, Page, Subject
+from netwatch.memory import ANSWERS
+from netwatch.model import Belief, Incident, Inventory, Page, Subject
 from netwatch.route import REPEAT_EVERY_SECONDS, pagers_for, repeat_seconds, waits
 
 __all__ = [
-    "OWN_TROUBLE_KEY",
     "belief",
     "close",
     "close_or_hold",
     "is_over",
-    "look_at_own_trouble",
-    "note_spell",
     "open_or_grow",
-    "own_finding",
     "relapsed",
     "reopen",
     "still_watched",
@@ -33,11 +30,7 @@ __all__ = [
     "watch_the_clock",
 ]
 
-OWN_TROUBLE_KEY = "netwatch/self/errors"
 RELAPSE_SECONDS = 900.0  # what comes back sooner is the same story, in the same thread
-SPELLS_SECONDS = 1_800.0
-FLAPPING_SPELLS = 3
-QUIET_SECONDS = 600.0  # a flapping incident is over when it has been well this long
 GROWN_SECONDS = 30.0
 
 Kind = Literal["open", "update", "recover"]
@@ -91,11 +84,16 @@ def open_new(world: World, draft: Draft, finding: Finding) -> Incident:
         confidence=finding.confidence,
     )
     world.next_incident_id += 1
-    waits = [world.inventory.sites[site].page_after_seconds for site in finding.sites if site in world.inventory.sites]
     begun_at = draft.at - (draft.wall - opened.opened)
-    wait = min(waits, default=0.0) if finding.symptom == "dark" else 0.0
-    world.timers[opened.id] = Timer(page_at=max(draft.at, begun_at + wait) if wait else draft.at)
+    world.timers[opened.id] = Timer(page_at=max(draft.at, begun_at + _page_after_seconds(world, finding)))
     return _announce(world, draft, opened)
+
+
+def _page_after_seconds(world: World, finding: Finding) -> float:
+    """How long sites may be dark before somebody is woken; of several, the least patient."""
+    if finding.symptom != "dark":
+        return 0.0
+    return min((world.inventory.sites[site].page_after_seconds for site in finding.sites), default=0.0)
 
 
 def _free_key(world: World, key: str) -> str:
@@ -124,7 +122,7 @@ def grow(world: World, draft: Draft, known: Incident, finding: Finding) -> None:
     elif worse:
         tell(world, draft, grown, "update")
     else:
-        _keep(world, draft, grown)
+        keep(world, draft, grown)
 
 
 def _facts(finding: Finding) -> dict[str, str]:
@@ -138,19 +136,21 @@ def _announce(world: World, draft: Draft, incident: Incident) -> Incident:
     """The first page, if its time has come and nobody asked for silence."""
     timer = world.timers.get(incident.id, Timer())
     if incident.audience != "page" or timer.page_at is None or timer.page_at > draft.at:
-        return _keep(world, draft, incident)
+        return keep(world, draft, incident)
     if muted(world, incident, draft.wall) or waits(incident, world.inventory, draft.wall):
-        return _keep(world, draft, incident)
-    first = replace(incident, announced=True)
-    repeat_at = draft.at + repeat_seconds(world.inventory)[0] if first.severity == "critical" else None
-    world.timers[incident.id] = Timer(repeat_at=repeat_at)
-    return tell(world, draft, first, "open")
+        return keep(world, draft, incident)
+    world.timers[incident.id] = _first_repeat(world, incident, draft.at)
+    return tell(world, draft, replace(incident, announced=True), "open")
+
+
+def _first_repeat(world: World, incident: Incident, at: float) -> Timer:
+    return Timer(repeat_at=at + repeat_seconds(world.inventory)[0] if incident.severity == "critical" else None)
 
 
 def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident:
     """A page about an incident to everybody who is to know; none about one that was never announced or is muted."""
     if not incident.announced or (kind == "update" and muted(world, incident, draft.wall)):
-        return _keep(world, draft, incident)
+        return keep(world, draft, incident)
     named = set(pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats))
     told = (
         incident.told
@@ -160,14 +160,7 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident
     told = tuple(pager for pager in told if pager in world.pagers)
     sent = replace(incident, sequence=incident.sequence + 1, told=told) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
-    return _keep(world, draft, sent)
-
-
-def _keep(world: World, draft: Draft, incident: Incident) -> Incident:
-    if incident.closed is None:
-        world.incidents[incident.key] = incident
-    draft.incidents[incident.id] = incident
-    return incident
+    return keep(world, draft, sent)
 
 
 def watch_the_clock(world: World, draft: Draft) -> None:
@@ -208,34 +201,6 @@ def grown_later(world: World, draft: Draft, incident: Incident) -> None:
 # --- coming back
 
 
-def note_spell(world: World, check: str, at: float) -> None:
-    """It has gone down; of late, or it is not remembered."""
-    recent = [then for then in world.spells.get(check, ()) if at - then < SPELLS_SECONDS]
-    world.spells[check] = (*recent, at)[-20:]
-
-
-def _flaps(world: World, incident: Incident, at: float) -> bool:
-    """Often down of late, and the last time not long ago."""
-    for member in incident.members:
-        recent = [then for then in world.spells.get(member.check, ()) if at - then < SPELLS_SECONDS]
-        often = incident.flapping or len(recent) >= FLAPPING_SPELLS
-        if often and recent and at - _well_since(world, member, at) < QUIET_SECONDS:
-            return True
-    return False
-
-
-def _spells(world: World, incident: Incident, at: float) -> int:
-    """How often the worst of its members has gone down of late."""
-    down = (world.spells.get(member.check, ()) for member in incident.members)
-    return max((sum(at - then < SPELLS_SECONDS for then in one) for one in down), default=0)
-
-
-def _well_since(world: World, subject: Subject, at: float) -> float:
-    memory = world.memories.get(subject.check)
-    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
-    return known.changed_at if known is not None else at
-
-
 def relapsed(old: Incident, draft: Draft) -> bool:
     """Whether what is found now may be an incident that was over a moment ago."""
     return old.close_reason == "recovered" and old.closed is not None and abs(draft.wall - old.closed) < RELAPSE_SECONDS
@@ -256,10 +221,10 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
         hidden=finding.hidden,
         facts=with_path(old.facts, _facts(finding)) if finding.cause == old.cause else old.facts,
     )
-    if _flaps(world, again, draft.at):
-        again = replace(again, flapping=True, facts={**again.facts, "spells": str(_spells(world, again, draft.at))})
+    if flaps(world, again, draft.at):
+        again = replace(again, flapping=True, facts={**again.facts, "spells": str(spells_of_late(world, again, draft.at))})
     if again.announced:
-        world.timers[again.id] = Timer(repeat_at=draft.at + repeat_seconds(world.inventory)[0] if again.severity == "critical" else None)
+        world.timers[again.id] = _first_repeat(world, again, draft.at)
         tell(world, draft, again, "update")
     else:
         world.timers[again.id] = Timer(page_at=draft.at)
@@ -279,10 +244,10 @@ def is_over(world: World, incident: Incident, at: float) -> Literal["", "recover
 
 def close_or_hold(world: World, draft: Draft, incident: Incident) -> None:
     """What keeps coming back is not told to be over each time: it stays open, as flapping, until it has been quiet."""
-    if not _flaps(world, incident, draft.at):
+    if not flaps(world, incident, draft.at):
         close(world, draft, incident, "recovered")
     elif not incident.flapping:
-        facts = {**incident.facts, "spells": str(_spells(world, incident, draft.at))}
+        facts = {**incident.facts, "spells": str(spells_of_late(world, incident, draft.at))}
         tell(world, draft, replace(incident, flapping=True, facts=facts, updated=draft.wall), "update")
 
 
@@ -293,51 +258,13 @@ def close(world: World, draft: Draft, incident: Incident, reason: Literal["recov
     world.closed.append(tell(world, draft, closed, "recover"))
 
 
-# --- netwatch itself
-
-
-def look_at_own_trouble(world: World, draft: Draft, check_id: str, memory: Memory) -> None:
-    """Checks that cannot be run for want of something here: one incident about netwatch itself, whatever their number."""
-    before = len(world.broken)
-    if memory.errors >= state.ERROR_RUNS:
-        world.broken.add(check_id)
-    elif not memory.errors:
-        world.broken.discard(check_id)
-    if len(world.broken) == before:
-        return
-    known = world.incidents.get(OWN_TROUBLE_KEY)
-    broken = tuple(Subject(check) for check in sorted(world.broken))
-    if not broken:
-        if known is not None:
-            close(world, draft, known, "recovered")
-        return
-    last = memory.last
-    facts = {"detail": last.detail if last else "", "code_word": last.code if last else "", "hidden": str(len(broken))}
-    open_or_grow(world, draft, own_finding(OWN_TROUBLE_KEY, "errors", facts, broken))
-
-
-def own_finding(key: str, name: str, facts: Mapping[str, str], members: tuple[Subject, ...] = ()) -> Finding:
-    return Finding(
-        key=key,
-        cause=Cause("netwatch", name),
-        sites=(),
-        severity="warning",
-        audience="page",
-        members=members,
-        hidden=len(members),
-        facts=facts,
-    )
-
-
 def belief(world: World, subject: Subject) -> Belief:
-    memory = world.memories.get(subject.check)
-    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    known = world.believed(subject)
     return known.belief if known else Belief.UNKNOWN
 
 
 def _since(world: World, subject: Subject) -> float:
-    memory = world.memories.get(subject.check)
-    known = memory.subjects.get((subject.rule, subject.instance)) if memory else None
+    known = world.believed(subject)
     return known.since if known else float("inf")
 
 

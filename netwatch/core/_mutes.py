@@ -9,18 +9,12 @@ from netwatch.matcher import Matcher, cover, parse
 from netwatch.model import Incident
 from netwatch.windows import occurrence
 
-__all__ = ["in_maintenance", "maintenance_now", "muted"]
+__all__ = ["maintenance_now", "muted"]
 
 
 def muted(world: World, incident: Incident, wall: float) -> bool:
     """Whether a silence or a maintenance covers all that an incident is about. What is about netwatch itself is never muted."""
     return cover([*_asked(world, wall, None), *_planned(world, wall)], incident, world.inventory.sites)
-
-
-def in_maintenance(world: World, site: str, target: str, wall: float) -> bool:
-    """Whether work on a line, a device or (without a target) a site is under way."""
-    place = world.inventory.sites.get(site)
-    return place is not None and any(matcher.covers(place, target) for matcher in maintenance_now(world, wall))
 
 
 def maintenance_now(world: World, wall: float) -> tuple[Matcher, ...]:

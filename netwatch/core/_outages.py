@@ -11,19 +11,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from netwatch.core._findings import findings_of
-from netwatch.core._incidents import (
-    belief,
-    close,
-    close_or_hold,
-    grown_later,
-    is_over,
-    open_new,
-    relapsed,
-    reopen,
-    tell,
-)
+from netwatch.core._incidents import close, close_or_hold, grown_later, is_over, open_new, relapsed, reopen, tell
 from netwatch.core._traces import with_path
-from netwatch.core._world import Draft, World
+from netwatch.core._world import Draft, World, keep
 from netwatch.correlate import PARENT_WAIT_SECONDS, Finding
 from netwatch.memory import SubjectMemory
 from netwatch.model import Belief, Incident, Severity, Subject
@@ -41,7 +31,7 @@ def look_at_outages(world: World, draft: Draft) -> None:
     world.unsettled = False
     if world.isolated:
         return
-    findings = sorted(findings_of(world), key=lambda finding: (-len(finding.members), finding.key))
+    findings = sorted(findings_of(world, draft.wall), key=lambda finding: (-len(finding.members), finding.key))
     failing = {member for finding in findings for member in finding.members}
     seen: set[int] = set()
     for finding in findings:
@@ -85,7 +75,7 @@ def _place(world: World, draft: Draft, finding: Finding, failing: set[Subject]) 
         _outlast(world, draft, first, finding)
         return seen
     for other in others:
-        finding = replace(finding, members=tuple(dict.fromkeys((*finding.members, *other.members))))
+        finding = replace(finding, members=_joined(finding.members, other.members))
         close(world, draft, other, "merged")
     _become(world, draft, first, finding)
     return seen
@@ -117,15 +107,7 @@ def _still_settling(world: World, finding: Finding, now: float) -> bool:
     settled_at = max(min(world.memories[check].answers.changed_at for check in checks), world.sight.sighted_at)
     if now - settled_at >= SETTLE_SECONDS:
         return False
-    mates = {
-        part
-        for units in world.bearers.values()
-        for parts in units.values()
-        if not set(parts).isdisjoint(checks)
-        for other in units.values()
-        for part in other
-    }
-    return any(_is_failing_too(world, mate, finding.began_at) for mate in mates.difference(checks))
+    return any(_is_failing_too(world, mate, finding.began_at) for mate in world.mates(checks).difference(checks))
 
 
 def _may_follow(world: World, finding: Finding, now: float) -> bool:
@@ -133,8 +115,8 @@ def _may_follow(world: World, finding: Finding, now: float) -> bool:
     if finding.cause.type != "line":
         return False
     mine = {member.check for member in finding.members}
-    others = [check.id for check in world.checks_by_site[finding.sites[0]] if check.id in world.line_checks and check.id not in mine]
-    return any(_is_undecided(world.memories[other].answers, finding.began_at, now) for other in others if other in world.memories)
+    others = (world.memory(line).answers for line in world.lines_of[finding.sites[0]] if line not in mine)
+    return any(_is_undecided(other, finding.began_at, now) for other in others)
 
 
 def _is_undecided(other: SubjectMemory, began_at: float, now: float) -> bool:
@@ -144,13 +126,9 @@ def _is_undecided(other: SubjectMemory, began_at: float, now: float) -> bool:
 
 
 def _is_failing_too(world: World, check: str, began_at: float) -> bool:
-    memory = world.memories.get(check)
-    if memory is None or check in world.down:
-        return False
-    answers = memory.answers
-    soft = answers.belief is Belief.CRIT and not answers.hard
-    unplaced = answers.belief is Belief.CRIT and answers.hard  # it failed, and waits for its sibling
-    return (soft or unplaced) and abs(answers.since_at - began_at) <= 2 * SETTLE_SECONDS
+    """Softly, or hard but still waiting for its sibling line."""
+    answers = world.memory(check).answers
+    return check not in world.down and answers.belief is Belief.CRIT and abs(answers.since_at - began_at) <= 2 * SETTLE_SECONDS
 
 
 def _is_smaller(finding: Finding, incident: Incident) -> bool:
@@ -162,10 +140,11 @@ def _is_smaller(finding: Finding, incident: Incident) -> bool:
 
 def _outlast(world: World, draft: Draft, incident: Incident, finding: Finding) -> None:
     """Part of it is back. If the rest does not follow, the cause is mended and the rest has one of its own."""
-    back = [member for member in incident.members if member not in finding.members and belief(world, member) is Belief.OK]
+    gone = {member: world.believed(member) for member in incident.members if member not in finding.members}
+    back = {member: known for member, known in gone.items() if known is not None and known.belief is Belief.OK}
     if not back or len(back) + len(finding.members) < len(incident.members):
         return
-    last = max(_changed_at(world, member) for member in back)
+    last = max(known.changed_at for known in back.values())
     patience = 0.0 if _is_served(incident, back) else SPLIT_SECONDS[finding.symptom or "dark"]
     if draft.at - last < patience:
         world.unsettled = True
@@ -174,14 +153,9 @@ def _outlast(world: World, draft: Draft, incident: Incident, finding: Finding) -
     _open(world, draft, finding)
 
 
-def _is_served(incident: Incident, back: list[Subject]) -> bool:
+def _is_served(incident: Incident, back: Iterable[Subject]) -> bool:
     """A site that was dark for want of a line and has one again."""
     return incident.cause.type == "site" and incident.facts.get("symptom") == "dark" and any(not member.rule for member in back)
-
-
-def _changed_at(world: World, subject: Subject) -> float:
-    memory = world.memories[subject.check]
-    return memory.subjects[subject.rule, subject.instance].changed_at
 
 
 def _become(world: World, draft: Draft, incident: Incident, finding: Finding) -> None:
@@ -210,7 +184,7 @@ def _become(world: World, draft: Draft, incident: Incident, finding: Finding) ->
     if renamed or worse:
         tell(world, draft, grown, "update")
     else:
-        world.incidents[grown.key] = draft.incidents[grown.id] = grown
+        keep(world, draft, grown)
         if grew:
             grown_later(world, draft, grown)
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from netwatch.core._incidents import SPELLS_SECONDS
+from netwatch.core._flaps import SPELLS_SECONDS
 from netwatch.core._world import Timer, Window, World
 
 __all__ = ["dump", "load_into"]

@@ -7,27 +7,25 @@ from dataclasses import replace
 from netwatch.core._incidents import close, close_or_hold, open_or_grow
 from netwatch.core._world import Draft, World
 from netwatch.correlate import Finding
-from netwatch.memory import Memory
-from netwatch.model import Belief, Cause, Subject
+from netwatch.model import Cause, Subject
 
 __all__ = ["UPLINK_KEY", "look_around"]
 
 UPLINK_KEY = "netwatch/self/uplink"
 ANCHORS_KEY = "netwatch/self/anchors"
-_NEVER = Memory()
 
 
 def look_around(world: World, draft: Draft) -> None:
     """All anchors lost and nothing heard since is isolation: one incident, and no site is blamed until something answers."""
-    if not world.can_be_blind():
+    if not world.can_be_blind:
         return
-    lost = [check for check in sorted(world.anchor_checks) if _failed(world, check)]
+    lost = [check for check in sorted(world.anchor_checks) if world.memory(check).failed]
     if world.isolated:
         if world.sight.seen_at > _lost_at(world):
             world.isolated = False
             world.sight = replace(world.sight, sighted_at=draft.at)
     else:
-        world.isolated = _is_cut_off(world, lost)
+        world.isolated = _is_cut_off(world)
     known = world.incidents.get(UPLINK_KEY)
     if world.isolated:
         members = tuple(Subject(check) for check in (lost or sorted(world.far_checks)))
@@ -37,17 +35,15 @@ def look_around(world: World, draft: Draft) -> None:
     _look_at_anchors(world, draft, lost)
 
 
-def _is_cut_off(world: World, lost: list[str]) -> bool:
-    if world.anchor_checks:
-        return len(lost) == len(world.anchor_checks) and world.sight.seen_at <= max(_since_at(world, check) for check in lost)
-    failed = [check for check in world.far_checks if _failed(world, check)]
-    return len(failed) == len(world.far_checks) and world.sight.seen_at <= max(_since_at(world, check) for check in failed)
+def _is_cut_off(world: World) -> bool:
+    looked_at = world.anchor_checks or world.far_checks
+    return all(world.memory(check).failed for check in looked_at) and world.sight.seen_at <= _lost_at(world)
 
 
 def _lost_at(world: World) -> float:
     """When the last of what we look at began to fail."""
-    looked_at = world.anchor_checks or world.far_checks
-    return max((_since_at(world, check) for check in looked_at if _failed(world, check)), default=float("-inf"))
+    failed = (memory for check in world.anchor_checks or world.far_checks if (memory := world.memory(check)).failed)
+    return max((memory.answers.since_at for memory in failed), default=float("-inf"))
 
 
 def _finding(world: World, members: tuple[Subject, ...]) -> Finding:
@@ -83,12 +79,3 @@ def _look_at_anchors(world: World, draft: Draft, lost: list[str]) -> None:
         open_or_grow(world, draft, finding)
     elif known is not None:
         close(world, draft, known, "recovered")
-
-
-def _failed(world: World, check: str) -> bool:
-    answers = world.memories.get(check, _NEVER).answers
-    return answers.belief is Belief.CRIT and answers.hard
-
-
-def _since_at(world: World, check: str) -> float:
-    return world.memories.get(check, _NEVER).answers.since_at

@@ -40,21 +40,17 @@ def _keep_what_may_be_shared(world: World, site_id: str, found: Findings) -> boo
     else:
         world.raised.pop(site_id, None)
     world.hidden[site_id] = found.hidden
-    for check in _lines(world, site_id):
-        answers = world.memories[check].answers if check in world.memories else None
-        if check in found.down and answers is not None:
+    for check in world.lines_of[site_id]:
+        answers = world.memory(check).answers
+        if check in found.down:
             world.down[check] = answers.since_at
-        elif answers is None or answers.belief is not Belief.CRIT:
+        elif answers.belief is not Belief.CRIT:
             world.down.pop(check, None)
     return before != (world.raised.get(site_id), world.hidden[site_id], _lines_down(world, site_id))
 
 
-def _lines(world: World, site_id: str) -> tuple[str, ...]:
-    return tuple(check.id for check in world.checks_by_site.get(site_id, ()) if check.id in world.line_checks)
-
-
 def _lines_down(world: World, site_id: str) -> tuple[str, ...]:
-    return tuple(check for check in _lines(world, site_id) if check in world.down)
+    return tuple(check for check in world.lines_of[site_id] if check in world.down)
 
 
 def _close_the_recovered(world: World, draft: Draft, site_id: str, found: Findings) -> None:

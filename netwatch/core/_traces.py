@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netwatch.core._world import Draft, World
+from netwatch.core._world import Draft, World, keep
 from netwatch.model import Hop, Traced
 
 __all__ = ["PATH_FACTS", "take_trace", "with_path"]
@@ -15,10 +15,9 @@ PATH_FACTS = ("path", "path_to", "path_end", "path_hops")
 
 def take_trace(world: World, draft: Draft, event: Traced) -> None:
     """Nobody is paged for it: the next page about the incident tells. One that has closed meanwhile stays as it is."""
-    for key, incident in world.incidents.items():
+    for incident in world.incidents.values():
         if incident.id == event.incident and event.hops:
-            found = replace(incident, facts={**incident.facts, **_facts(event)}, updated=draft.wall)
-            world.incidents[key] = draft.incidents[incident.id] = found
+            keep(world, draft, replace(incident, facts={**incident.facts, **_facts(event)}, updated=draft.wall))
             return
 
 

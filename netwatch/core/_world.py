@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from netwatch.causes import PROVINCE, Tag, Units
 from netwatch.correlate import Finding, Sight, line_checks
-from netwatch.memory import Memory
-from netwatch.model import Check, Effects, Human, Incident, Inventory, Page, Request, Transition
+from netwatch.memory import Memory, SubjectMemory
+from netwatch.model import Check, Effects, Human, Incident, Inventory, Page, Request, Subject, Transition
 
-__all__ = ["Draft", "Timer", "Window", "World", "by_site"]
+__all__ = ["Draft", "Timer", "Window", "World", "by_site", "keep"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,10 @@ class Window:
     note: str = ""
 
 
+LEAST_SITES = 3  # without anchors: fewer lines that fail together prove nothing about us
+_NEVER = Memory()
+
+
 @dataclass(kw_only=True)
 class World:
     """All that is believed. Built once, changed only by `step`."""
@@ -53,7 +57,6 @@ class World:
     broken: set[str] = field(default_factory=set)  # checks that cannot be run here
     troubled: set[str] = field(default_factory=set)  # sites with anything that is not ok
     tick_at: float | None = None
-    tick_wall: float = 0.0
     stale_at: float = 0.0
     watched_since_at: float | None = None
     # What many sites may have in common (outages.py).
@@ -71,33 +74,44 @@ class World:
     timers: dict[int, Timer] = field(default_factory=dict)  # by incident
     digest_day: str = ""  # the local day of the last morning digest
     # Derived of the inventory.
+    lines_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by site, the checks of its lines
     line_checks: frozenset[str] = frozenset()
     anchor_checks: frozenset[str] = frozenset()
     far_checks: frozenset[str] = frozenset()  # whose answer shows that we can see: a hub may stand next to us
+    can_be_blind: bool = False  # there is enough to look at that its silence would mean something
     bearers: Mapping[Tag, Units] = field(default_factory=dict)
+    tags_of: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)  # by the check of a line
 
     def __post_init__(self) -> None:
         self.derive()
         if self.sight == Sight():
-            self.sight = Sight(seen_at=float("-inf") if self.can_be_blind() else float("inf"))
+            self.sight = Sight(seen_at=float("-inf") if self.can_be_blind else float("inf"))
 
     def derive(self) -> None:
         """What follows from the inventory alone."""
         inventory = self.inventory
         self.checks_by_site = by_site(inventory)
-        lines = {check: site.kind for site in inventory.sites.values() for check in line_checks(inventory, site)}
-        self.line_checks = frozenset(lines)
+        self.lines_of = {site.id: line_checks(inventory, site) for site in inventory.sites.values()}
+        self.line_checks = frozenset(check for lines in self.lines_of.values() for check in lines)
         self.anchor_checks = frozenset(anchor.check for anchor in inventory.anchors)
-        self.far_checks = self.anchor_checks | {check for check, kind in lines.items() if kind == "commune"}
-        self.bearers = _bearers(inventory)
+        communes = [lines for site, lines in self.lines_of.items() if lines and inventory.sites[site].kind == "commune"]
+        self.far_checks = self.anchor_checks.union(*communes)
+        watched = {inventory.checks[check].site for check in self.far_checks}
+        self.can_be_blind = bool(self.anchor_checks) or len(watched) >= LEAST_SITES
+        self.bearers = _bearers(inventory, self.lines_of)
+        self.tags_of = _tags_of(self.bearers)
 
-    def can_be_blind(self) -> bool:
-        """Whether there is enough to look at that its silence would mean something."""
-        watched = {self.inventory.checks[check].site for check in self.far_checks}
-        return bool(self.anchor_checks) or len(watched) >= LEAST_SITES
+    def believed(self, subject: Subject) -> SubjectMemory | None:
+        memory = self.memories.get(subject.check)
+        return memory.subjects.get((subject.rule, subject.instance)) if memory is not None else None
 
+    def memory(self, check: str) -> Memory:
+        return self.memories.get(check, _NEVER)
 
-LEAST_SITES = 3  # without anchors: fewer lines that fail together prove nothing about us
+    def mates(self, lines: Iterable[str], leaving_out: frozenset[str] = frozenset()) -> set[str]:
+        """The lines that have a tag in common with any of these, themselves too, but for tags of some keys."""
+        tags = {tag for line in lines for tag in self.tags_of.get(line, ()) if tag[0] not in leaving_out}
+        return {mate for tag in tags for parts in self.bearers[tag].values() for mate in parts}
 
 
 @dataclass
@@ -129,11 +143,10 @@ def by_site(inventory: Inventory) -> dict[str, tuple[Check, ...]]:
     return {site: tuple(checks) for site, checks in grouped.items()}
 
 
-def _bearers(inventory: Inventory) -> dict[Tag, Units]:
+def _bearers(inventory: Inventory, lines_of: Mapping[str, tuple[str, ...]]) -> dict[Tag, Units]:
     """Who bears which tag: lines by their own tags; whole sites by feeder, district and province."""
     found: dict[Tag, dict[str, tuple[str, ...]]] = {}
     for site in inventory.sites.values():
-        lines = line_checks(inventory, site)
         for line in site.lines.values():
             check = inventory.primary_check(site.id, line.id)
             for tag in line.tags.items() if check is not None else ():
@@ -142,6 +155,23 @@ def _bearers(inventory: Inventory) -> dict[Tag, Units]:
         if site.kind == "commune":
             of_site[PROVINCE[0]] = PROVINCE[1]
         for key, value in of_site.items():
-            if value and lines:
-                found.setdefault((key, value), {})[site.id] = lines
+            if value and lines_of[site.id]:
+                found.setdefault((key, value), {})[site.id] = lines_of[site.id]
     return dict(found)
+
+
+def _tags_of(bearers: Mapping[Tag, Units]) -> dict[str, tuple[Tag, ...]]:
+    found: dict[str, list[Tag]] = {}
+    for tag, units in bearers.items():
+        for parts in units.values():
+            for part in parts:
+                found.setdefault(part, []).append(tag)
+    return {part: tuple(tags) for part, tags in found.items()}
+
+
+def keep(world: World, draft: Draft, incident: Incident) -> Incident:
+    """The incident as it is now, for the decisions to come and for the disk."""
+    if incident.closed is None:
+        world.incidents[incident.key] = incident
+    draft.incidents[incident.id] = incident
+    return incident
