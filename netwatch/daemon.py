@@ -26,7 +26,6 @@ from netwatch.model import (
     Forgotten,
     Human,
     Inventory,
-    Page,
     PagerTried,
     Reloaded,
     Result,
@@ -34,7 +33,7 @@ from netwatch.model import (
     Tick,
     Transition,
 )
-from netwatch.route import named_pagers, pagers_for
+from netwatch.route import named_pagers
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
@@ -397,13 +396,12 @@ class Daemon:
     def _adopt(self, new: Inventory) -> None:
         """Puts an inventory in force."""
         self._delivery.configure(new.pagers, new.settings)
-        before, self._world.pagers = self._world.pagers, self._delivery.event_pagers(named_pagers(new))
+        pagers = self._delivery.event_pagers(named_pagers(new))
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._metrics.forget(gone)
         self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())
-        self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new))
-        self._introduce(frozenset(self._world.pagers).difference(before))
+        self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new, pagers=pagers))
         self._self_view = replace(
             self._self_view,
             generation=self._world.generation,
@@ -412,17 +410,6 @@ class Daemon:
             reloaded_wall=self._wall(),
         )
         self._revision += 1
-
-    def _introduce(self, pagers: frozenset[str]) -> None:
-        """New pagers are told of what is open and was told to the others."""
-        wall = self._wall()
-        told = []
-        for incident in [one for one in self._world.incidents.values() if one.announced and pagers]:
-            named = pagers_for(incident, self._world.pagers, self._world.inventory, wall, incident.repeats)
-            fresh = tuple(name for name in named if name in pagers and name not in incident.told)
-            known = self._world.incidents[incident.key] = replace(incident, told=(*incident.told, *fresh))
-            told += [(known, Page(incident=known, kind="open", wall=wall, pager=name)) for name in fresh]
-        self._commits.put(Effects(incidents=tuple({one.id: one for one, _ in told}.values()), pages=tuple(page for _, page in told)), {})
 
     def _note_trial(self, pager: str, error: str) -> None:
         self._take(PagerTried(at=self._now(), wall=self._wall(), pager=pager, error=error))

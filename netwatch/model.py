@@ -336,13 +336,17 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
-    """The inventory was read again: `new` is in force from here on, or None when it was refused for `errors`."""
+    """The inventory was read again: `new` is in force from here on, or None when it was refused for `errors`.
+
+    `pagers` are those there are from now on; None when they are as they were.
+    """
 
     at: float
     wall: float
     generation: int
     new: Inventory | None
     errors: tuple[str, ...] = ()
+    pagers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

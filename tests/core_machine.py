@@ -4,10 +4,8 @@ import heapq
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 
 from netwatch import core, memory
-from netwatch.daemon import Daemon
 from netwatch.model import Human, Outcome, Reloaded, Result, Tick
 from netwatch.scheduler import Schedule
 from tests.worlds import WALL, inventory
@@ -146,14 +144,9 @@ class Machine:
         self.take(Human(at=self.at, wall=self.wall, action=action, who="An", via="cli", **said))
 
     def reload(self, new, pagers):
-        fresh = frozenset(pagers).difference(self.world.pagers)
-        self.world.pagers = pagers
         self.schedule.update(new.checks.values(), self.at)
         self._stored = {check: text for check, text in self._stored.items() if check in new.checks}
-        self.take(Reloaded(at=self.at, wall=self.wall, generation=self.world.generation + 1, new=new))
-        commits = SimpleNamespace(put=lambda effects, _memories: self._commit(effects))
-        daemon = SimpleNamespace(_world=self.world, _wall=lambda: self.wall, _commits=commits)
-        Daemon._introduce(daemon, fresh)
+        self.take(Reloaded(at=self.at, wall=self.wall, generation=self.world.generation + 1, new=new, pagers=pagers))
 
     def kill(self, away=0.0, clock=0.0):
         """kill -9 and a start: what was committed is known, and nothing else."""

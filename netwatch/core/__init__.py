@@ -14,7 +14,7 @@ from netwatch import state
 from netwatch.core._digest import tell_the_morning
 from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
-from netwatch.core._incidents import close, open_or_grow, still_watched, watch_the_clock
+from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -186,6 +186,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         tried = event.new.settings.trial_minute is not None and key.removeprefix(PAGER_KEY) in event.new.pagers
         if key.startswith(PAGER_KEY) and not tried:
             close(world, draft, incident, "removed")
+    before, world.pagers = world.pagers, world.pagers if event.pagers is None else event.pagers
     old = world.inventory.checks
     world.inventory, world.generation = event.new, event.generation
     changed = [check for check, now in event.new.checks.items() if check not in old or old[check].fingerprint != now.fingerprint]
@@ -214,6 +215,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
     for site in sorted(world.troubled):
         look_at_site(world, draft, site)
     look_at_outages(world, draft)
+    introduce(world, draft, frozenset(world.pagers).difference(before))
     # After a restart nobody is being asked again yet.
     doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
     draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]

@@ -21,6 +21,7 @@ __all__ = [
     "belief",
     "close",
     "close_or_hold",
+    "introduce",
     "is_over",
     "open_or_grow",
     "relapsed",
@@ -161,6 +162,16 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident
     sent = replace(incident, sequence=incident.sequence + 1, told=told) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
     return keep(world, draft, sent)
+
+
+def introduce(world: World, draft: Draft, fresh: frozenset[str]) -> None:
+    """New pagers are told of what is open and was told to the others."""
+    for incident in [one for one in world.incidents.values() if one.announced and fresh]:
+        named = pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats)
+        told = tuple(name for name in named if name in fresh and name not in incident.told)
+        if told:
+            known = keep(world, draft, replace(incident, told=(*incident.told, *told)))
+            draft.pages += [Page(incident=known, kind="open", wall=draft.wall, pager=name) for name in told]
 
 
 def watch_the_clock(world: World, draft: Draft) -> None:
