@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from netwatch import core
 from netwatch.core._world import Timer, Window
-from netwatch.model import Belief, Human, Outcome, Tick
+from netwatch.model import Belief, Human, Outcome, Reloaded, Tick
 from tests.worlds import WALL, Story, inventory
 
 FAILED = Outcome.FAILED
@@ -209,3 +209,36 @@ def test_two_lines_of_one_site_have_a_line_that_serves_told_of():
     assert (page.incident.cause.type, page.incident.cause.name, page.incident.severity) == ("line", "na-tau/line", "warning")
     assert page.incident.facts["other_line"] == "backup"
     assert story.world.memories[line("na-tau")].answers.belief is Belief.CRIT
+
+
+def test_a_reload_that_leaves_too_little_to_look_at_ends_isolation():
+    story = told(inventory(*SITES))
+    go_on(story, 40, dark=SITES)
+    assert kinds(story) == [("open", "isolated")]
+    smaller = inventory("na-tau")
+    story.effects.append(core.step(story.world, Reloaded(at=story.at, wall=WALL + story.at, generation=1, new=smaller)))
+    go_on(story, 30, dark=("na-tau",))
+    assert kinds(story)[1:] == [("recover", "isolated"), ("open", "na-tau")]
+    assert story.pages[1].incident.close_reason == "removed"
+
+
+def test_a_pager_that_was_taken_away_is_told_anew_when_it_is_back():
+    known = ring(*SITES)
+    story = told(known)
+    go_on(story, 20, dark=SITES[:1])
+    for pagers in (("mail",), ("mail", "noc")):
+        story.effects.append(core.step(story.world, Reloaded(at=story.at, wall=WALL + story.at, generation=1, new=known, pagers=pagers)))
+    assert [(page.kind, page.pager) for page in story.pages] == [("open", "noc"), ("open", "mail"), ("open", "noc")]
+    assert len({page.id for page in story.pages}) == 3  # it is no second delivery of the first
+    go_on(story, 5)
+    assert [(page.kind, page.pager) for page in story.pages[3:]] == [("recover", "mail"), ("recover", "noc")]
+
+
+def test_a_pager_that_is_gone_does_not_hear_of_the_end():
+    known = ring(*SITES)
+    story = told(known)
+    go_on(story, 20, dark=SITES[:1])
+    for pagers in ((), ("mail",)):
+        story.effects.append(core.step(story.world, Reloaded(at=story.at, wall=WALL + story.at, generation=1, new=known, pagers=pagers)))
+    go_on(story, 5)
+    assert [(page.kind, page.pager) for page in story.pages] == [("open", "noc"), ("open", "mail"), ("recover", "mail")]

@@ -150,8 +150,7 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
     if tick.at - world.stale_at >= STALE_EVERY_SECONDS:
         world.stale_at = tick.at
         _forget_the_stale(world, draft, tick, world.watched_since_at)
-    if world.far_checks:
-        look_around(world, draft)
+    look_around(world, draft)
     shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]
     if world.unsettled or any(shared):
         look_at_outages(world, draft)

@@ -165,13 +165,16 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident
 
 
 def introduce(world: World, draft: Draft, fresh: frozenset[str]) -> None:
-    """New pagers are told of what is open and was told to the others."""
-    for incident in [one for one in world.incidents.values() if one.announced and fresh]:
+    """New pagers are told of what is open and was told to the others; whoever is gone has heard nothing, should the name come back."""
+    for incident in [one for one in world.incidents.values() if one.announced]:
+        left = tuple(name for name in incident.told if name in world.pagers)
         named = pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats)
-        told = tuple(name for name in named if name in fresh and name not in incident.told)
+        told = tuple(name for name in named if name in fresh and name not in left)
         if told:
-            known = keep(world, draft, replace(incident, told=(*incident.told, *told)))
+            known = keep(world, draft, replace(incident, told=(*left, *told), sequence=incident.sequence + 1))
             draft.pages += [Page(incident=known, kind="open", wall=draft.wall, pager=name) for name in told]
+        elif left != incident.told:
+            keep(world, draft, replace(incident, told=left))
 
 
 def watch_the_clock(world: World, draft: Draft) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netwatch.core._incidents import close, close_or_hold, open_or_grow
 from netwatch.core._world import Draft, World
-from netwatch.correlate import Finding
+from netwatch.correlate import Finding, Sight
 from netwatch.model import Cause, Subject
 
 __all__ = ["UPLINK_KEY", "look_around"]
@@ -18,6 +18,7 @@ ANCHORS_KEY = "netwatch/self/anchors"
 def look_around(world: World, draft: Draft) -> None:
     """All anchors lost and nothing heard since is isolation: one incident, and no site is blamed until something answers."""
     if not world.can_be_blind:
+        _see_again(world, draft)
         return
     lost = [check for check in sorted(world.anchor_checks) if world.memory(check).failed]
     if world.isolated:
@@ -33,6 +34,16 @@ def look_around(world: World, draft: Draft) -> None:
     elif known is not None:
         close_or_hold(world, draft, known)
     _look_at_anchors(world, draft, lost)
+
+
+def _see_again(world: World, draft: Draft) -> None:
+    """So little is left to look at that its silence means nothing any more."""
+    told = world.incidents.get(UPLINK_KEY)
+    if world.isolated:
+        world.isolated = False
+        world.sight = Sight(seen_at=float("inf"), sighted_at=draft.at)
+    if told is not None:
+        close(world, draft, told, "removed")
 
 
 def _is_cut_off(world: World) -> bool:
