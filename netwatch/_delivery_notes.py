@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from netwatch.lang import LANGUAGES, Catalog, catalog, fold, writing
+from netwatch.lang import LANGUAGES, Catalog, catalog, writing
 from netwatch.model import Cause, Incident, Page, PageText
+from netwatch.wording import LONGEST_TITLE, one_segment
 
 __all__ = ["blind_text", "digest_page", "digest_text", "note", "trial_text"]
 
 MOST_LINES = 20
-LONGEST_TITLE = 60
-LONGEST_SMS = 160
 SEVERITIES = ("critical", "warning", "info")
 
 
@@ -68,7 +67,7 @@ def digest_text(page: Page, language: str, describe: Callable[[Incident], PageTe
     if page_url:
         lines.append(words.text("incident.read_on", url=page_url))
     names = ", ".join(dict.fromkeys(incident.facts.get("site_name") or incident.cause.name for incident in urgent))
-    return PageText(title=title[:LONGEST_TITLE], body="\n".join((title, *lines)), sms=_sms(f"{title}: {names}"), url=page_url)
+    return PageText(title=title[:LONGEST_TITLE], body="\n".join((title, *lines)), sms=one_segment(f"{title}: {names}"), url=page_url)
 
 
 def trial_text(name: str, asked: bool, language: str, wall: float, zone: dt.tzinfo) -> PageText:
@@ -76,7 +75,7 @@ def trial_text(name: str, asked: bool, language: str, wall: float, zone: dt.tzin
     words = _words(language)
     title = words.text("delivery.trial_asked" if asked else "delivery.trial", name=writing.clean(name, 20))
     body = words.text("delivery.trial_body", name=writing.clean(name, 40), at=writing.stamp(wall, words, zone))
-    return PageText(title=title[:LONGEST_TITLE], body=f"{title}\n{body}", sms=_sms(title))
+    return PageText(title=title[:LONGEST_TITLE], body=f"{title}\n{body}", sms=one_segment(title))
 
 
 def blind_text(since: float, until: float, language: str, zone: dt.tzinfo) -> PageText:
@@ -84,13 +83,8 @@ def blind_text(since: float, until: float, language: str, zone: dt.tzinfo) -> Pa
     span = {"since": writing.clock(since, until, words, zone), "until": writing.clock(until, until, words, zone)}
     title = words.text("delivery.blind", **span)
     body = words.text("delivery.blind_body", age=writing.age(until - since, words))
-    return PageText(title=title[:LONGEST_TITLE], body=f"{title}\n{body}", sms=_sms(title))
+    return PageText(title=title[:LONGEST_TITLE], body=f"{title}\n{body}", sms=one_segment(title))
 
 
 def _words(language: str) -> Catalog:
     return catalog(language if language in LANGUAGES else LANGUAGES[0])
-
-
-def _sms(text: str) -> str:
-    plain = " ".join(fold(text).encode("ascii", "ignore").decode().split())
-    return plain if len(plain) <= LONGEST_SMS else plain[: LONGEST_SMS - 3] + "..."

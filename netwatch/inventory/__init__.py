@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from netwatch.inventory._roster import hushed, roster_of
 from netwatch.inventory._schema import File
 from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
+from netwatch.inventory._texts import read_texts
 from netwatch.lang import catalog
 from netwatch.model import Inventory, PagerSettings, Secret, Settings
 
@@ -119,6 +120,8 @@ def _examined(
     collector.warnings += [
         Complaint(place=file.spot(len(file.lines) - 1, 0), key="no_newline") for file in files if not file.ends_with_newline
     ]
+    texts, wrong_texts = read_texts(Path(path))
+    collector.warnings += wrong_texts
     file = _validated(document, collector)
     if site_net is None and file is not None and file.plan.site_net == DEMO_SITE_NET:
         collector.warn((document, ("plan", "site_net")), "demo_plan")
@@ -133,7 +136,7 @@ def _examined(
         sites=builder.sites,
         checks=builder.checks,
         pagers=written_pagers if pagers is None else pagers,
-        settings=_settings(file),
+        settings=replace(_settings(file), texts=texts),
         demo_plan=builder.site_net == DEMO_SITE_NET,
         warnings=tuple(warning.line(file.language) for warning in warnings),
         primary_checks=builder.primary,

@@ -6,22 +6,19 @@ Everything comes from the incident itself and its facts, any of which may be mis
 from __future__ import annotations
 
 import datetime as dt
-import unicodedata
 import urllib.parse
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from netwatch.lang import LANGUAGES, catalog, fold, writing
+from netwatch.lang import LANGUAGES, catalog, writing
 from netwatch.model import Incident, Page, PageText
 from netwatch.wording import _body, _digest
+from netwatch.wording._sms import LONGEST_SMS, one_segment, plain, without_icon
 from netwatch.wording._title import LONGEST_TITLE, title
 from netwatch.wording._told import SHARED, Kind, Told
 
-__all__ = ["LONGEST_SMS", "LONGEST_TITLE", "describe", "describe_digest", "is_morning_digest"]
+__all__ = ["LONGEST_SMS", "LONGEST_TITLE", "describe", "describe_digest", "is_morning_digest", "one_segment"]
 
-LONGEST_SMS = 160  # one segment of GSM 03.38 letters
-# GSM 03.38 counts these twice or has none of them.
-SMS_LETTERS = str.maketrans({"[": "(", "]": ")", "{": "(", "}": ")", "\\": "/", "|": "/", "^": "-", "~": "-", "`": "'", "–": "-", "·": "-"})
 OWN_WORDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -57,9 +54,8 @@ def describe_digest(
     over = sum(incident.closed is not None for incident in page.about)
     day = writing.clock_or_day(page.incident.opened, page.incident.opened + 86_400.0, told.words, zone)
     first = told.text("digest_title", day=day, open=len(page.about) - over, over=over)[:LONGEST_TITLE]
-    sms = _plain(f"{first.partition(' ')[2]}: {_digest.places(told, page.about)}").rstrip(": ")
-    short = sms if len(sms) <= LONGEST_SMS else sms[: LONGEST_SMS - 3] + "..."
-    return PageText(title=first, body="\n".join((first, *_digest.lines(told, page.about), *_read_on(told))), sms=short, url=told.page_url)
+    sms = one_segment(f"{first}: {_digest.places(told, page.about)}".rstrip(": "))
+    return PageText(title=first, body="\n".join((first, *_digest.lines(told, page.about), *_read_on(told))), sms=sms, url=told.page_url)
 
 
 def _told(incident: Incident, kind: Kind, language: str, wall: float, zone: dt.tzinfo, page_url: str, texts: Mapping[str, str]) -> Told:
@@ -75,11 +71,11 @@ def _read_on(told: Told) -> tuple[str, ...]:
 
 def _sms(told: Told, first: str) -> str:
     """The title without its icon, the number, then as much of whom to ring and where as one segment holds."""
-    said = _plain(f"{first.partition(' ')[2]} #{told.incident.id}")[:LONGEST_SMS]
+    said = plain(f"{without_icon(first)} #{told.incident.id}")[:LONGEST_SMS]
     if told.over():
         return said
     for part in (*_body.numbers(told), told.names() if told.incident.cause.type in SHARED else ""):
-        longer = f"{said}. {_plain(part)}"
+        longer = f"{said}. {plain(part)}"
         if part and len(longer) <= LONGEST_SMS:
             said = longer
     return said
@@ -90,9 +86,3 @@ def _url(told: Told) -> str:
     if not told.page_url or len(sites) != 1 or not sites[0]:
         return told.page_url
     return f"{told.page_url}/sites/{urllib.parse.quote(sites[0], safe='')}"
-
-
-def _plain(text: str) -> str:
-    """Only letters that GSM 03.38 counts once."""
-    folded = unicodedata.normalize("NFKC", fold(text).replace("…", "...")).translate(SMS_LETTERS)
-    return " ".join(folded.encode("ascii", "replace").decode().split())

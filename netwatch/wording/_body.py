@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netwatch.lang import writing
 from netwatch.model import Acknowledgement
-from netwatch.wording._told import SELF, SHARED, Told
+from netwatch.wording._told import SELF, SHARED, Told, spoken
 
 __all__ = ["lines", "numbers"]
 
@@ -136,7 +136,8 @@ def _cause(told: Told) -> Iterator[str]:
     """A guess is only told with its reason."""
     shape, likely = told.shape(), told.fact("likely")
     if told.incident.cause.type in SHARED:
-        yield _guess(told, told.text("cause_power", place=told.place()) if likely == "power" else told.place(), _shared_reason(told))
+        key = "cause_power" if likely == "power" else f"cause_{told.tag()[0]}"
+        yield _guess(told, told.text(key, place=told.place()) if told.has(key) else told.place(), _shared_reason(told))
     elif shape == "site_power":
         metric = told.fact("ups_metric", 60)
         what = f"what_{metric}" if told.has(f"what_{metric}") else "what_ups_on_battery"
@@ -158,7 +159,8 @@ def _shared_reason(told: Told) -> str:
     """How many of how many, and whether anything else failed with them."""
     failed, standing, outside = told.figure("failed"), told.figure("standing"), told.figure("outside")
     kind = told.tag()[0]
-    key = "why_carrier" if kind == "carrier" else "why_feeder" if told.shape() == "feeder" else "why_shared"
+    by_shape = {"feeder": "why_feeder", "shared_quality": "why_quality"}
+    key = by_shape.get(told.shape(), "why_carrier" if kind == "carrier" else "why_shared")
     total = (failed or len(told.incident.sites)) + standing
     why = told.text(key, failed=failed or len(told.incident.sites), total=total, place=told.place())
     return f"{why}; {told.text('why_outside', count=outside) if outside else told.text('why_nothing_else')}"
@@ -170,6 +172,8 @@ def _shared_reason(told: Told) -> str:
 def _first(told: Told, shape: str) -> Iterator[str]:
     is_shared = told.incident.cause.type in SHARED
     key = f"first_{told.tag()[0]}" if shape in {"shared", "shared_line"} else f"first_{shape}"
+    if shape == "site" and told.fact("likely") == "line":
+        key = "first_line"
     if not told.has(key):
         key = "first_shared" if is_shared else ""
     if key:
@@ -193,7 +197,7 @@ def numbers(told: Told) -> tuple[str, ...]:
     if told.shape() in POWERLESS:
         return on_duty, told.text("power_company")
     circuit = told.fact("circuit", 60)
-    carrier = " ".join(filter(None, (told.fact("carrier", 30).upper(), told.fact("hotline", 30))))
+    carrier = " ".join(filter(None, (spoken(told.fact("carrier", 30), "carrier"), told.fact("hotline", 30))))
     return on_duty, told.text("circuit", circuit=circuit) if circuit else "", carrier if told.fact("hotline") else ""
 
 

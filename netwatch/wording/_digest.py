@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from netwatch.model import Incident
+from netwatch.wording._sms import without_icon
 from netwatch.wording._title import title
 from netwatch.wording._told import Told
 
@@ -34,7 +35,7 @@ def _as_told(digest: Told, incident: Incident) -> Told:
 
 def _line(told: Told) -> str:
     """A title without its icon, and since when, where it does not say so."""
-    said, clock = title(told).partition(" ")[2], told.clock(told.incident.opened)
+    said, clock = without_icon(title(told)), told.clock(told.incident.opened)
     is_said = told.over() or clock in said
     return told.text("digest_line", title=said) if is_said else told.text("digest_line_since", title=said, clock=clock)
 

@@ -17,7 +17,7 @@ GONE = frozenset({"removed", "merged"})
 def title(told: Told) -> str:
     """Long names give way first, the end of the sentence last."""
     key = _key(told)
-    names = {"site": told.site(), "target": told.target(), "what": told.what() if told.fact("metric") else "", "place": _place(told)}
+    names = {"site": told.site(), "target": told.target(), "what": _what(told), "place": _place(told)}
     dark = told.figure("dark")
     fixed = {
         "icon": _icon(told, key),
@@ -38,6 +38,15 @@ def title(told: Told) -> str:
             break
         names[name] = cut(names[name], max(SHORTEST_NAME, len(names[name]) - excess))
     return cut(" ".join(told.text(key, **fixed, **names).split()), LONGEST_TITLE)
+
+
+def _what(told: Told) -> str:
+    """Of several sites without the threshold, which stands below."""
+    metric = told.fact("metric", 60)
+    short = f"state.bad_{metric}"
+    if told.incident.cause.type in SHARED and told.words.has(short):
+        return told.words.text(short, value=told.quantity("value", metric), instance=told.fact("instance", 40))
+    return told.what() if metric else ""
 
 
 def _place(told: Told) -> str:

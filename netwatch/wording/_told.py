@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from netwatch.correlate import POWER_METRICS
 from netwatch.lang import Catalog, writing
 from netwatch.model import Incident
 
-__all__ = ["POWER_METRICS", "SELF", "SHARED", "Kind", "Told", "listed"]
+__all__ = ["SELF", "SHARED", "Kind", "Told", "listed", "spoken"]
 
 Kind: TypeAlias = Literal["open", "update", "recover"]
 MOST_NAMES = 5
@@ -19,7 +20,6 @@ FORMER_UNITS = ("huyện ", "thành phố ", "thị xã ")
 SHARED = frozenset({"tag", "feeder", "carrier"})
 SELF = frozenset({"netwatch", "uplink"})
 OWN_SHAPES = frozenset({"config", "history", "pager", "digest"})
-POWER_METRICS = frozenset({"ups_on_battery", "ups_runtime_seconds", "ups_battery_low", "ups_charge_ratio"})
 LEAST_SPELLS = 3  # what is called flapping was down so often
 
 
@@ -126,7 +126,7 @@ class Told:
         """What the sites have in common: `vòng Tuần Giáo`."""
         kind, name = self.tag()
         known = f"place_{kind}"
-        name = _spoken(self.fact("place_name", 60) or name, kind)
+        name = spoken(self.fact("place_name", 60) or name, kind)
         return self.text(known, name=name) if self.has(known) else self.text("place", kind=kind, name=name).strip()
 
     def names(self) -> str:
@@ -206,7 +206,7 @@ def listed(names: list[str], count: int, told: Told) -> str:
     return told.text("and_others", names=", ".join(shown), count=rest) if rest > 0 and shown else ", ".join(shown)
 
 
-def _spoken(name: str, kind: str) -> str:
+def spoken(name: str, kind: str) -> str:
     """A name as people say it: `Huyện Mường Nhé` is gone since 2025, `373-e21` is written for machines."""
     if kind == "carrier":
         return name.upper() if name.islower() and len(name) <= LONGEST_ACRONYM else name
