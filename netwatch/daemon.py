@@ -395,6 +395,8 @@ class Daemon:
 
     def _adopt(self, new: Inventory) -> None:
         """Puts an inventory in force."""
+        for warning in new.warnings:
+            log.warning("the inventory is in force, but not all of it is as it should be", extra={"warning": warning})
         self._delivery.configure(new.pagers, new.settings)
         pagers = self._delivery.event_pagers(named_pagers(new))
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
