@@ -1,0 +1,142 @@
+"""What every way of measuring a line's capacity has in common: what is asked for, what was seen, what is concluded.
+
+Rates are bits per second of IP packets, headers included, unless they say `goodput` (payload as a user gets it).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "BIN_SECONDS",
+    "ERROR_RATE",
+    "METHOD_VERSION",
+    "NOTHING_KNOWN",
+    "Bin",
+    "Decision",
+    "Direction",
+    "End",
+    "Estimate",
+    "Method",
+    "Outcome",
+    "Plan",
+    "Verdict",
+    "plan",
+]
+
+Direction: TypeAlias = Literal["down", "up"]  # the site's: `down` flows from netwatch to the far end
+Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http"]
+Verdict: TypeAlias = Literal["proved", "refuted", "inconclusive"]
+End: TypeAlias = Literal["", "line", "pace", "near", "far"]  # what kept the rate from being higher; near is netwatch
+
+BIN_SECONDS = 0.05
+ERROR_RATE = 0.001  # of a wrong `proved` and of a wrong `refuted`, each
+METHOD_VERSION = "1"  # of the rules in docs/line.md; evidence names it
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one test may do. `pace` is the rate sent at, `burst_bytes` what a policer may let through above its rate."""
+
+    direction: Direction
+    contract_bits_per_second: float
+    burst_bytes: int
+    pace_bits_per_second: float
+    max_bytes: int
+    max_seconds: float
+    error_rate: float = ERROR_RATE
+
+
+# Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.
+LEAST_PACE, MOST_PACE = 1.15, 1.5
+BURST_SPENT_SECONDS = 1.0
+
+
+def plan(
+    direction: Direction,
+    contract_bits_per_second: float,
+    *,
+    burst_bytes: int = 1_000_000,
+    max_bytes: int | None = None,
+    max_seconds: float | None = None,
+    error_rate: float = ERROR_RATE,
+) -> Plan:
+    """A plan with what is not said filled in: for 100 Mbps and 1 MB of burst 25 MB and 3.5 s at most."""
+    contract_bytes = contract_bits_per_second / 8
+    pace = min(max(LEAST_PACE, 1 + burst_bytes / (contract_bytes * BURST_SPENT_SECONDS)), MOST_PACE)
+    spending_seconds = burst_bytes / (contract_bytes * (pace - 1))
+    if max_seconds is None:
+        max_seconds = 2.5 + max(1.0, spending_seconds)
+    if max_bytes is None:
+        max_bytes = math.ceil(contract_bytes * 1.6 + 5 * burst_bytes)
+    return Plan(direction, contract_bits_per_second, burst_bytes, contract_bits_per_second * pace, max_bytes, max_seconds, error_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """What reached the receiver in one slice of its own clock. Each packet is counted once, in the bin of its arrival.
+
+    `lost` counts sequence numbers that were skipped up to the end of this bin and had not come by then. `idle_seconds` is how
+    long the sender fell silent when it should not have. `queue_seconds` is the delay above the least of this test.
+    """
+
+    seconds: float
+    bytes_ip: int
+    packets: int = 0
+    lost: int = 0
+    idle_seconds: float = 0.0
+    queue_seconds: float = 0.0
+
+    @property
+    def bits_per_second(self) -> float:
+        return self.bytes_ip * 8 / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A rate and its bounds, which hold at every moment at which one looks. `high` is inf where nothing was held back."""
+
+    low: float
+    value: float
+    high: float
+
+
+NOTHING_KNOWN = Estimate(0.0, 0.0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the bins so far say. `reason` is a stable word; `first` is where the judged bins begin."""
+
+    verdict: Verdict
+    reason: str
+    estimate: Estimate
+    limit_end: End = ""
+    first: int = 0
+    settled: bool = False  # more bins would not be worth their bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One test. `bytes_ip` is all that it sent towards the receiver, so what it cost; `bins` begin after the ramp."""
+
+    verdict: Verdict
+    reason: str
+    method: Method
+    plan: Plan
+    estimate: Estimate
+    bytes_ip: int
+    seconds: float
+    goodput_bits_per_second: float
+    limit_end: End = ""
+    bins: tuple[Bin, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # rtt, stamps, server's name …
+
+    @property
+    def confidence(self) -> float:
+        """Of the bounds, and so of a verdict that they settle."""
+        return 1 - self.plan.error_rate
