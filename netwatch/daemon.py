@@ -16,6 +16,7 @@ from pathlib import Path
 
 from netwatch import __version__, core, inventory, lease, links, memory, snapshot
 from netwatch._commits import Commits
+from netwatch._telegram_updates import Presses
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
@@ -92,6 +93,7 @@ class Daemon:
         self._notifier = Notifier.from_environment(os.environ)
         self._scheduler = Scheduler(Schedule(), self._handle, _admit, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
+        self._presses = Presses(self, directory=state_directory, wall=wall)
         self._link_key: bytes
         self._commits: Commits
         self._world: core.World
@@ -117,7 +119,7 @@ class Daemon:
                 group.create_task(self._history.run())
                 delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._commits.run())
-                works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog, self._tracer.run)
+                works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog, self._tracer.run, self._presses.run)
                 watching = [group.create_task(work()) for work in works]
                 _spare_the_collector()
                 self._notifier.ready()
@@ -400,6 +402,7 @@ class Daemon:
         self._delivery.configure(new.pagers, new.settings)
         pagers = self._delivery.event_pagers(named_pagers(new))
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
+        self._presses.configure(self._delivery.pagers_in_force())
         self._metrics.forget(gone)
         self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())

@@ -18,7 +18,7 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "read", "token"]
+__all__ = ["LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "leads_here", "read", "token"]
 
 LIFE_SECONDS = 86_400.0
 KEY_NAME = "link.key"
@@ -64,8 +64,7 @@ def read(key: bytes, text: str, incident: int, opened: float) -> Pass | None:
 
 def address(page_url: str, key: bytes, incident: int, opened: float, pager: str, wall: float) -> str:
     """The whole link; empty when the page can be opened on this machine only."""
-    host = host_of(page_url)
-    if not host or _is_here(host):
+    if leads_here(page_url):
         return ""
     return f"{page_url.rstrip('/')}/a/{incident}?k={token(key, incident, opened, pager, wall + LIFE_SECONDS)}"
 
@@ -106,8 +105,10 @@ def _text64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _is_here(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+def leads_here(url: str) -> bool:
+    """Whether an address opens on this machine only, or nowhere."""
+    host = host_of(url)
+    if not host or host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         known = ipaddress.ip_address(host)

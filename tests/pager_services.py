@@ -1,9 +1,11 @@
 """Loopback stand-ins for the services behind the pagers, as strict as the real ones."""
 
+import asyncio
 import html.parser
 import json
 import re
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,26 +168,67 @@ TELEGRAM_TOKEN = "123456789:AAF-abcdefghijklmnopqrstuvwxyz_12345"
 
 @dataclass
 class Telegram(Service):
-    """sendMessage of the Bot API. `moved` maps groups to the supergroups they became."""
+    """sendMessage of the Bot API, and what becomes of presses. `moved` maps groups to the supergroups they became."""
 
     token: str = TELEGRAM_TOKEN
     chats: set[str] = field(default_factory=lambda: {"-1001"})
     moved: dict[str, int] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
-    loopback_buttons: bool = True  # the real one refuses them
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)  # to presses
+    edits: list[dict[str, Any]] = field(default_factory=list)  # of the buttons below messages
+    polls: list[int | None] = field(default_factory=list)  # the offsets that were asked for
+    pressed: int = 0
+    happened: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, request: web.Request, body: bytes) -> web.StreamResponse:
         path = urllib.parse.unquote(request.path)
-        if not re.fullmatch(r"/bot[0-9]+:[\w-]+/sendMessage", path):
-            self.refuse(404, "Not Found")
-        if path != f"/bot{self.token}/sendMessage":
+        called = re.fullmatch(r"/bot([0-9]+:[\w-]+)/(sendMessage|getUpdates|answerCallbackQuery|editMessageReplyMarkup)", path)
+        if called is None:
+            return self.refuse(404, "Not Found")
+        if called[1] != self.token:
             self.refuse(401, "Unauthorized")
         asked = json_object(body)
         if asked is None:
-            self.refuse(400, "Bad Request: message text is empty")
+            return self.refuse(400, "Bad Request: message text is empty")
+        if called[2] == "getUpdates":
+            return await self.waiting_updates(asked)
+        if called[2] != "sendMessage":
+            (self.answers if called[2] == "answerCallbackQuery" else self.edits).append(asked)
+            await self.tell()
+            return web.json_response({"ok": True, "result": True})
         made = self.message(asked)
+        await self.tell()
         self.messages.append(made)
         return web.json_response({"ok": True, "result": {"message_id": made["number"], "chat": {"id": made["chat"]}, "text": made["text"]}})
+
+    async def waiting_updates(self, asked: dict[str, Any]) -> web.StreamResponse:
+        """Long polling: as long as nobody has pressed anything, until the other side goes away."""
+        offset = asked.get("offset")
+        self.polls.append(offset)
+        await self.tell()
+        self.updates = [one for one in self.updates if offset is None or one["update_id"] >= offset]
+        async with self.happened:
+            await self.happened.wait_for(lambda: self.updates)
+        return web.json_response({"ok": True, "result": self.updates[: asked["limit"]]})
+
+    async def tell(self) -> None:
+        async with self.happened:
+            self.happened.notify_all()
+
+    async def wait_until(self, so: Callable[[], Any]) -> None:
+        async with asyncio.timeout(30), self.happened:
+            await self.happened.wait_for(so)
+
+    async def press(self, shown: dict[str, Any], /, user: int = 501, name: str = "Lò Văn A", **changes: Any) -> None:
+        """Somebody presses the first button below a message."""
+        chat = {"id": -1009, "username": shown["chat"][1:]} if shown["chat"].startswith("@") else {"id": int(shown["chat"])}
+        rows = [[{"text": text, "callback_data" if target.startswith("ack:") else "url": target}] for text, target in shown["buttons"]]
+        message = {"message_id": shown["number"], "chat": chat, "reply_markup": {"inline_keyboard": rows}}
+        query = {"id": f"q{user}", "from": {"id": user, "first_name": name}, "message": message, "data": shown["buttons"][0][1], **changes}
+        self.updates.append({"update_id": 7_000 + self.pressed, "callback_query": query})
+        self.pressed += 1
+        await self.tell()
 
     def refuse(self, code: int, description: str, **parameters: Any) -> Any:
         extra = {"parameters": parameters} if parameters else {}
@@ -214,8 +257,12 @@ class Telegram(Service):
             self.refuse(400, "Bad Request: message to be replied not found")
         buttons = [button for row in asked.get("reply_markup", {}).get("inline_keyboard", []) for button in row]
         for button in buttons:
+            if "callback_data" in button:
+                if not 1 <= len(button["callback_data"].encode()) <= 64:
+                    self.refuse(400, "Bad Request: BUTTON_DATA_INVALID")
+                continue
             host = urllib.parse.urlsplit(button["url"]).hostname or ""
-            if not host or (not self.loopback_buttons and host.startswith("127.")):
+            if not host or host.startswith("127."):
                 self.refuse(400, "Bad Request: inline keyboard button URL is invalid: Wrong HTTP URL")
         return {
             "number": 100 + len(self.messages),
@@ -223,7 +270,7 @@ class Telegram(Service):
             "text": text,
             "tags": tags,
             "answers": answered.get("message_id") if known else None,
-            "buttons": [(button["text"], button["url"]) for button in buttons],
+            "buttons": [(button["text"], button.get("url") or button["callback_data"]) for button in buttons],
             "silent": asked.get("disable_notification", False),
             "topic": asked.get("message_thread_id"),
         }

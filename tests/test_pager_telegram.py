@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -6,8 +7,8 @@ from hypothesis import strategies as st
 
 from netwatch.pagers import Busy, PagerMisconfigured, Receipt, Refused
 from netwatch.pagers._text import inert
-from netwatch.pagers.telegram import html_text, plain_text
-from tests.pager_cases import NASTY, TEXT, page, send, telegram, texted
+from netwatch.pagers.telegram import html_text, plain_text, press_data
+from tests.pager_cases import NASTY, OPENED, TEXT, acknowledged, page, send, telegram, texted
 from tests.pager_servers import Status, hostile
 from tests.pager_services import Telegram, read_html, utf16
 
@@ -25,11 +26,14 @@ def told(*steps, service=None, script=()):
     return asyncio.run(scenario())
 
 
-def test_a_page_is_a_message_with_a_bold_title_and_two_buttons():
+PRESS = f"ack:7:{int(OPENED)}"
+
+
+def test_a_page_is_a_message_with_a_bold_title_and_buttons_one_of_which_acts_at_once():
     server, _receipt = told(({}, page(), TEXT))
     (message,) = server.service.messages
     assert (message["chat"], message["text"], message["tags"]) == ("-1001", TEXT.body, ["b"])
-    assert message["buttons"] == [("Tiếp nhận", TEXT.acknowledge_url), ("Xem", TEXT.url)]
+    assert message["buttons"] == [("Tiếp nhận", PRESS), ("Tiếp nhận, hẹn giờ", TEXT.acknowledge_url), ("Xem", TEXT.url)]
     assert message["silent"] is False
     assert message["topic"] is None
 
@@ -110,10 +114,34 @@ def test_a_text_it_cannot_parse_is_sent_as_plain_text_with_the_links_below():
 
 
 def test_buttons_it_refuses_do_not_cost_the_page():
-    text = texted(TEXT.body, url="http://127.0.0.1:9780", acknowledge_url="http://127.0.0.1:9780/a/7")
-    server, _receipt = told(({}, page(), text), service=Telegram(loopback_buttons=False))
+    refused = Status(400, {}, '{"ok": false, "error_code": 400, "description": "Bad Request: BUTTON_URL_INVALID"}')
+    server, _receipt = told(({}, page(), TEXT), script=[refused])
     (message,) = server.service.messages
-    assert message["text"].endswith("Tiếp nhận: http://127.0.0.1:9780/a/7\nXem: http://127.0.0.1:9780")
+    assert message["text"].endswith(f"Tiếp nhận: {TEXT.acknowledge_url}")
+
+
+@pytest.mark.parametrize(
+    "here", ["http://127.0.0.1:9780", "http://localhost:9780/sites/na-tau", "http://[::1]:9780", "http://0.0.0.0:9780"]
+)
+def test_a_page_that_opens_on_this_machine_only_is_no_button_and_one_can_still_acknowledge(here):
+    server, _receipt = told(({}, page(), texted(TEXT.body, url=here, acknowledge_url="")))
+    assert server.service.messages[0]["buttons"] == [("Tiếp nhận", PRESS)]
+    assert server.asked == 1
+
+
+def test_without_buttons_that_act_the_link_acknowledges():
+    server, _receipt = told(({"buttons": False}, page(), TEXT))
+    assert server.service.messages[0]["buttons"] == [("Tiếp nhận", TEXT.acknowledge_url), ("Xem", TEXT.url)]
+
+
+@pytest.mark.parametrize("made", [page("recover"), acknowledged(), page(id=0), replace(page(), about=(page().incident,))])
+def test_what_needs_no_acknowledging_has_no_button_for_it(made):
+    server, _receipt = told(({}, made, texted(TEXT.body, acknowledge_url="")))
+    assert server.service.messages[0]["buttons"] == [("Xem", TEXT.url)]
+
+
+def test_the_longest_press_fits_telegram():
+    assert len(press_data(replace(page().incident, id=10**15 - 1, opened=1e11))) <= 64
 
 
 def test_a_topic_is_named():

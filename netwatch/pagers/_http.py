@@ -29,7 +29,7 @@ TEMPORARY_STATUSES = frozenset({407, 408, 420, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is no more than the first 64 KiB, and empty where it was not asked for."""
+    """`body` is no more than its first 64 KiB unless more was asked for, and empty where none was."""
 
     status: int
     retry_after_seconds: float | None = None
@@ -50,7 +50,13 @@ class Answer:
 
 
 async def post(
-    http: aiohttp.ClientSession, url: str, body: bytes | Mapping[str, Any], headers: Mapping[str, str] | None = None, *, read: bool = True
+    http: aiohttp.ClientSession,
+    url: str,
+    body: bytes | Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+    *,
+    read: bool = True,
+    largest_bytes: int = LARGEST_ANSWER_BYTES,
 ) -> Answer:
     """One POST of a JSON document. What goes wrong below HTTP propagates, but never with the address: it may hold a token."""
     data = body if isinstance(body, bytes) else encoded(body)
@@ -60,7 +66,7 @@ async def post(
     try:
         async with http.post(url, data=data, headers=sent, allow_redirects=False) as answer:
             wait = retry_after_seconds(answer.headers.get("Retry-After"), time.time())
-            return Answer(answer.status, wait, await _prefix(answer) if read else b"")
+            return Answer(answer.status, wait, await _prefix(answer, largest_bytes) if read else b"")
     except aiohttp.InvalidURL:
         trouble = "not an address"
     except aiohttp.ClientResponseError:
@@ -68,9 +74,9 @@ async def post(
     raise Busy(trouble)  # out here, so that no __context__ keeps the address
 
 
-async def _prefix(answer: aiohttp.ClientResponse) -> bytes:
+async def _prefix(answer: aiohttp.ClientResponse, largest_bytes: int) -> bytes:
     read = bytearray()
-    while len(read) < LARGEST_ANSWER_BYTES and (part := await answer.content.read(LARGEST_ANSWER_BYTES - len(read))):
+    while len(read) < largest_bytes and (part := await answer.content.read(largest_bytes - len(read))):
         read += part
     return bytes(read)
 

@@ -6,10 +6,23 @@ import html
 import unicodedata
 from collections.abc import Callable
 
-from netwatch.lang import LANGUAGES, catalog
+from netwatch.lang import LANGUAGES, Catalog, catalog
 from netwatch.model import Page, PageText
 
-__all__ = ["below_title", "bytes_of", "escaped", "escaped_units_of", "fitted", "inert", "labelled", "units_of", "whole", "with_line"]
+__all__ = [
+    "below_title",
+    "bytes_of",
+    "escaped",
+    "escaped_units_of",
+    "fitted",
+    "inert",
+    "is_settled",
+    "labelled",
+    "units_of",
+    "whole",
+    "with_line",
+    "words_of",
+]
 
 ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, escapes, text direction, halves of letters, odd line ends
 ELLIPSIS = "…"
@@ -71,9 +84,21 @@ def with_line(text: str, line: str, limit: int, size: Callable[[str], int] = uni
     return f"{fitted(text, limit - needed, size)}\n{line}"
 
 
-def labelled(page: Page, text: PageText, language: str) -> tuple[tuple[str, str], ...]:
-    """The links of a page, with what a button says: how to acknowledge it while that is to be done, then where to read on."""
-    words = catalog(language if language in LANGUAGES else LANGUAGES[0])
-    settled = page.kind == "recover" or page.incident.acknowledgement is not None
-    links = (("acknowledge", "" if settled else text.acknowledge_url), ("read_on", text.url))
+def words_of(language: str) -> Catalog:
+    """Those of a pager, whatever language it was given."""
+    return catalog(language if language in LANGUAGES else LANGUAGES[0])
+
+
+def is_settled(page: Page) -> bool:
+    """Whether nothing is left to acknowledge."""
+    return page.kind == "recover" or page.incident.acknowledgement is not None
+
+
+def labelled(page: Page, text: PageText, language: str, *, form: str = "acknowledge") -> tuple[tuple[str, str], ...]:
+    """The links of a page, with what a button says: how to acknowledge it while that is to be done, then where to read on.
+
+    `form` is what the first is called.
+    """
+    words = words_of(language)
+    links = ((form, "" if is_settled(page) else text.acknowledge_url), ("read_on", text.url))
     return tuple((words.text(f"pager.{name}"), url) for name, url in links if url)

@@ -1,6 +1,7 @@
 """Telegram, Bot API: sendMessage. Blocked in Việt Nam by some carriers, so another pager must stand by.
 
 The text is HTML with everything escaped, which leaves a device's words as they are. Updates answer the first message.
+Its button acknowledges without any page of ours that a phone could open: see netwatch/_telegram_updates.py.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from typing import Annotated, Any
 import aiohttp
 import pydantic
 
-from netwatch.model import Page, PageText, Secret
-from netwatch.pagers import EventPager, Receipt, Url
+from netwatch.links import leads_here
+from netwatch.model import Incident, Page, PageText, Secret
+from netwatch.pagers import Busy, EventPager, Receipt, Refused, Url
 from netwatch.pagers._http import Answer, failure, post, said, seconds
 from netwatch.pagers._options import Thread, sealed
-from netwatch.pagers._text import escaped, escaped_units_of, fitted, labelled, whole, with_line
+from netwatch.pagers._text import escaped, escaped_units_of, fitted, is_settled, labelled, whole, with_line, words_of
 
-__all__ = ["Telegram", "html_text", "plain_text"]
+__all__ = ["Telegram", "html_text", "plain_text", "press_data"]
 
 SERVICE = Secret("https://api.telegram.org")
+LARGEST_UPDATES_BYTES = 1_048_576  # a press brings its whole message along, and what that answers
 LONGEST_TEXT = 4_096  # UTF-16 units, counted once the HTML has been read
 BOLD = "<b>{}</b>"
 
@@ -35,34 +38,50 @@ def _checked_chat(value: object) -> str:
 
 @dataclass(kw_only=True, eq=False)
 class Telegram(EventPager):
-    """`topic` is the message_thread_id in a group with topics; 0 where there are none."""
+    """`topic` is the message_thread_id in a group with topics; 0 where there are none.
+
+    Without `buttons` nothing is asked of the bot: they need its getUpdates, which only one program may call.
+    """
 
     token: Annotated[Secret, sealed(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,100}", "what @BotFather gives, such as 123456789:AAF…")]
     chat_id: Annotated[str, pydantic.BeforeValidator(_checked_chat)]
     topic: Annotated[int, pydantic.Field(ge=0)] = 0
+    buttons: bool = True
     api_url: Url = SERVICE
     _moved_to: str = field(init=False, repr=False, default="")
 
     async def send(self, page: Page, text: PageText, thread: Receipt | None, http: aiohttp.ClientSession) -> Receipt:
         first = Thread.read(thread, "telegram", self.chat_id)
         chat = first.actual if first is not None else self._moved_to or self.chat_id
-        answer = await self._call(self._message(page, text, chat, first.message if first is not None else ""), http)
+        answer = await self.call("sendMessage", self._message(page, text, chat, first.message if first is not None else ""), http)
         moved = _moved_to(answer)
         if moved:  # a group became a supergroup, whose messages have other numbers
             self._moved_to = chat = moved
-            answer = await self._call(self._message(page, text, chat, ""), http)
+            answer = await self.call("sendMessage", self._message(page, text, chat, ""), http)
         if _code(answer) == 400:  # no page dies of its trimmings: entities, buttons, a topic that is gone
-            answer = await self._call(self._bare(page, text, chat), http)
+            answer = await self.call("sendMessage", self._bare(page, text, chat), http)
         number = _message_id(answer)
         if not number:
-            parameters = answer.document.get("parameters")
-            wait = seconds(parameters.get("retry_after")) if isinstance(parameters, dict) else None
-            wait = answer.retry_after_seconds if wait is None else wait
-            raise failure(_code(answer), wait, said(answer.document.get("description"), self.token))
+            raise self.trouble(answer)
         return first.receipt() if first is not None and first.actual == chat else Thread("telegram", self.chat_id, chat, number).receipt()
 
-    async def _call(self, message: Mapping[str, Any], http: aiohttp.ClientSession) -> Answer:
-        return await post(http, f"{self.api_url.reveal().rstrip('/')}/bot{self.token.reveal()}/sendMessage", message)
+    async def call(self, method: str, sent: Mapping[str, Any], http: aiohttp.ClientSession) -> Answer:
+        """One call of the Bot API. Raises Busy for what is no answer of HTTP."""
+        url = f"{self.api_url.reveal().rstrip('/')}/bot{self.token.reveal()}/{method}"
+        return await post(http, url, sent, largest_bytes=LARGEST_UPDATES_BYTES)
+
+    def trouble(self, answer: Answer) -> Busy | Refused:
+        """What an answer that is no acceptance means, to be raised."""
+        parameters = answer.document.get("parameters")
+        wait = seconds(parameters.get("retry_after")) if isinstance(parameters, dict) else None
+        wait = answer.retry_after_seconds if wait is None else wait
+        return failure(_code(answer), wait, said(answer.document.get("description"), self.token))
+
+    def is_its_chat(self, chat: Mapping[str, Any]) -> bool:
+        """Whether a Chat of the Bot API is where this pager's messages go."""
+        name = chat.get("username")
+        known = {self.chat_id.lower(), self._moved_to} - {""}
+        return str(chat.get("id")) in known or (isinstance(name, str) and f"@{name.lower()}" in known)
 
     def _message(self, page: Page, text: PageText, chat: str, answered: str) -> dict[str, Any]:
         message = {
@@ -76,13 +95,27 @@ class Telegram(EventPager):
             message["message_thread_id"] = self.topic
         if answered.isdecimal():
             message["reply_parameters"] = {"message_id": int(answered), "allow_sending_without_reply": True}
-        buttons = [[{"text": label, "url": url}] for label, url in labelled(page, text, self.language)]
+        buttons = self._buttons(page, text)
         if buttons:
-            message["reply_markup"] = {"inline_keyboard": buttons}
+            message["reply_markup"] = {"inline_keyboard": [[button] for button in buttons]}
         return message
+
+    def _buttons(self, page: Page, text: PageText) -> list[dict[str, str]]:
+        """One that acts at once, then the links; one that only this machine can open would be refused with the whole message."""
+        pressed = self.buttons and page.incident.id > 0 and not page.about and not is_settled(page)
+        form = "acknowledge_form" if pressed else "acknowledge"
+        links = [{"text": label, "url": url} for label, url in labelled(page, text, self.language, form=form) if not leads_here(url)]
+        if not pressed:
+            return links
+        return [{"text": words_of(self.language).text("pager.acknowledge"), "callback_data": press_data(page.incident)}, *links]
 
     def _bare(self, page: Page, text: PageText, chat: str) -> dict[str, Any]:
         return {"chat_id": chat, "text": plain_text(page, text, self.language), "disable_notification": page.kind == "recover"}
+
+
+def press_data(incident: Incident) -> str:
+    """What a press of the button brings back: the incident, and when it opened, since a new history counts from one again."""
+    return f"ack:{incident.id}:{int(incident.opened)}"
 
 
 def html_text(text: PageText) -> str:
