@@ -1,0 +1,370 @@
+"""The judge of a line: never proved below the contract, never refuted while anything else may have been slow."""
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch._line_evidence import (
+    Bounds,
+    Clock,
+    Control,
+    CounterReading,
+    Counters,
+    Evidence,
+    Limits,
+    Measurement,
+    PortReading,
+    carried,
+    cross_traffic,
+)
+from netwatch.line import Past, below_contract, judge, standing
+
+MBPS = 1e6
+CONTRACT = 100 * MBPS
+NOW = 1_800_000_000.0
+HOUR, DAY = 3600.0, 86_400.0
+
+
+def traffic(bits_per_second, *, gaps=6, gap_seconds=10.0, packet_octets=1500, **changes):
+    """Counters of an IP rate in packets of one size, framed as Ethernet does."""
+    readings = []
+    for number in range(gaps + 1):
+        packets = int(bits_per_second / 8 / packet_octets * gap_seconds * number)
+        at = 50.0 + gap_seconds * number
+        readings.append(CounterReading(at=at, octets=10**12 + packets * (packet_octets + 18), uptime_seconds=at + 1000, packets=packets))
+    return Counters(**{"readings": tuple(readings), "wall": NOW - 5, "cache_seconds": 0.0, **changes})
+
+
+def test_of(low, value, high, **changes):
+    verdict = "proved" if low >= CONTRACT else "refuted" if high < CONTRACT else "inconclusive"
+    given_ = {"method": "udp", "verdict": verdict, "wall": NOW - 10, "seconds": 0.6, "bytes": 8_600_000, "confidence": 0.999}
+    return Measurement(bounds=Bounds(low * 1.0, value * 1.0, high * 1.0), **{**given_, **changes})
+
+
+test_of.__test__ = False
+SLOW = test_of(79.5 * MBPS, 80 * MBPS, 80.5 * MBPS)
+CONTROL = Control(wall=NOW - 60, anchor="local", direction="down", low=300 * MBPS)
+CALM = Bounds(0.0, 0.1 * MBPS, 1 * MBPS)
+
+
+def evidence(**changes):
+    return Evidence(**{"direction": "down", "contract": CONTRACT, "wall": NOW, **changes})
+
+
+REFUTING = evidence(measurement=SLOW, control=CONTROL, cross=CALM)
+
+
+def ports(speed, *, duplex=True, ages=(70.0, 10.0), **changes):
+    return tuple(PortReading(wall=NOW - age, speed_bits_per_second=speed, full_duplex=duplex, **changes) for age in ages)
+
+
+def test_what_the_line_has_carried_is_proof_without_a_test():
+    found = judge(evidence(counters=traffic(110 * MBPS)))
+    assert (found.verdict, found.reason, found.step, found.bytes) == ("proved", "carried", "counters", 0)
+    assert found.bounds.low >= CONTRACT
+    assert found.bounds.value == pytest.approx(110 * MBPS, rel=1e-3)
+    assert found.seconds >= 30
+
+
+def test_counters_count_frames_and_a_contract_counts_packets():
+    octets_rate = 101 * MBPS  # as an Ethernet counter shows it: 99.8 Mbps of IP
+    found = judge(evidence(counters=traffic(octets_rate * 1500 / 1518)))
+    assert found.verdict == "inconclusive"
+    assert found.reason == "counters_below"
+
+
+def test_without_a_count_of_packets_the_smallest_are_assumed():
+    counters = traffic(150 * MBPS)
+    bare = dataclasses.replace(counters, readings=tuple(dataclasses.replace(one, packets=None) for one in counters.readings))
+    assert judge(evidence(counters=bare)).verdict == "inconclusive"
+    found = carried(bare, Limits()).bounds
+    assert found.low <= 150 * MBPS * 1518 / 1500 * 20 / 64 * 1.01
+    assert found.low <= 150 * MBPS <= found.high
+
+
+def test_small_packets_are_not_overrated():
+    found = carried(traffic(100 * MBPS, packet_octets=200), Limits()).bounds
+    assert found.low < 100 * MBPS <= found.high
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"bits": 32}, "counters_32_bit"),
+        ({"gaps": 2}, "counters_short"),
+        ({"wall": NOW - 2 * HOUR}, "counters_old"),
+        ({"wall": NOW + 60}, "counters_old"),
+        ({"speed_bits_per_second": 10 * MBPS}, "counters_impossible"),
+        ({"gaps": 1, "gap_seconds": 40.0, "cache_seconds": None}, "counters_stale"),
+    ],
+)
+def test_counters_that_cannot_be_relied_on_prove_nothing(changed, reason):
+    found = judge(evidence(counters=traffic(200 * MBPS, **changed)))
+    assert (found.verdict, found.reason, found.step) == ("inconclusive", reason, "none")
+
+
+@pytest.mark.parametrize("field", ["octets", "uptime_seconds"])
+def test_a_counter_that_went_back_is_no_traffic(field):
+    counters = traffic(200 * MBPS, gaps=4)
+    readings = list(counters.readings)
+    readings[2] = dataclasses.replace(readings[2], **{field: 0})
+    assert judge(evidence(counters=dataclasses.replace(counters, readings=tuple(readings)))).reason == "counters_reset"
+
+
+def test_a_discontinuity_is_no_traffic():
+    counters = traffic(200 * MBPS, gaps=4)
+    readings = (*counters.readings[:2], *(dataclasses.replace(one, discontinuity=5) for one in counters.readings[2:]))
+    assert judge(evidence(counters=dataclasses.replace(counters, readings=readings))).reason == "counters_reset"
+
+
+def test_the_stretch_after_a_restart_of_the_router_counts_by_itself():
+    counters = traffic(200 * MBPS, gaps=9)
+    readings = tuple(
+        dataclasses.replace(one, uptime_seconds=one.at if number < 3 else one.at - 75, octets=one.octets - (0 if number < 3 else 10**12))
+        for number, one in enumerate(counters.readings)
+    )
+    assert judge(evidence(counters=dataclasses.replace(counters, readings=readings))).verdict == "proved"
+
+
+def test_our_clock_and_the_agents_must_agree():
+    counters = traffic(200 * MBPS)
+    readings = tuple(dataclasses.replace(one, uptime_seconds=one.uptime_seconds * 1.5) for one in counters.readings)
+    assert judge(evidence(counters=dataclasses.replace(counters, readings=readings))).reason == "clock"
+
+
+def test_an_agent_that_answers_from_a_cache_does_not_make_a_line_faster():
+    """Refreshed every 25 s, asked every 10 s: a stretch of 30 s may show 50 s of traffic."""
+    rate, readings = 70 * MBPS, []
+    for number in range(13):
+        at = 10.0 * number
+        packets = int(rate / 8 / 1500 * (at // 25 * 25))
+        readings.append(CounterReading(at=at, octets=packets * 1518, uptime_seconds=at, packets=packets))
+    assert judge(evidence(counters=Counters(readings=tuple(readings), wall=NOW))).verdict == "inconclusive"
+    honest = Counters(readings=tuple(readings), wall=NOW, cache_seconds=25.0)
+    assert carried(honest, Limits()).bounds.low <= rate
+
+
+@given(
+    rate=st.floats(1 * MBPS, 900 * MBPS),
+    cache=st.floats(0.1, 40.0),
+    gap=st.floats(5.0, 60.0),
+    gaps=st.integers(2, 12),
+    offset=st.floats(0.0, 40.0),
+    packet=st.integers(46, 1500),
+    told=st.booleans(),
+)
+def test_counters_never_claim_more_than_was_carried(rate, cache, gap, gaps, offset, packet, told):
+    readings = []
+    for number in range(gaps + 1):
+        at = 1000.0 + gap * number
+        shown = ((at + offset) // cache) * cache - offset
+        packets = int(rate / 8 / packet * max(shown, 0.0))
+        readings.append(CounterReading(at=at, octets=packets * (packet + 18), uptime_seconds=at, packets=packets))
+    found = carried(Counters(readings=tuple(readings), wall=NOW, cache_seconds=cache if told else None), Limits())
+    assert found.bounds is None or found.bounds.low <= rate * 1.0001
+
+
+def test_a_port_of_ten_megabit_cannot_carry_a_hundred():
+    found = judge(evidence(ports=ports(10 * MBPS, duplex=False)))
+    assert (found.verdict, found.reason, found.step, found.limit_end, found.bytes) == ("refuted", "port_speed", "port", "port", 0)
+    assert found.bounds.high < 10 * MBPS
+
+
+def test_a_port_of_a_hundred_carries_less_than_a_hundred_of_ip():
+    assert judge(evidence(ports=ports(100 * MBPS))).verdict == "refuted"
+    assert judge(evidence(ports=ports(1000 * MBPS))).verdict == "inconclusive"
+
+
+def test_a_half_duplex_port_shares_itself_between_both_directions():
+    shared = {"contract": 60 * MBPS, "other_contract": 60 * MBPS}
+    assert judge(evidence(**shared, ports=ports(100 * MBPS, duplex=False))).reason == "port_duplex"
+    assert judge(evidence(**shared, ports=ports(100 * MBPS, duplex=True))).verdict == "inconclusive"
+    assert judge(evidence(**shared, ports=ports(100 * MBPS, duplex=None))).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        ports(10 * MBPS, ages=(10.0,)),
+        ports(10 * MBPS, ages=(2 * HOUR, 10.0)),
+        ports(10 * MBPS, ages=(2 * HOUR, HOUR)),
+        ports(10 * MBPS, ages=(10.0, 10.0)),
+        ports(10 * MBPS, ages=(70.0, -60.0)),
+        ports(10 * MBPS, interface_type=1),
+        ports(0),
+        (*ports(1000 * MBPS, ages=(70.0,)), *ports(10 * MBPS, ages=(10.0,))),
+    ],
+)
+def test_a_port_refutes_only_by_two_fresh_readings_that_agree(seen):
+    assert judge(evidence(ports=seen)).verdict == "inconclusive"
+
+
+def test_a_test_that_arrived_fast_enough_proves():
+    found = judge(evidence(measurement=test_of(101 * MBPS, 102 * MBPS, 103 * MBPS)))
+    assert (found.verdict, found.reason, found.step, found.method, found.grade) == ("proved", "measured", "test", "udp", "reflector")
+    assert (found.bytes, found.seconds, found.confidence) == (8_600_000, 0.6, 0.999)
+    assert judge(evidence(measurement=test_of(101 * MBPS, 102 * MBPS, 103 * MBPS, full=True))).step == "full"
+
+
+def test_with_all_else_known_to_be_fast_a_slow_test_refutes():
+    found = judge(REFUTING)
+    assert (found.verdict, found.reason, found.limit_end) == ("refuted", "below", "line")
+    assert found.bounds.high < CONTRACT
+    assert found.bounds.value == pytest.approx(80.1 * MBPS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "end"),
+    [
+        ({"control": None}, "control", "ours"),
+        ({"control": dataclasses.replace(CONTROL, low=99 * MBPS)}, "control", "ours"),
+        ({"control": dataclasses.replace(CONTROL, direction="up")}, "control", "ours"),
+        ({"control": dataclasses.replace(CONTROL, wall=NOW - HOUR)}, "control", "ours"),
+        ({"cross": None}, "cross_unknown", ""),
+        ({"cross": Bounds(0.0, 10 * MBPS, 30 * MBPS)}, "cross_traffic", ""),
+        ({"router_cpu_ratio": 0.97}, "router_cpu", "router"),
+        ({"clock": Clock(moved_seconds=-0.01)}, "clock", ""),
+        ({"measurement": dataclasses.replace(SLOW, method="assisted")}, "assisted", ""),
+        ({"measurement": dataclasses.replace(SLOW, method="never heard of")}, "assisted", ""),
+        ({"measurement": dataclasses.replace(SLOW, limit_end="theirs")}, "other_end", "theirs"),
+        ({"measurement": dataclasses.replace(SLOW, verdict="inconclusive", reason="mathis")}, "mathis", ""),
+        ({"measurement": dataclasses.replace(SLOW, verdict="inconclusive")}, "undecided", ""),
+        ({"measurement": dataclasses.replace(SLOW, bounds=None)}, "undecided", ""),
+        ({"measurement": dataclasses.replace(SLOW, verdict="proved")}, "contradiction", ""),
+        ({"measurement": test_of(math.nan, math.nan, math.nan, verdict="refuted")}, "contradiction", ""),
+        ({"measurement": test_of(101 * MBPS, 102 * MBPS, 103 * MBPS, verdict="refuted")}, "contradiction", ""),
+        ({"measurement": test_of(99 * MBPS, 100 * MBPS, 101 * MBPS, verdict="refuted")}, "near_contract", ""),
+        ({"contract": 0.0}, "no_contract", ""),
+    ],
+)
+def test_a_slow_test_refutes_nothing_while_something_else_may_be_slow(changed, reason, end):
+    found = judge(dataclasses.replace(REFUTING, **changed))
+    assert (found.verdict, found.reason, found.limit_end, found.confidence) == ("inconclusive", reason, end, 0.0)
+    assert (found.bytes, found.seconds) == (SLOW.bytes, SLOW.seconds)
+
+
+def test_where_no_counters_can_be_had_the_inventory_may_do_without():
+    found = judge(dataclasses.replace(REFUTING, cross=None), Limits(cross_needed=False))
+    assert found.verdict == "refuted"
+
+
+def test_what_users_surely_took_meanwhile_was_carried_too():
+    found = judge(dataclasses.replace(REFUTING, cross=Bounds(25 * MBPS, 26 * MBPS, 30 * MBPS)))
+    assert (found.verdict, found.reason, found.bounds.low) == ("proved", "measured_with_cross", 104.5 * MBPS)
+
+
+def test_traffic_around_a_test_may_all_have_come_within_it():
+    seen = carried(traffic(2 * MBPS, gaps=4), Limits())
+    found = cross_traffic(seen, 1_000_000, 0.5)
+    assert found.low == 0
+    assert found.high == pytest.approx((seen.octets - 1_000_000) * 8 / 0.5)
+    assert cross_traffic(seen, seen.octets + 1, 0.5) is None
+
+
+BOUNDS = st.tuples(*[st.floats(0, 200 * MBPS)] * 3).map(lambda three: Bounds(*sorted(three)))
+EVIDENCE = st.builds(
+    Evidence,
+    direction=st.sampled_from(["down", "up"]),
+    contract=st.sampled_from([0.0, 10 * MBPS, CONTRACT]),
+    wall=st.just(NOW),
+    ports=st.sampled_from([(), ports(10 * MBPS), ports(100 * MBPS), ports(1000 * MBPS)]),
+    counters=st.none() | st.builds(traffic, st.floats(1 * MBPS, 200 * MBPS)),
+    measurement=st.none()
+    | st.builds(
+        Measurement,
+        method=st.sampled_from(["udp", "tcp", "iperf3", "http", "router", "assisted"]),
+        verdict=st.sampled_from(["proved", "refuted", "inconclusive"]),
+        wall=st.sampled_from([NOW - 10, NOW - 2000]),
+        seconds=st.floats(0.1, 10),
+        bytes=st.integers(0, 10**8),
+        bounds=st.none() | BOUNDS,
+        limit_end=st.sampled_from(["", "ours", "theirs", "line"]),
+    ),
+    control=st.none() | st.builds(Control, wall=st.just(NOW), anchor=st.just("a"), direction=st.just("down"), low=st.floats(0, 1e9)),
+    cross=st.none() | BOUNDS,
+    router_cpu_ratio=st.none() | st.floats(0, 1),
+    clock=st.builds(Clock, moved_seconds=st.sampled_from([0.0, 1.0])),
+)
+
+
+@given(EVIDENCE)
+def test_never_refuted_by_a_test_without_a_control_that_passed(found):
+    verdict = judge(found)
+    if verdict.verdict == "refuted" and verdict.step != "port":
+        assert found.control is not None
+        assert found.control.low >= found.contract
+        assert found.control.direction == found.direction
+        assert found.measurement.worth != "assisted"
+
+
+@given(EVIDENCE)
+def test_never_proved_below_the_contract_nor_refuted_above_it(found):
+    verdict = judge(found)
+    if verdict.verdict == "proved":
+        assert verdict.bounds.low >= found.contract > 0
+    if verdict.verdict == "refuted":
+        assert verdict.bounds.high < found.contract or verdict.reason == "port_duplex"
+
+
+@given(EVIDENCE, st.sampled_from(["control", "cross", "counters", "ports", "router_cpu_ratio"]))
+def test_evidence_taken_away_never_turns_a_verdict_round(found, field):
+    """It can only leave one open; but a step before it may then have the word."""
+    whole = judge(found)
+    less = judge(dataclasses.replace(found, **{field: () if field == "ports" else None}))
+    turned = {whole.verdict, less.verdict} == {"proved", "refuted"}
+    assert not turned or whole.step != less.step
+
+
+@given(EVIDENCE, st.floats(0, 50 * MBPS))
+def test_a_faster_test_is_never_a_worse_verdict(found, more):
+    if found.measurement is None or found.measurement.bounds is None:
+        return
+    was = found.measurement
+    faster = dataclasses.replace(was, bounds=Bounds(was.bounds.low + more, was.bounds.value + more, was.bounds.high + more))
+    order = {"refuted": 0, "inconclusive": 1, "proved": 2}
+    before, after = judge(found), judge(dataclasses.replace(found, measurement=faster))
+    assert order[after.verdict] >= order[before.verdict] or after.reason == "contradiction"
+
+
+@given(EVIDENCE)
+def test_what_a_test_cost_is_in_every_verdict(found):
+    if found.measurement is not None:
+        assert judge(found).bytes == found.measurement.bytes
+
+
+def past(age, verdict, **changes):
+    return Past(**{"wall": NOW - age, "verdict": verdict, "grade": "reflector", **changes})
+
+
+def test_a_line_stands_as_the_last_run_that_decided():
+    found = standing([past(HOUR, "inconclusive", reason="control"), past(2 * DAY, "proved"), past(3 * DAY, "refuted")], NOW)
+    assert (found.verdict, found.last.wall, found.proved_wall) == ("proved", NOW - 2 * DAY, NOW - 2 * DAY)
+    found = standing([past(HOUR, "refuted"), past(2 * DAY, "proved")], NOW)
+    assert (found.verdict, found.proved_wall) == ("refuted", NOW - 2 * DAY)
+
+
+def test_a_verdict_too_old_is_stale_and_so_is_a_line_never_tested():
+    assert standing([past(31 * DAY, "proved")], NOW).verdict == "stale"
+    assert standing([past(31 * DAY, "proved")], NOW, Limits(stale_seconds=40 * DAY)).verdict == "proved"
+    assert standing([], NOW) == standing([], NOW - DAY)
+    assert (standing([], NOW).verdict, standing([], NOW).reason) == ("stale", "never")
+    assert standing([past(HOUR, "inconclusive", reason="control")], NOW).reason == "control"
+
+
+def test_below_contract_is_believed_when_refuted_again_at_another_time():
+    once, again = past(2 * HOUR, "refuted"), past(60, "refuted")
+    assert below_contract([once], NOW) == ()
+    assert below_contract([past(120, "refuted"), again], NOW) == ()
+    assert below_contract([again, once], NOW) == (once, again)
+    assert below_contract([once, past(HOUR, "proved"), again], NOW) == ()
+    assert below_contract([past(31 * DAY, "refuted"), again], NOW) == ()
+    assert below_contract([once, past(HOUR, "inconclusive"), again], NOW) == (once, again)
+
+
+def test_two_assisted_refutations_are_not_enough():
+    assisted = [past(2 * HOUR, "refuted", grade="assisted"), past(60, "refuted", grade="assisted")]
+    assert below_contract(assisted, NOW) == ()
+    assert len(below_contract([*assisted, past(30, "refuted")], NOW)) == 3
