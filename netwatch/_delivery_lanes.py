@@ -67,7 +67,14 @@ class Desk:
     ) -> PageText:
         """With a `pager`, also the link by which its readers acknowledge."""
         text = describe(
-            incident, kind, language, wall=wall, zone=self.zone, page_url=self.settings.page_url, texts=self._own_texts(language)
+            incident,
+            kind,
+            language,
+            wall=wall,
+            zone=self.zone,
+            page_url=self.settings.page_url,
+            power_hotline=self.settings.power_hotline,
+            texts=self._own_texts(language),
         )
         if not pager or not self.link_key or kind == "recover":
             return text

@@ -250,6 +250,7 @@ class Settings:
     pages_per_minute: float = 30.0  # over all pagers that people read; what is more is told together
     blind_note_seconds: float = 300.0  # not having watched for longer is worth a note
     dead_man_url: Secret | None = None  # asked for every minute as long as all is well here
+    power_hotline: str = "19006769"  # of the Northern Power Corporation, cskh.npc.com.vn; empty to name none
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by language: words of pages instead of the shipped ones
 
 
@@ -462,6 +463,8 @@ class Incident:
     relapses: int = 0  # how often it came back soon after it was over
     flapping: bool = False
     repeats: int = 0
+    reminds: bool = False  # the last page only says again what nobody has acknowledged
+    next_repeat: float | None = None  # wall; when it is said again, unless somebody acknowledges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,3 +161,14 @@ def test_an_icon_is_left_out_of_an_sms_and_what_it_cannot_say_is_marked():
     assert one_segment("🔴 Nà Tấu – 5 °C… ♥️ №7") == "Na Tau - 5 C... No7"
     assert one_segment("cổng Ж") == "cong ?"
     assert one_segment("x" * 161) == "x" * 157 + "..."
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("", " · điện lực 19006769"), ('power_hotline: "0215 3825 000"', " · điện lực 0215 3825 000"), ('power_hotline: ""', "")],
+)
+def test_whom_to_ring_about_power_is_what_the_inventory_says(tmp_path, written, told):
+    (tmp_path / "inventory.yaml").write_text(f"{compose()}\n{written}\n", "utf-8")
+    hotline = inventory.load(tmp_path / "inventory.yaml", environment={}).settings.power_hotline
+    dark = dataclasses.replace(SITE, facts={"likely": "power", "contact": "Lò Văn A"})
+    assert f"\nLiên hệ: Lò Văn A{told}\n" in describe(dark, "open", "vi", wall=1e9, page_url="https://nw", power_hotline=hotline).body

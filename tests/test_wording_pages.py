@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netwatch.lang import LANGUAGES
-from netwatch.model import Acknowledgement, Cause, Incident, Page, Subject
+from netwatch.model import Acknowledgement, Cause, Incident, Page, Settings, Subject
 from netwatch.wording import LONGEST_SMS, LONGEST_TITLE, describe, describe_digest, is_morning_digest
 
 GOLDEN = Path(__file__).parent / "golden" / "pages"
@@ -51,12 +51,12 @@ def over(one, reason="recovered", minutes=38):
 RING = shared(facts={"place_name": "Tuần Giáo"})
 BATTERY = {**PLACE, "target_role": "ups", "metric": "ups_on_battery", "value": "1", "threshold": "1", "symptom": "power"}
 LOSS = {"metric": "icmp_loss_ratio", "value": "0.12", "threshold": "0.1", "symptom": "quality"}
-TAKEN = Acknowledgement(who="Lò Văn A", wall=OPENED + 240, until=OPENED + 3_600, note="đang tới trạm")
+TAKEN = Acknowledgement(who="Lò Văn A", wall=OPENED + 60, until=OPENED + 3_600, note="đang tới trạm")
 DARK_POWER = {**PLACE, "likely": "power", "symptom": "power", "ups_metric": "ups_on_battery", "ups_value": "1"}
 FEEDER = shared("feeder", "373-e21", symptom="power", facts={"likely": "power", "dark": "2"})
 
 PAGES = {
-    "site": ("open", made(hidden=9)),
+    "site": ("open", made(hidden=9, next_repeat=OPENED + 900)),
     "site-neighbours": ("open", made(facts={**PLACE, "neighbours": "Mường Phăng, Búng Lao"})),
     "site-line-not-power": ("open", made(facts={**PLACE, "likely": "line"}, confidence=0.9)),
     "site-power": ("update", made(facts=DARK_POWER, confidence=0.9)),
@@ -65,8 +65,9 @@ PAGES = {
     "site-merged": ("recover", over(made(), "merged")),
     "site-removed": ("recover", over(made(), "removed")),
     "site-again": ("update", made(relapses=1)),
-    "site-repeat": ("update", made(repeats=2)),
-    "site-acknowledged": ("update", made(acknowledgement=TAKEN, repeats=1)),
+    "site-repeat": ("update", made(repeats=2, reminds=True, next_repeat=OPENED + 3_600)),
+    "site-news-after-repeat": ("update", made(repeats=2, next_repeat=OPENED + 3_600)),
+    "site-acknowledged": ("update", made(acknowledgement=TAKEN, repeats=1, next_repeat=OPENED + 2_700)),
     "site-flapping": ("update", made(flapping=True, facts={**PLACE, "spells": "7"})),
     "line-on-backup": (
         "open",
@@ -105,7 +106,7 @@ PAGES = {
 def written(name, language):
     kind, incident = PAGES[name]
     wall = (incident.closed or OPENED) + (0 if kind == "recover" else 120)
-    return describe(incident, kind, language, wall=wall, page_url="https://nw.example.vn")
+    return describe(incident, kind, language, wall=wall, page_url="https://nw.example.vn", power_hotline=Settings().power_hotline)
 
 
 def same(name, language, text):

@@ -148,7 +148,7 @@ def _first_repeat(world: World, incident: Incident, at: float) -> Timer:
     return Timer(repeat_at=at + repeat_seconds(world.inventory)[0] if incident.severity == "critical" else None)
 
 
-def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident:
+def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds: bool = False) -> Incident:
     """A page about an incident to everybody who is to know; none about one that was never announced or is muted."""
     if not incident.announced or (kind == "update" and muted(world, incident, draft.wall)):
         return keep(world, draft, incident)
@@ -159,9 +159,15 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind) -> Incident
         else (*incident.told, *(pager for pager in world.pagers if pager in named and pager not in incident.told))
     )
     told = tuple(pager for pager in told if pager in world.pagers)
-    sent = replace(incident, sequence=incident.sequence + 1, told=told) if told else incident
+    again = _next_repeat(world, draft, incident)
+    sent = replace(incident, sequence=incident.sequence + 1, told=told, reminds=reminds, next_repeat=again) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
     return keep(world, draft, sent)
+
+
+def _next_repeat(world: World, draft: Draft, incident: Incident) -> float | None:
+    timer = world.timers.get(incident.id)
+    return None if timer is None or timer.repeat_at is None else draft.wall + timer.repeat_at - draft.at
 
 
 def introduce(world: World, draft: Draft, fresh: frozenset[str]) -> None:
@@ -202,7 +208,7 @@ def _repeat(world: World, draft: Draft, incident: Incident, timer: Timer) -> Non
     wait = times[repeats] - times[repeats - 1] if repeats < len(times) else REPEAT_EVERY_SECONDS
     world.timers[incident.id] = replace(timer, repeat_at=draft.at + wait)
     if not incident.flapping:
-        tell(world, draft, replace(incident, repeats=repeats, updated=draft.wall), "update")
+        tell(world, draft, replace(incident, repeats=repeats, updated=draft.wall), "update", reminds=True)
 
 
 def grown_later(world: World, draft: Draft, incident: Incident) -> None:

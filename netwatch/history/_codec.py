@@ -156,6 +156,8 @@ def _incident_document(incident: Incident) -> dict[str, object]:
         "relapses": incident.relapses,
         "flapping": incident.flapping,
         "repeats": incident.repeats,
+        "reminds": incident.reminds,
+        "next_repeat": incident.next_repeat,
         "acknowledgement": acknowledgement
         and {"who": acknowledgement.who, "wall": acknowledgement.wall, "note": acknowledgement.note, "until": acknowledgement.until},
     }
@@ -187,6 +189,8 @@ def _incident(document: Mapping[str, Any]) -> Incident:
             relapses=_integer(document.get("relapses", 0)),
             flapping=document.get("flapping") is True,
             repeats=_integer(document.get("repeats", 0)),
+            reminds=document.get("reminds") is True,
+            next_repeat=_number_or_none(document.get("next_repeat")),
         )
     except KeyError as missing:
         raise Malformed(f"an incident without {missing}") from missing

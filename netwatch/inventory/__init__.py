@@ -239,6 +239,7 @@ def _settings(file: File) -> Settings:
         language=file.language,
         timezone=file.timezone,
         page_url=file.page_url or f"http://{file.listen}",
+        power_hotline=file.power_hotline,
         digest_minute=_minute(file.digest_at),
         trial_minute=None if file.delivery.trial_at == "never" else _minute(file.delivery.trial_at),
         takeover_seconds=file.delivery.takeover,

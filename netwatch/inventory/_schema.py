@@ -250,6 +250,7 @@ class File(Strict):
         str, BeforeValidator(_listen, json_schema_input_type=str), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")
     ] = "127.0.0.1:9780"
     page_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^https?://[^\s/?#@]+$")] | None = None
+    power_hotline: Annotated[str, StringConstraints(max_length=30, pattern=r"^[0-9+() .-]*$")] = "19006769"
     digest_at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "07:00"
     defaults: Defaults = Defaults()
     plan: Plan

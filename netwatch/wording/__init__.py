@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from netwatch.lang import LANGUAGES, catalog, writing
+from netwatch.lang import LANGUAGES, Catalog, catalog, writing
 from netwatch.model import Incident, Page, PageText
 from netwatch.wording import _body, _digest
 from netwatch.wording._sms import LONGEST_SMS, one_segment, plain, without_icon
@@ -30,13 +30,14 @@ def describe(
     wall: float,
     zone: dt.tzinfo = writing.VIETNAM,
     page_url: str = "",
+    power_hotline: str = "",
     texts: Mapping[str, str] = OWN_WORDS,
 ) -> PageText:
     """The page about an incident as it is at `wall`. An unknown language is Vietnamese.
 
     `texts` take the place of the shipped ones of the area `incident`; they must have passed `overrides.fault_of`.
     """
-    told = _told(incident, kind, language, wall, zone, page_url, texts)
+    told = Told(incident, kind, _words(language, texts), wall, zone, page_url.rstrip("/"), power_hotline)
     first = title(told)
     below = [*_body.lines(told), *_read_on(told)]
     return PageText(title=first, body="\n".join((first, *below)), sms=_sms(told, first), url=_url(told))
@@ -50,7 +51,7 @@ def describe_digest(
     page: Page, language: str, *, zone: dt.tzinfo = writing.VIETNAM, page_url: str = "", texts: Mapping[str, str] = OWN_WORDS
 ) -> PageText:
     """The page about what could wait until the morning."""
-    told = _told(page.incident, "open", language, page.wall, zone, page_url, texts)
+    told = Told(page.incident, "open", _words(language, texts), page.wall, zone, page_url.rstrip("/"))
     over = sum(incident.closed is not None for incident in page.about)
     day = writing.clock_or_day(page.incident.opened, page.incident.opened + 86_400.0, told.words, zone)
     first = told.text("digest_title", day=day, open=len(page.about) - over, over=over)[:LONGEST_TITLE]
@@ -58,11 +59,9 @@ def describe_digest(
     return PageText(title=first, body="\n".join((first, *_digest.lines(told, page.about), *_read_on(told))), sms=sms, url=told.page_url)
 
 
-def _told(incident: Incident, kind: Kind, language: str, wall: float, zone: dt.tzinfo, page_url: str, texts: Mapping[str, str]) -> Told:
+def _words(language: str, texts: Mapping[str, str]) -> Catalog:
     words = catalog(language if language in LANGUAGES else LANGUAGES[0])
-    if texts:
-        words = words.with_texts({f"incident.{key}": text for key, text in texts.items()})
-    return Told(incident, kind, words, wall, zone, page_url.rstrip("/"))
+    return words.with_texts({f"incident.{key}": text for key, text in texts.items()}) if texts else words
 
 
 def _read_on(told: Told) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ def lines(told: Told) -> Iterator[str]:
     yield from _first(told, told.shape())
     yield from _whom_to_ring(told)
     yield from _note(told)
+    again = incident.next_repeat
+    if again is not None and again > told.wall and incident.acknowledgement is None and not incident.flapping:
+        yield told.text("repeats", clock=told.clock(again))
 
 
 def _end(told: Told) -> Iterator[str]:
@@ -59,7 +62,7 @@ def _news(told: Told) -> Iterator[str]:
         yield told.text("news_flapping", times=told.spells())
     elif told.again():
         yield told.text("news_again", times=told.times())
-    if incident.repeats and incident.acknowledgement is None:
+    if incident.reminds and incident.acknowledgement is None:
         yield told.text("news_repeat", times=incident.repeats)
     if incident.cause.type in SHARED:
         yield told.text("news_sites", count=told.count())
@@ -195,7 +198,7 @@ def numbers(told: Told) -> tuple[str, ...]:
         return ()
     on_duty = " ".join(filter(None, (told.fact("contact", 60), told.fact("phone", 30))))
     if told.shape() in POWERLESS:
-        return on_duty, told.text("power_company")
+        return on_duty, told.text("power_company", hotline=told.power_hotline) if told.power_hotline else ""
     circuit = told.fact("circuit", 60)
     carrier = " ".join(filter(None, (spoken(told.fact("carrier", 30), "carrier"), told.fact("hotline", 30))))
     return on_duty, told.text("circuit", circuit=circuit) if circuit else "", carrier if told.fact("hotline") else ""

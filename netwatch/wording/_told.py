@@ -33,6 +33,7 @@ class Told:
     wall: float
     zone: dt.tzinfo
     page_url: str
+    power_hotline: str = ""
 
     def text(self, key: str, **fields: object) -> str:
         return self.words.text(f"incident.{key}", **fields)
