@@ -157,11 +157,11 @@ class Delivery:
                 name = fallbacks[name]
         return (*told, *(name for name in fallbacks if name in named and name not in told))
 
-    def out_of_band(self) -> tuple[str, ...]:
     def pagers_in_force(self) -> dict[str, EventPager]:
         """Those that people read, by name; the same objects until their settings change."""
         return {name: channel.pager for name, channel in self._channels.items() if not channel.retired}
 
+    def out_of_band(self) -> tuple[str, ...]:
         """Who can be told when the internet here is lost, also those that only stand by."""
         return tuple(name for name, channel in self._channels.items() if channel.pager.out_of_band and not channel.retired)
 
