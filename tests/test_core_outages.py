@@ -33,6 +33,13 @@ def told(known):
     return story
 
 
+def silence(story, matcher, seconds):
+    wall = WALL + story.at
+    return core.step(
+        story.world, Human(at=story.at, wall=wall, action="silence", who="An", via="cli", matcher=matcher, until=wall + seconds)
+    )
+
+
 def line(site):
     return f"{site}/line/icmp"
 
@@ -242,3 +249,37 @@ def test_a_pager_that_is_gone_does_not_hear_of_the_end():
         story.effects.append(core.step(story.world, Reloaded(at=story.at, wall=WALL + story.at, generation=1, new=known, pagers=pagers)))
     go_on(story, 5)
     assert [(page.kind, page.pager) for page in story.pages] == [("open", "noc"), ("open", "mail"), ("recover", "mail")]
+
+
+def test_a_pager_that_was_never_told_does_not_hear_of_the_end():
+    known = ring(*SITES)
+    story = Story(core.World(inventory=known, pagers=()))
+    go_on(story, 10)
+    go_on(story, 40, dark=SITES[:1])
+    assert [incident.announced for incident in story.world.incidents.values()] == [True]
+    without = inventory(*SITES[1:])
+    story.effects.append(core.step(story.world, Reloaded(at=story.at, wall=WALL + story.at, generation=1, new=without, pagers=("noc",))))
+    assert story.pages == []
+
+
+def test_what_comes_back_while_silenced_is_told_when_the_silence_ends_and_not_before():
+    story = told(ring(*SITES))
+    go_on(story, 20, dark=SITES[:1])
+    go_on(story, 5)
+    story.effects.append(silence(story, f"site={SITES[0]}", 300.0))
+    go_on(story, 60, dark=SITES[:1])
+    assert [page.kind for page in story.pages] == ["open", "recover"]
+    go_on(story, 260, dark=SITES[:1])
+    assert [page.kind for page in story.pages] == ["open", "recover", "open"]
+    go_on(story, 5)
+    assert [page.kind for page in story.pages] == ["open", "recover", "open", "recover"]
+
+
+def test_what_comes_back_and_is_over_within_a_silence_is_not_told_at_all():
+    story = told(ring(*SITES))
+    go_on(story, 20, dark=SITES[:1])
+    go_on(story, 5)
+    story.effects.append(silence(story, f"site={SITES[0]}", 300.0))
+    go_on(story, 60, dark=SITES[:1])
+    go_on(story, 60)
+    assert [page.kind for page in story.pages] == ["open", "recover"]

@@ -155,7 +155,7 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds:
     named = set(pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats))
     told = (
         incident.told
-        if kind == "recover" and incident.told
+        if kind == "recover"
         else (*incident.told, *(pager for pager in world.pagers if pager in named and pager not in incident.told))
     )
     told = tuple(pager for pager in told if pager in world.pagers)
@@ -243,12 +243,12 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
     )
     if flaps(world, again, draft.at):
         again = replace(again, flapping=True, facts={**again.facts, "spells": str(spells_of_late(world, again, draft.at))})
-    if again.announced:
+    if again.announced and not muted(world, again, draft.wall):
         world.timers[again.id] = _first_repeat(world, again, draft.at)
         tell(world, draft, again, "update")
-    else:
+    else:  # its end was told: until it may be told again, nobody knows that it is back
         world.timers[again.id] = Timer(page_at=draft.at)
-        _announce(world, draft, again)
+        _announce(world, draft, replace(again, announced=False, told=()))
 
 
 # --- closing
