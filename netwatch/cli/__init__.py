@@ -26,6 +26,8 @@ from netwatch.cli import (
     notify,
     ping,
     probe,
+    replay,
+    report,
     run,
     setup,
     simulate,
@@ -75,6 +77,7 @@ app.command("audit")(acts.audit)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
+app.command("replay")(replay.replay)
 app.command("status")(status.status)
 app.command("check")(status.check)
 app.command("watch")(watch.watch)

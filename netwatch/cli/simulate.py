@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netwatch.lab.verdict import Report, Verdict
     from netwatch.model import Page
 
-__all__ = ["simulate"]
+__all__ = ["page_document", "simulate"]
 
 
 def simulate(
@@ -75,7 +75,7 @@ def _title(page: Page) -> str:
     return wording.describe(page.incident, page.kind, _output.language(), wall=page.wall).title
 
 
-def _page(at: float, page: Page) -> dict[str, Any]:
+def page_document(at: float, page: Page) -> dict[str, Any]:
     incident = page.incident
     return {
         "at": round(at, 3),
@@ -89,7 +89,7 @@ def _page(at: float, page: Page) -> dict[str, Any]:
 
 
 def _document(report: Report) -> dict[str, Any]:
-    return {"name": report.name, "pages": [_page(at, page) for at, page in report.pages], "transitions": report.transitions}
+    return {"name": report.name, "pages": [page_document(at, page) for at, page in report.pages], "transitions": report.transitions}
 
 
 def _print(scenario: Scenario, report: Report) -> None:

@@ -1,14 +1,34 @@
-"""What the command line does with the history where no daemon runs."""
+"""What the command line does with the history itself: where no daemon runs, or beside one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from netwatch.history._file import readable
 from netwatch.history._history import History
-from netwatch.history._schema import HistoryFailed
+from netwatch.history._questions import Questions
+from netwatch.history._reader import Reader
+from netwatch.history._schema import HistoryFailed, refusal
 
-__all__ = ["prune_alone"]
+__all__ = ["beside", "prune_alone"]
+
+
+@contextlib.asynccontextmanager
+async def beside(path: Path) -> AsyncIterator[Questions]:
+    """What may be asked of a file that a daemon may be writing. Raises NoDatabase, HistoryRefused, HistoryFailed."""
+    await asyncio.to_thread(readable, path)
+    try:
+        reader = await Reader.open(path)
+    except sqlite3.Error as error:
+        raise refusal(path, error) from error
+    try:
+        yield Questions(reader)
+    finally:
+        await reader.close()
 
 
 def prune_alone(path: Path) -> tuple[int, int]:

@@ -13,10 +13,21 @@ from typing import Any
 from netwatch.history._codec import Malformed, human_from, incident_from, page_from
 from netwatch.history._hours import unpack_hour
 from netwatch.history._rollup import LEVELS, decode
-from netwatch.history._schema import APPLICATION_ID, MIGRATIONS, HistoryRefused, corrupt, newer, reading, refusal, sync, unwritable
+from netwatch.history._schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    HistoryFailed,
+    HistoryRefused,
+    corrupt,
+    newer,
+    reading,
+    refusal,
+    sync,
+    unwritable,
+)
 from netwatch.model import Belief
 
-__all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug"]
+__all__ = ["BackupRefused", "Finding", "Info", "NoDatabase", "backup", "describe", "findings", "has_wal_reset_bug", "readable"]
 
 TABLES = (
     "series",
@@ -110,6 +121,14 @@ def findings(path: Path) -> list[Finding]:
         if problems:
             return [Finding("integrity", problem) for problem in problems]
         return list(_broken_rules(connection))[:FINDINGS_SHOWN]
+
+
+def readable(path: Path) -> None:
+    """Whether this program can read it as it is. Raises NoDatabase, HistoryRefused, and HistoryFailed for one that is to be migrated."""
+    with _open(path) as connection:
+        version = _asking(connection)("PRAGMA user_version")
+    if version < len(MIGRATIONS):
+        raise HistoryFailed(f"{path}: schema {version}; the next start of netwatch brings it to {len(MIGRATIONS)}")
 
 
 def backup(path: Path, to: Path) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from netwatch.history._charts import Series
 from netwatch.history._reader import Reader, Stored
+from netwatch.history._recorded import Recorded
 from netwatch.history._samples import OUTCOME_METRIC, OUTCOMES
 from netwatch.model import Human, Incident, Outcome, Transition
 from netwatch.sla import Availability, Span
@@ -40,6 +41,14 @@ class Questions:
 
     async def humans(self, *, since_wall: float = 0.0, incident: int | None = None, limit: int = 1_000) -> list[Human]:
         """What people did, of all or of one incident, newest first. Raises HistoryFailed."""
+    async def recorded(self) -> Recorded:
+        """What there is to be replayed, and how far back it goes. Raises HistoryFailed."""
+        return await self._reader.recorded()
+
+    async def settled(self, wall: float) -> list[Transition]:
+        """The last transition of each subject before then. Raises HistoryFailed."""
+        return await self._reader.settled(wall)
+
         return await self._reader.humans(since_wall=since_wall, incident=incident, limit=limit)
 
     async def samples(

@@ -15,6 +15,7 @@ from netwatch.history import _charts
 from netwatch.history._codec import Malformed, human_from, incident_from, page_from
 from netwatch.history._connection import Connection
 from netwatch.history._raw import Ask, runs
+from netwatch.history._recorded import Recorded, recorded, settled
 from netwatch.history._rollup import Run
 from netwatch.history._samples import Known, SeriesName
 from netwatch.history._schema import BUSY_MILLISECONDS, HistoryFailed, corrupt, open_uri
@@ -162,6 +163,13 @@ class Reader:
                 if since_wall <= found.wall < until_wall:
                     yield found
             first = rows[-1][0] + 1 if rows else None
+
+    async def recorded(self) -> Recorded:
+        return await self._asked(recorded)
+
+    async def settled(self, wall: float) -> list[Transition]:
+        """The last transition of each subject before then."""
+        return [_transition(row) for row in await self._asked(lambda ask: settled(ask, wall))]
 
     async def humans(self, *, since_wall: float, incident: int | None, limit: int) -> list[Human]:
         of_incident = "" if incident is None else " AND incident = ?"
