@@ -27,7 +27,6 @@ from netwatch.cli import (
     ping,
     probe,
     replay,
-    report,
     run,
     setup,
     simulate,

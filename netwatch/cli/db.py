@@ -18,7 +18,7 @@ from netwatch.cli._output import Exit, fail, text
 if TYPE_CHECKING:
     from netwatch.history import Info
 
-__all__ = ["app", "restore"]
+__all__ = ["app", "clear_endings", "database_path", "restore"]
 
 app = typer.Typer(
     name="db",
@@ -50,8 +50,8 @@ def info(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
     """
     from netwatch.history import describe, has_wal_reset_bug
 
-    with _clear_endings():
-        found = describe(_database(state))
+    with clear_endings():
+        found = describe(database_path(state))
     if output is Form.JSON:
         _output.print_json({**_plain(dataclasses.asdict(found)), "wal_reset_bug": has_wal_reset_bug()})
         return
@@ -74,9 +74,9 @@ def backup(
     """
     from netwatch import history
 
-    with _clear_endings():
+    with clear_endings():
         try:
-            history.backup(_database(state), to)
+            history.backup(database_path(state), to)
         except history.BackupRefused:
             fail(Exit.CANNOT_CREATE, text("db.backup_exists", path=to))
         except OSError as error:
@@ -98,8 +98,8 @@ def check(state: StateOption = None, output: FormOption = Form.TABLE) -> None:
     """
     from netwatch.history import findings
 
-    path = _database(state)
-    with _clear_endings():
+    path = database_path(state)
+    with clear_endings():
         found = findings(path)
     if output is Form.JSON:
         _output.print_json({"path": str(path), "ok": not found, "findings": [dataclasses.asdict(finding) for finding in found]})
@@ -124,7 +124,7 @@ def prune(state: StateOption = None, socket: SocketOption = None, output: FormOp
     """
     from netwatch.history import HistoryFailed, HistoryRefused, prune_alone
 
-    path = _database(state)
+    path = database_path(state)
     named = socket or _answering_socket()
     try:
         if state is None and named is not None:  # a daemon is named, and no directory: its file may be anywhere
@@ -133,7 +133,7 @@ def prune(state: StateOption = None, socket: SocketOption = None, output: FormOp
         elif not path.exists():
             fail(Exit.NO_INPUT, text("db.no_file", path=path))
         else:
-            with _clear_endings(but="locked"):
+            with clear_endings(but="locked"):
                 before, after = prune_alone(path)
     except HistoryRefused:  # a daemon has it
         before, after = _prune_through_daemon(state, socket)
@@ -181,8 +181,8 @@ def restore(
 
     from netwatch import history
 
-    path = _database(state)
-    with _clear_endings():
+    path = database_path(state)
+    with clear_endings():
         try:
             aside = history.restore(file, path.parent, wall=time.time(), force=force)
         except history.Occupied as occupied:
@@ -203,7 +203,8 @@ def restore(
         print(text("db.restored_aside", aside=aside))
 
 
-def _database(state: Path | None) -> Path:
+def database_path(state: Path | None) -> Path:
+    """The file in a state directory, else in the user's."""
     from netwatch.history import DATABASE_NAME
     from netwatch.paths import state_directory
 
@@ -211,8 +212,8 @@ def _database(state: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _clear_endings(but: str = "") -> Iterator[None]:
-    """`but` is a refusal that the caller has an answer to."""
+def clear_endings(but: str = "") -> Iterator[None]:
+    """What may be wrong with the file, as one line and an exit code. `but` is a refusal that the caller has an answer to."""
     from netwatch.history import HistoryRefused, NoDatabase
 
     codes = {
