@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netwatch._line_evidence import (
+from netwatch.line import (
     Bounds,
     Clock,
     Control,
@@ -16,11 +16,14 @@ from netwatch._line_evidence import (
     Evidence,
     Limits,
     Measurement,
+    Past,
     PortReading,
+    below_contract,
     carried,
     cross_traffic,
+    judge,
+    standing,
 )
-from netwatch.line import Past, below_contract, judge, standing
 
 MBPS = 1e6
 CONTRACT = 100 * MBPS
@@ -219,17 +222,17 @@ def test_with_all_else_known_to_be_fast_a_slow_test_refutes():
 @pytest.mark.parametrize(
     ("changed", "reason", "end"),
     [
-        ({"control": None}, "control", "ours"),
-        ({"control": dataclasses.replace(CONTROL, low=99 * MBPS)}, "control", "ours"),
-        ({"control": dataclasses.replace(CONTROL, direction="up")}, "control", "ours"),
-        ({"control": dataclasses.replace(CONTROL, wall=NOW - HOUR)}, "control", "ours"),
+        ({"control": None}, "control", "near"),
+        ({"control": dataclasses.replace(CONTROL, low=99 * MBPS)}, "control", "near"),
+        ({"control": dataclasses.replace(CONTROL, direction="up")}, "control", "near"),
+        ({"control": dataclasses.replace(CONTROL, wall=NOW - HOUR)}, "control", "near"),
         ({"cross": None}, "cross_unknown", ""),
         ({"cross": Bounds(0.0, 10 * MBPS, 30 * MBPS)}, "cross_traffic", ""),
         ({"router_cpu_ratio": 0.97}, "router_cpu", "router"),
         ({"clock": Clock(moved_seconds=-0.01)}, "clock", ""),
         ({"measurement": dataclasses.replace(SLOW, method="assisted")}, "assisted", ""),
         ({"measurement": dataclasses.replace(SLOW, method="never heard of")}, "assisted", ""),
-        ({"measurement": dataclasses.replace(SLOW, limit_end="theirs")}, "other_end", "theirs"),
+        ({"measurement": dataclasses.replace(SLOW, limit_end="far")}, "other_end", "far"),
         ({"measurement": dataclasses.replace(SLOW, verdict="inconclusive", reason="mathis")}, "mathis", ""),
         ({"measurement": dataclasses.replace(SLOW, verdict="inconclusive")}, "undecided", ""),
         ({"measurement": dataclasses.replace(SLOW, bounds=None)}, "undecided", ""),
@@ -281,7 +284,7 @@ EVIDENCE = st.builds(
         seconds=st.floats(0.1, 10),
         bytes=st.integers(0, 10**8),
         bounds=st.none() | BOUNDS,
-        limit_end=st.sampled_from(["", "ours", "theirs", "line"]),
+        limit_end=st.sampled_from(["", "near", "far", "line", "pace"]),
     ),
     control=st.none() | st.builds(Control, wall=st.just(NOW), anchor=st.just("a"), direction=st.just("down"), low=st.floats(0, 1e9)),
     cross=st.none() | BOUNDS,

@@ -117,7 +117,7 @@ class PortReading:
 class Measurement:
     """An active test as its probe tells it. `bounds` are of what arrived; `bytes` is all that it cost, both ends together.
 
-    `limit_end` is which end could not keep up: "" for none, else ours, theirs, router …
+    `limit_end` is which end could not keep up: "" for none, else near (netwatch), far, router …
     """
 
     method: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from netwatch._line_evidence import Bounds, Evidence, Grade, Limits, Measurement, carried, port_ceiling
+from netwatch.line._evidence import Bounds, Evidence, Grade, Limits, Measurement, carried, port_ceiling
 
 __all__ = ["Decision", "Past", "Standing", "Step", "Verdict", "below_contract", "judge", "standing"]
 
@@ -75,7 +75,7 @@ def judge(evidence: Evidence, limits: Limits | None = None) -> Verdict:
 
 def _by_test(evidence: Evidence, test: Measurement, limits: Limits) -> Verdict:
     decision, reason, bounds = _tested(evidence, test, limits)
-    limits_end = {"router_cpu": "router", "control": "ours"}
+    limits_end = {"router_cpu": "router", "control": "near"}
     return Verdict(
         verdict=decision,
         reason=reason,
@@ -124,7 +124,7 @@ def _against_refuting(evidence: Evidence, test: Measurement, received: Bounds, l
         return "cross_traffic"
     if evidence.router_cpu_ratio is not None and evidence.router_cpu_ratio >= limits.router_cpu_ratio:
         return "router_cpu"
-    if test.limit_end not in {"", "line"}:
+    if test.limit_end not in {"", "line", "pace"}:
         return "other_end"
     return "assisted" if test.worth == "assisted" else ""
 

@@ -1,0 +1,48 @@
+"""The evidence ledger: what was found of a line, sealed so that no change goes unseen. Beside the history; nothing prunes it."""
+
+from netwatch.ledger._check import BadHead, Flaw, Report, head_of, verify
+from netwatch.ledger._file import (
+    DIRECTORY,
+    EMPTY_SEAL,
+    RECORDS,
+    Entry,
+    Head,
+    Ledger,
+    LedgerRefused,
+    canonical,
+    head,
+    lines,
+    next_seal,
+    parse,
+)
+from netwatch.ledger._key import KEY_NAME, BadKey, Key, key_in, pem, public_of
+from netwatch.ledger._select import newest_first, of_site, sums_between
+
+__all__ = [
+    "DIRECTORY",
+    "EMPTY_SEAL",
+    "KEY_NAME",
+    "RECORDS",
+    "BadHead",
+    "BadKey",
+    "Entry",
+    "Flaw",
+    "Head",
+    "Key",
+    "Ledger",
+    "LedgerRefused",
+    "Report",
+    "canonical",
+    "head",
+    "head_of",
+    "key_in",
+    "lines",
+    "newest_first",
+    "next_seal",
+    "of_site",
+    "parse",
+    "pem",
+    "public_of",
+    "sums_between",
+    "verify",
+]

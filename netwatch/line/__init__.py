@@ -1,0 +1,53 @@
+"""Is a line's contract met? What speaks for it, the judge, what has become of a line, and the record of a verdict. Pure."""
+
+from netwatch.line._evidence import (
+    GRADES,
+    Bounds,
+    Carried,
+    Clock,
+    Control,
+    CounterReading,
+    Counters,
+    Direction,
+    Evidence,
+    Grade,
+    Limits,
+    Measurement,
+    PortReading,
+    carried,
+    cross_traffic,
+    port_ceiling,
+)
+from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_contract, judge, standing
+from netwatch.line._record import Subject, past_of, record_of, wall_of
+
+__all__ = [
+    "GRADES",
+    "Bounds",
+    "Carried",
+    "Clock",
+    "Control",
+    "CounterReading",
+    "Counters",
+    "Decision",
+    "Direction",
+    "Evidence",
+    "Grade",
+    "Limits",
+    "Measurement",
+    "Past",
+    "PortReading",
+    "Standing",
+    "Step",
+    "Subject",
+    "Verdict",
+    "below_contract",
+    "carried",
+    "cross_traffic",
+    "judge",
+    "past_of",
+    "port_ceiling",
+    "record_of",
+    "standing",
+    "wall_of",
+]
