@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from netwatch.lang import Catalog, writing
-from netwatch.model import Belief, Cause, Incident, Outcome, Sample, State
+from netwatch.model import Belief, Incident, Outcome, Sample, State
 from netwatch.snapshot import CheckView, RuleView, SiteView, Snapshot, TargetView
+from netwatch.wording import SHARED, headline
 
 __all__ = [
     "RECHECKING",
     "WORST_FIRST",
     "bad_value_text",
-    "cause_text",
     "check_text",
     "incident_text",
     "mark",
@@ -218,21 +218,17 @@ def troubled_targets(view: SiteView) -> list[TargetView]:
     return [one for one in view.targets if one.confirmed and one.state not in {State.OK, State.MAINTENANCE, State.UNREACHABLE}]
 
 
-def cause_text(cause: Cause, words: Catalog) -> str:
-    return words.text(f"state.cause_{cause.type}", name=writing.clean(cause.name, 80))
-
-
 def incident_text(incident: Incident, sites: Mapping[str, SiteView], words: Catalog) -> str:
     """Where and what: `Nà Tấu: mất kết nối (cả điểm)`. From what was frozen with it: it may outlive its site."""
     kind, facts = incident.cause.type, incident.facts
+    if kind in SHARED:
+        return headline(incident, words)
     if kind in {"uplink", "netwatch"}:
         key = f"state.incident_{kind}_{incident.cause.name}"
         return words.text(key if words.has(key) else f"state.incident_{kind}")
     where = ", ".join(_site_name(slug, sites, facts) for slug in incident.sites[:3])
     if len(incident.sites) > 3:
         where = words.text("state.sites", count=len(incident.sites))
-    if kind in {"tag", "feeder", "carrier"}:
-        return f"{where}: {cause_text(incident.cause, words)}"
     if kind == "site":
         return f"{where}: {words.text('state.site_down')}"
     return ": ".join(part for part in (where, _incident_target(facts, words), _incident_what(incident, words)) if part)

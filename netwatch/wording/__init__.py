@@ -17,7 +17,7 @@ from netwatch.wording._sms import LONGEST_SMS, one_segment, plain, without_icon
 from netwatch.wording._title import LONGEST_TITLE, title
 from netwatch.wording._told import SHARED, Kind, Told
 
-__all__ = ["LONGEST_SMS", "LONGEST_TITLE", "describe", "describe_digest", "is_morning_digest", "one_segment"]
+__all__ = ["LONGEST_SMS", "LONGEST_TITLE", "SHARED", "describe", "describe_digest", "headline", "is_morning_digest", "one_segment"]
 
 OWN_WORDS: Mapping[str, str] = MappingProxyType({})
 
@@ -41,6 +41,11 @@ def describe(
     first = title(told)
     below = [*_body.lines(told), *_read_on(told)]
     return PageText(title=first, body="\n".join((first, *below)), sms=_sms(told, first), url=_url(told))
+
+
+def headline(incident: Incident, words: Catalog) -> str:
+    """What the first page about it is called, without its icon."""
+    return without_icon(title(Told(incident, "open", words, incident.updated, writing.VIETNAM, "")))
 
 
 def is_morning_digest(page: Page) -> bool:
