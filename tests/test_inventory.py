@@ -70,6 +70,28 @@ def test_a_line_is_watched_as_the_design_says(shipped):
     }
 
 
+HD = "{version: 1, plan: {site_net: '127.45.{n}.0/24', hosts: {main: 254}}, roles: {commune: {lines: {main: {profile: video_hd}}}}, "
+
+
+def test_a_line_for_hd_video_is_watched_as_any_line_and_judged_by_what_video_bears(tmp_path):
+    site = "sites: {na-tau: {n: 34, code: '03316'}}}"
+    check = load(tmp_path, HD + site).checks["na-tau/main/icmp"]
+    assert (check.interval_seconds, check.timeout_seconds, check.retry_seconds, check.hard_after_seconds) == (5, 3, 1, 9)
+    assert {(rule.name, rule.warn, rule.crit, rule.clear, rule.window_seconds, rule.audience) for rule in check.rules} == {
+        ("loss", None, 0.1, 0.08, 300.0, "page"),
+        ("video_loss", 0.005, 0.02, 0.001, 300.0, "digest"),
+        ("video_delay", 0.2, 0.3, 0.15, 300.0, "digest"),
+        ("video_jitter", 0.03, 0.05, 0.02, 300.0, "digest"),
+    }
+    slower = load(tmp_path, HD + "defaults: {intervals: {icmp: 10s}}, " + site).checks["na-tau/main/icmp"]
+    assert slower.interval_seconds == 10
+
+
+def test_a_shipped_profile_builds_on_ones_own_of_the_name_of_its_base(tmp_path):
+    own = "profiles: {line: {rules: {loss: null}}}, sites: {na-tau: {n: 34, code: '03316'}}}"
+    assert {rule.name for rule in load(tmp_path, HD + own).checks["na-tau/main/icmp"].rules} == {"video_loss", "video_delay", "video_jitter"}
+
+
 def test_parents_follow_the_way_out(shipped):
     checks = shipped.checks
     assert checks["na-tau/router/icmp"].parents == (("na-tau/main/icmp", "na-tau/backup/icmp"),), "either line is enough"

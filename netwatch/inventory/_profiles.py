@@ -159,14 +159,18 @@ class Profiles:
         except pydantic.ValidationError as error:
             self._collector.validation(error, (document, ()), ProfileEntry)
             return None
+        where: Where = (document, ())
+        lower = self.get(entry.base, where) if entry.base is not None else Profile(name, where, role=name, measured_by=name)
+        if lower is None:
+            return None
         return Profile(
             name=name,
-            where=(document, ()),
-            role=entry.role or name,
+            where=where,
+            role=entry.role or lower.role,
             label=entry.label or "",
-            audience=entry.audience or "page",
-            measured_by=name,
+            audience=entry.audience or lower.audience,
+            measured_by=lower.measured_by,
             shipped=True,
-            checks=overlay({}, entry.checks, (document, ("checks",)), self._collector, "no_such_check"),
-            rules=overlay({}, entry.rules, (document, ("rules",)), self._collector, "no_such_rule"),
+            checks=overlay(lower.checks, entry.checks, (document, ("checks",)), self._collector, "no_such_check"),
+            rules=overlay(lower.rules, entry.rules, (document, ("rules",)), self._collector, "no_such_rule"),
         )
