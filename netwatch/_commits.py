@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from netwatch import crash_points
 from netwatch.history import HistoryFailed, OutboxRow
 from netwatch.model import Effects
 
@@ -76,6 +77,8 @@ class Commits:
                 await self._store(*_merged(together))
 
     async def _store(self, effects: Effects, memories: Mapping[str, str]) -> None:
+        if effects.pages:
+            crash_points.reached("before-commit")
         try:
             rows, stored = self._storage.begin(effects, memories, self._wall(), self._remembered())
         except HistoryFailed as failure:
@@ -91,6 +94,8 @@ class Commits:
         elif (failed := stored.exception()) is not None:
             self._send_from_memory(effects, failed)
             return
+        if rows:
+            crash_points.reached("after-commit")
         self._written(rows, effects)
 
     def _answered(self, stored: asyncio.Future[None]) -> None:

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 
+from netwatch import crash_points
 from netwatch._delivery_chain import Chain
 from netwatch._delivery_lanes import BUGS, NETWORK, Desk, explain, is_uncertain
 from netwatch._delivery_notes import digest_page, digest_text
@@ -98,6 +99,7 @@ class Serving:
         page = jobs[0].page if len(jobs) == 1 else digest_page([job.page for job in jobs], name)
         try:
             text = self._text(jobs[0].row if len(jobs) == 1 else None, page, channel.settings.language)
+            crash_points.reached("before-send")
             async with self._desk.deadline():
                 receipt = await channel.pager.send(page, text, chain.thread(jobs[0]) if len(jobs) == 1 else None, self._desk.http)
         except Refused as refused:
@@ -112,6 +114,7 @@ class Serving:
             self._refuse(channel, worn_out, type(bug).__name__)
             self._postpone(channel, [job for job in jobs if job not in worn_out], type(bug).__name__)
         else:
+            crash_points.reached("after-send")
             self._desk.outcomes[name, "sent"] += 1
             for job in jobs:
                 chain.take(channel, job, receipt if len(jobs) == 1 else None, "" if len(jobs) == 1 else page.id)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netwatch import __version__, core, inventory, lease, links, memory, snapshot
+from netwatch import __version__, core, crash_points, inventory, lease, links, memory, snapshot
 from netwatch._commits import Commits
 from netwatch._telegram_updates import Presses
 from netwatch.delivery import Delivery
@@ -112,9 +112,10 @@ class Daemon:
             self._link_key = links.key_in(self._state_directory)
             await self._restore(first)
             await serve(stack, self, first.settings, listener=self._listener, control_path=self._control_path)
-            self._say_started(first)
+            crash_points.reached("while-starting")
             if signals:
                 self._take_signals(stack)
+            self._say_started(first)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._history.run())
                 delivering = group.create_task(self._delivery.run())
@@ -219,6 +220,7 @@ class Daemon:
                 return False, errors
             finally:
                 self._notifier.ready()
+            crash_points.reached("before-reload")
             told = inventory.difference(self._world.inventory, new).lines()
             with contextlib.suppress(HistoryFailed):  # history does it when the disk takes it again
                 await self._history.rename_sites(_former(new))
@@ -401,6 +403,7 @@ class Daemon:
             log.warning("the inventory is in force, but not all of it is as it should be", extra={"warning": warning})
         self._delivery.configure(new.pagers, new.settings)
         pagers = self._delivery.event_pagers(named_pagers(new))
+        crash_points.reached("during-reload")
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
         self._presses.configure(self._delivery.pagers_in_force())
         self._metrics.forget(gone)

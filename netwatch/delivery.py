@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from netwatch import crash_points
 from netwatch._delivery_chain import Chain, Ledger
 from netwatch._delivery_lanes import Desk, Timing, open_session
 from netwatch._delivery_notes import blind_text, note
@@ -255,8 +256,10 @@ class Delivery:
 
 
 async def _written(write: Callable[[], Awaitable[None]]) -> None:
+    crash_points.reached("before-receipt")
     try:
         await write()
+        crash_points.reached("after-receipt")
     except HistoryFailed as failure:
         log.warning("how a page ended is not on the disk yet", extra={"error": str(failure)})
 

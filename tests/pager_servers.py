@@ -30,6 +30,7 @@ class Mode(enum.Enum):
 
 
 HANG, LOST = Mode.HANG, Mode.LOST
+ANSWERED_WITH_200 = frozenset({Mode.HALF, Mode.BIG, Mode.GARBAGE, Mode.OK_FALSE})
 BIG_BYTES = 10_000_000
 
 
@@ -42,7 +43,10 @@ class Status:
 
 @dataclass
 class Hostile:
-    """Misbehaves as scripted, one request each, then as `default` says for ever."""
+    """Misbehaves as scripted, one request each, then as `default` says for ever.
+
+    With `status_alone` any 2xx is an acceptance, as of a webhook: then what was asked is done, whatever the body says.
+    """
 
     service: Any
     script: list[Mode | Status] = field(default_factory=list)
@@ -50,6 +54,7 @@ class Hostile:
     url: str = ""
     asked: int = 0
     sent_bytes: int = 0
+    status_alone: bool = False
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, count: int) -> None:
@@ -67,7 +72,7 @@ class Hostile:
             return web.Response(status=mode.status, headers=mode.headers, text=mode.body)
         if mode is Mode.BEHAVE:
             return await self.service(request)
-        if mode is Mode.LOST:
+        if mode is Mode.LOST or (self.status_alone and mode in ANSWERED_WITH_200):
             await self.service(request)
         else:
             await request.read()

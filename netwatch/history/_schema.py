@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from netwatch import crash_points
+
 __all__ = [
     "APPLICATION_ID",
     "DATABASE_NAME",
@@ -212,6 +214,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={number}")
+            crash_points.reached("in-migration")
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from netwatch import crash_points
 from netwatch.history._connection import Connection
 from netwatch.history._schema import BUSY_MILLISECONDS, open_uri
 
@@ -57,6 +58,7 @@ class Writer:
     async def checkpoint(self, least_bytes: int = CHECKPOINT_BYTES) -> None:
         """Moves the log into the file once it has grown, without waiting for readers. Raises sqlite3.Error, OSError."""
         if self._log.exists() and self._log.stat().st_size >= least_bytes:
+            crash_points.soon_after("during-checkpoint")
             await self.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def vacuum(self, keep_free_pages: int) -> bool:
@@ -100,6 +102,8 @@ class Writer:
         for sql, rows in statements:
             if rows:
                 connection.executemany(sql, rows)
+        if durable:
+            crash_points.reached("in-commit")
         connection.execute("COMMIT")
 
     async def _abandon(self, connection: Connection) -> None:
