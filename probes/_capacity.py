@@ -54,19 +54,25 @@ class Plan:
 # Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.
 LEAST_PACE, MOST_PACE = 1.15, 1.5
 BURST_SPENT_SECONDS = 1.0
+USUAL_BURST_BYTES, USUAL_BURST_SECONDS = 1_000_000, 0.08
 
 
 def plan(
     direction: Direction,
     contract_bits_per_second: float,
     *,
-    burst_bytes: int = 1_000_000,
+    burst_bytes: int | None = None,
     max_bytes: int | None = None,
     max_seconds: float | None = None,
     error_rate: float = ERROR_RATE,
 ) -> Plan:
-    """A plan with what is not said filled in: for 100 Mbps and 1 MB of burst 25 MB and 3.5 s at most."""
+    """A plan with what is not said filled in: for 100 Mbps 1 MB of burst, 25 MB and 3.5 s at most.
+
+    A burst nobody has declared is taken to be shorter on a slower line, or asking would cost more than the line carries in seconds.
+    """
     contract_bytes = contract_bits_per_second / 8
+    if burst_bytes is None:
+        burst_bytes = min(USUAL_BURST_BYTES, math.ceil(contract_bytes * USUAL_BURST_SECONDS))
     pace = min(max(LEAST_PACE, 1 + burst_bytes / (contract_bytes * BURST_SPENT_SECONDS)), MOST_PACE)
     spending_seconds = burst_bytes / (contract_bytes * (pace - 1))
     if max_seconds is None:

@@ -1,1 +1,9 @@
-"""The far end of line tests: a small process at a site. Only the standard library and `probes._wire`, for it travels alone."""
+"""The far end of line tests: a small process at a site.
+
+It travels alone: only with the standard library, `probes._wire`, `probes._paced` and `probes._control`.
+"""
+
+from netwatch.reflector._limits import Limits
+from netwatch.reflector._server import Reflector
+
+__all__ = ["Limits", "Reflector"]

@@ -1,0 +1,91 @@
+"""A reflector's part in a test by TCP: several streams that it fills or empties."""
+
+from __future__ import annotations
+
+import os
+import queue
+import selectors
+import socket
+import time
+
+from netwatch.reflector._udp import SILENCE_NS
+from probes._control import ANSWER_SECONDS, Control
+from probes._paced import BIN_NS
+from probes._wire.capacity import Done, GoOn, Heard, Opened, Request, Stop
+
+__all__ = ["serve_tcp"]
+
+PORTION = 65536
+WAIT_SECONDS = 0.005
+
+
+def serve_tcp(control: Control, joined: queue.Queue[socket.socket], request: Request) -> int:
+    """Runs the test to its end and gives its payload bytes. Raises what `Control` does, and TimeoutError when a stream is missing."""
+    streams: list[socket.socket] = []
+    try:
+        until = time.monotonic() + ANSWER_SECONDS
+        while len(streams) < request.streams:
+            try:
+                streams.append(joined.get(timeout=max(until - time.monotonic(), 0.001)))
+            except queue.Empty as nobody:
+                raise TimeoutError("not all streams have joined") from nobody
+            streams[-1].setblocking(False)
+        control.send(Opened())
+        return _Streams(control, streams, request).run()
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+class _Streams:
+    """Bins are of payload; they begin with the first byte."""
+
+    def __init__(self, control: Control, streams: list[socket.socket], request: Request) -> None:
+        self._control, self._request = control, request
+        self._selector = selectors.DefaultSelector()
+        self._filling = not request.to_reflector
+        self._portion = os.urandom(PORTION)  # what is not random may be compressed on the way
+        self._buffer = bytearray(PORTION)
+        self._total = self._binned = 0
+        self._start_ns = self._index = 0
+        for stream in streams:
+            self._selector.register(stream, selectors.EVENT_WRITE if self._filling else selectors.EVENT_READ)
+
+    def run(self) -> int:
+        began_ns = heard_ns = now_ns = time.monotonic_ns()
+        until_ns = began_ns + self._request.max_milliseconds * 1_000_000
+        with self._selector:
+            while now_ns < until_ns and now_ns - heard_ns < SILENCE_NS and self._total < self._request.max_bytes:
+                for key, _ in self._selector.select(WAIT_SECONDS):
+                    self._move(key.fileobj)
+                now_ns = time.monotonic_ns()
+                if not self._filling:
+                    self._report(now_ns)
+                messages = self._control.poll()
+                if any(isinstance(one, Stop) for one in messages):
+                    break
+                if any(isinstance(one, GoOn) for one in messages) or not self._filling:
+                    heard_ns = now_ns
+        self._control.send(Done(self._total, now_ns - began_ns))
+        return self._total
+
+    def _move(self, stream: object) -> None:
+        assert isinstance(stream, socket.socket)  # noqa: S101  # selectors type it as anything with a descriptor
+        try:
+            moved = stream.send(self._portion) if self._filling else stream.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError:
+            moved = 0
+        if not moved:
+            self._selector.unregister(stream)
+        elif not self._start_ns:
+            self._start_ns = time.monotonic_ns()
+        self._total += moved
+        self._binned += moved
+
+    def _report(self, now_ns: int) -> None:
+        while self._start_ns and now_ns >= self._start_ns + (self._index + 1) * BIN_NS:
+            self._control.send(Heard(self._index, BIN_NS // 1000, self._binned, 0, 0, 0, 0, Heard.USER_CLOCK, 0, 0))
+            self._index += 1
+            self._binned = 0
