@@ -89,7 +89,11 @@ def test_a_line_for_hd_video_is_watched_as_any_line_and_judged_by_what_video_bea
 
 def test_a_shipped_profile_builds_on_ones_own_of_the_name_of_its_base(tmp_path):
     own = "profiles: {line: {rules: {loss: null}}}, sites: {na-tau: {n: 34, code: '03316'}}}"
-    assert {rule.name for rule in load(tmp_path, HD + own).checks["na-tau/main/icmp"].rules} == {"video_loss", "video_delay", "video_jitter"}
+    assert {rule.name for rule in load(tmp_path, HD + own).checks["na-tau/main/icmp"].rules} == {
+        "video_loss",
+        "video_delay",
+        "video_jitter",
+    }
 
 
 def test_parents_follow_the_way_out(shipped):
