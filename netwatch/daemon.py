@@ -21,11 +21,13 @@ from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
 from netwatch.model import (
+    Cause,
     Check,
     Effects,
     Event,
     Forgotten,
     Human,
+    Incident,
     Inventory,
     PagerTried,
     Reloaded,
@@ -51,6 +53,7 @@ FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing h
 RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
 STOP_SECONDS = 15.0
 QUIET_SECONDS = 30.0  # without progress so long, nobody outside is told that we live
+DIGEST = Cause("netwatch", "digest")  # a page of its own, and no incident to people
 LAST_STOP_SECONDS = 25  # TimeoutStopSec of the unit is 30
 
 
@@ -205,6 +208,10 @@ class Daemon:
 
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         return await self._history.transitions(site=site, since_wall=since_wall, limit=limit)
+
+    async def incidents(self, site: str | None, since_wall: float, limit: int) -> Sequence[Incident]:
+        found = await self._history.incidents(since_wall=since_wall, site=site, limit=limit)
+        return [incident for incident in found if incident.cause != DIGEST]
 
     async def reload(self) -> tuple[bool, tuple[str, ...]]:
         """Reads the inventory again; a bad one changes nothing but is told of. One at a time."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 
 import aiohttp
@@ -78,6 +79,12 @@ class FakeDaemon:
             Transition(subject=subject, old=Belief.OK, new=Belief.CRIT, hard=False, wall=WALL - 90300, since=WALL - 90300, detail=HOSTILE),
         ]
         return [one for one in known if site in {None, "na-tau"} and one.wall >= since_wall][:limit]
+
+    async def incidents(self, site, since_wall, limit):
+        """Those that are open, and that each was there before, until a day and an hour ago."""
+        over = [dataclasses.replace(one, id=one.id + 500, closed=WALL - 90_000) for one in self.now.incidents]
+        known = (one for one in (*self.now.incidents, *over) if site is None or site in one.sites)
+        return [one for one in known if one.closed is None or one.closed >= since_wall][:limit]
 
 
 async def serve(backend, *, control=False, unix="", **options):

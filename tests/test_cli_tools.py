@@ -133,6 +133,19 @@ def test_no_incident_is_said_so(path):
     assert run(path, "alerts", "list", snapshot=calm_province())[:2] == (0, "Không có sự cố nào.\n")
 
 
+def test_alerts_since_a_moment_are_those_that_are_open_and_those_that_ended_since(path):
+    still_open = json.loads(run(path, "alerts", "list", "-o", "json")[1])["records"]
+    found = json.loads(run(path, "alerts", "list", "--since", "2d", "-o", "json")[1])["records"]
+    assert found[: len(still_open)] == still_open
+    assert [one["id"] for one in found[len(still_open) :]] == [one.id + 500 for one in province().incidents]
+    assert json.loads(run(path, "alerts", "list", "--since", "24h", "-o", "json")[1])["records"] == still_open
+    of_site = json.loads(run(path, "alerts", "list", "--since", "2d", "--site", "Nà Tấu", "-o", "json")[1])["records"]
+    assert of_site
+    assert all("na-tau" in one["sites"] for one in of_site)
+    assert {bool(one["closed"]) for one in of_site} == {True, False}
+    assert run(path, "alerts", "list", "--since", "bao giờ")[0] == 64
+
+
 def test_an_incident_is_shown_by_number_or_key(path):
     incident = province().incidents[0]
     code, by_number, _ = run(path, "alerts", "show", str(incident.id))

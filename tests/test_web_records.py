@@ -44,6 +44,22 @@ def test_more_than_the_limit_is_said():
     assert len(found("?since=0&limit=1")[1]["transitions"]) == 1
 
 
+def incidents(query):
+    document = json.loads(ask(f"/api/v1/incidents{query}")[2])
+    assert document["schema"] == "netwatch/v1/incidents"
+    return [one["closed"] for one in document["incidents"]], document["complete"]
+
+
+def test_incidents_that_ended_are_told_beside_those_that_are_open():
+    still_open = len(incidents("")[0])
+    assert incidents("") == ([None] * still_open, True)
+    both, complete = incidents(f"?since={WALL - 100_000}")
+    assert (both[:still_open], len(both), complete) == ([None] * still_open, 2 * still_open, True)
+    assert incidents("?since=0&limit=1") == ([None], False)
+    assert incidents("?since=0&site=nowhere") == ([], True)
+    assert ask("/api/v1/incidents?since=x")[0] == 400
+
+
 @pytest.mark.parametrize(
     "query", ["?since=x", "?since=nan", "?since=inf", "?since=2026-11-24T02:00", "?limit=0", "?limit=10001", "?limit=x"]
 )

@@ -117,22 +117,27 @@ def _say(found: Sequence[Document], now: str) -> None:
 @alerts.command("list")
 def list_(
     every: Annotated[bool, typer.Option("--all", help="Also those that have ended lately.")] = False,
+    since: Annotated[str, typer.Option("--since", help="Also those that ended since then: 30d, 2026-11-01, 'hôm qua 22:00'.")] = "",
+    site: Site = "",
     output: Format = "table",
     socket: Socket = None,
 ) -> None:
-    """Open incidents, the urgent ones first.
+    """Open incidents, the urgent ones first; with --since the ended ones after them, the newest first.
 
-    Examples: netwatch alerts list · netwatch alerts list --all -o csv
+    Examples: netwatch alerts list · netwatch alerts list --since 7d --site na-tau -o csv
 
-    Exit codes: 0 done · 69 the daemon does not answer
+    Exit codes: 0 done · 64 no such time · 66 no such site · 69 the daemon does not answer
     """
     from netwatch.cli import _records
     from netwatch.cli._daemon import daemon
     from netwatch.cli._report import clock, urgent_first
 
     shape = _records.shape(output)
-    summary = daemon(socket, Exit.UNAVAILABLE).summary()
-    found = [*sorted(summary["incidents"], key=urgent_first), *(summary["closed"] if every else ())]
+    reached = daemon(socket, Exit.UNAVAILABLE)
+    summary = reached.summary()
+    slug = find(reached, site).site["id"] if site else ""
+    ended = _ended(reached, slug, moment_since(since, summary["wall"])) if since else summary["closed"] if every else []
+    found = [one for one in (*sorted(summary["incidents"], key=urgent_first), *ended) if not slug or slug in one["sites"]]
     if shape == "table" and not found:
         print(text("cli.no_problems"))
         return
@@ -144,6 +149,15 @@ def list_(
     names = ("id", "severity", "opened", "title", "end") if shape == "table" else ALERT
     headings = {key: text(f"tools.alert_{key}") if shape == "table" else key for key in names}
     _records.print_records(shape, "netwatch/v1/alerts", [_flat(one, shape) for one in found], headings, table=rows)
+
+
+def _ended(reached: Daemon, site: str, since: float) -> list[Document]:
+    status, document = reached.get(f"/api/v1/incidents?since={since:.3f}&limit={MOST}{f'&site={site}' if site else ''}")
+    if status != 200 or "incidents" not in document:
+        fail(Exit.UNAVAILABLE, text("tools.no_events", why=str(document.get("text", status))[:200]))
+    if not document["complete"]:
+        print(text("tools.more_events", count=MOST), file=sys.stderr)
+    return [one for one in document["incidents"] if one["closed"]]
 
 
 @alerts.command()

@@ -10,7 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from netwatch.metrics import Overloaded
-from netwatch.model import Human, Inventory, Transition
+from netwatch.model import Human, Incident, Inventory, Transition
 from netwatch.snapshot import Snapshot
 
 __all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
@@ -59,6 +59,9 @@ class Backend(Protocol):
 
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         """Newest first; `site` None means all."""
+
+    async def incidents(self, site: str | None, since_wall: float, limit: int) -> Sequence[Incident]:
+        """Those that were open then or later, newest first; no digests. Raises HistoryFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,12 @@ def transitions(snapshot: Snapshot, found: Sequence[Transition], reader: Reader,
     return {"schema": "netwatch/v1/transitions", "wall": _time(snapshot.wall, reader), "complete": complete, "transitions": listed}
 
 
+def incidents(snapshot: Snapshot, found: Sequence[Incident], reader: Reader, *, complete: bool) -> Document:
+    sites = {view.site.id: view for view in snapshot.sites}
+    listed = [incident(one, sites, reader) for one in found]
+    return {"schema": "netwatch/v1/incidents", "wall": _time(snapshot.wall, reader), "complete": complete, "incidents": listed}
+
+
 def incident(one: Incident, sites: Mapping[str, SiteView], reader: Reader) -> Document:
     owner = one.acknowledgement
     return {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -24,8 +26,18 @@ MOST = 10_000
 
 async def transitions(request: web.Request) -> web.Response:
     """`?since=` (RFC 3339 or seconds since 1970; a day when left out), `&site=`, `&limit=`; newest first."""
-    backend = request.app[BACKEND]
-    snapshot, site = backend.snapshot(), request.query.get("site")
+    return await _listed(request, request.app[BACKEND].transitions, documents.transitions)
+
+
+async def incidents(request: web.Request) -> web.Response:
+    """Those that were open then or later; asked for in the same way."""
+    return await _listed(request, request.app[BACKEND].incidents, documents.incidents)
+
+
+async def _listed(
+    request: web.Request, ask: Callable[[str | None, float, int], Awaitable[Sequence[Any]]], document: Callable[..., documents.Document]
+) -> web.Response:
+    snapshot, site = request.app[BACKEND].snapshot(), request.query.get("site")
     try:
         since = moment(request.query.get("since", ""), snapshot.wall - DAY_SECONDS)
         limit = int(request.query.get("limit", USUAL_LIMIT))
@@ -34,10 +46,10 @@ async def transitions(request: web.Request) -> web.Response:
     except ValueError as error:
         return json_error(400, "bad_query", str(error))
     try:
-        found = await backend.transitions(site, since, limit + 1)
+        found = await ask(site, since, limit + 1)
     except HistoryFailed as failure:
         return json_error(503, "history_failed", str(failure))
-    return answer(documents.transitions(snapshot, found[:limit], reader_of(request), complete=len(found) <= limit))
+    return answer(document(snapshot, found[:limit], reader_of(request), complete=len(found) <= limit))
 
 
 async def inventory(request: web.Request) -> web.Response:
@@ -65,5 +77,6 @@ def moment(text: str, otherwise: float) -> float:
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/v1/transitions", transitions)
+    app.router.add_get("/api/v1/incidents", incidents)
     if app[SETUP].control:
         app.router.add_get("/api/v1/inventory", inventory)
