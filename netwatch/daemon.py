@@ -209,6 +209,11 @@ class Daemon:
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         return await self._history.transitions(site=site, since_wall=since_wall, limit=limit)
 
+    async def samples(
+        self, check_id: str, metric: str, instance: str, since_wall: float, until_wall: float
+    ) -> Sequence[tuple[float, tuple[float, ...]]]:
+        return await self._history.samples(check_id, metric, instance, since_wall, until_wall)
+
     async def incidents(self, site: str | None, since_wall: float, limit: int) -> Sequence[Incident]:
         found = await self._history.incidents(since_wall=since_wall, site=site, limit=limit)
         return [incident for incident in found if incident.cause != DIGEST]
@@ -482,6 +487,6 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _admit(check: Check, now: float) -> lease.Admission:
+def _admit(_check: Check, _reason: RunReason, now: float) -> lease.Admission:
     """Whether a check may run now; none of today's probes claims a share of a line."""
-    return lease.admit(check, (), now, lease.Situation(used={}, capacity={}))
+    return lease.admit(lease.Wish(), now, lease.NOTHING_ELSE)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from netwatch.model import Check, Outcome, Result, RunReason, Sample
 from probes import ProbeFailed, ProbeMisconfigured, Reading, Shared, Target
 
-__all__ = ["Runner"]
+__all__ = ["STOPPED", "Runner"]
 
 log = logging.getLogger(__name__)
 
+STOPPED = "stopped"  # the code of a run that we ended
 STALLED_SECONDS = 1.0  # a run that ends so long after its deadline: it is this process that stood still
 
 # Raised for want of something on this host, or of a way out of it; no device is to blame.
@@ -55,6 +56,8 @@ class Runner:
     def __init__(self, wall: Callable[[], float]) -> None:
         self._shared = Shared()
         self._wall = wall
+        self._running: dict[str, asyncio.Timeout] = {}
+        self._stopped: set[str] = set()
 
     async def prepare(self, checks: Iterable[Check]) -> None:
         """Opens what all runs of a kind need, so that a missing permission is known at once. Raises OSError."""
@@ -65,14 +68,28 @@ class Runner:
         await self._shared.aclose()
 
     async def run(self, check: Check, reason: RunReason = "schedule", generation: int = 0) -> Result:
-        """Never raises but CancelledError. Samples reported before a time-out are kept."""
+        """Never raises but CancelledError. Samples reported before a time-out, or before `stop`, are kept."""
         run = _Run(check, reason, generation, self._wall())
         try:
-            async with asyncio.timeout_at(run.target.deadline):
+            async with asyncio.timeout_at(run.target.deadline) as limit:
+                self._running[check.id] = limit
                 reading = await check.probe.run(run.target, self._shared)
         except Exception as error:  # noqa: BLE001  # a bug in a probe must not stop the others, and no device is down for it
-            return run.failed(error)
+            stopped = isinstance(error, TimeoutError) and check.id in self._stopped
+            return run.stopped() if stopped else run.failed(error)
+        finally:
+            self._running.pop(check.id, None)
+            self._stopped.discard(check.id)
         return run.succeeded(reading)
+
+    def stop(self, check_id: str) -> bool:
+        """Ends a run now: its result says `stopped`, which speaks neither for nor against the device. False: it does not run."""
+        limit = self._running.get(check_id)
+        if limit is None or limit.expired():
+            return False
+        self._stopped.add(check_id)
+        limit.reschedule(asyncio.get_running_loop().time())
+        return True
 
     def begin(
         self, check: Check, ended: Callable[[Callable[[], Result]], None], reason: RunReason = "schedule", generation: int = 0
@@ -121,6 +138,9 @@ class _Run:
         if outcome is Outcome.FAILED and ended_at - self.target.deadline > STALLED_SECONDS:
             outcome, code = Outcome.ERROR, "stalled"  # the answer may well have come while we could not look
         return self._made(outcome, code, reading, ended_at)
+
+    def stopped(self) -> Result:
+        return self._made(Outcome.OK, STOPPED, Reading(), self.now())
 
     def succeeded(self, reading: Reading) -> Result:
         return self._made(Outcome.OK, "", reading, self.now())

@@ -93,7 +93,7 @@ class Schedule:
         self._buckets = {target: bucket for target, bucket in self._buckets.items() if target in watched}
 
     def request(self, request: Request, now: float) -> None:
-        """Brings a run forward, or takes that back. Of several, the earliest wins; runs stay a second apart."""
+        """Brings a run forward, or takes that back; one that runs is the runner's to stop. Of several, the earliest wins; a second apart."""
         entry = self._entries.get(request.check)
         if entry is None:
             return
@@ -136,10 +136,10 @@ class Schedule:
             entry.running = False
             self._place(entry)
 
-    def postpone(self, check_id: str, site: str, until: float, now: float) -> None:
-        """A run that was not admitted is tried again later."""
+    def postpone(self, check_id: str, site: str, until: float, reason: RunReason, now: float) -> None:
+        """A run that was not admitted is tried again later, for the same reason."""
         self.done(check_id, site)
-        self.request(Run(check=check_id, not_before=until, reason="schedule"), now)
+        self.request(Run(check=check_id, not_before=until, reason=reason), now)
 
     def next_at(self) -> float | None:
         return self._heap[0][0] if self._heap else None
@@ -192,7 +192,7 @@ class Scheduler:
         self,
         schedule: Schedule,
         handle: Callable[[Check, RunReason], Awaitable[None]],
-        admit: Callable[[Check, float], Admission],
+        admit: Callable[[Check, RunReason, float], Admission],
         begin: Begin = _never,
     ) -> None:
         self.schedule = schedule
@@ -215,9 +215,9 @@ class Scheduler:
             self._finish_ended()
             now = self._passed_at = self.progress_at = loop.time()
             for check, reason in self.schedule.due(now):
-                admission = self._admit(check, now)
+                admission = self._admit(check, reason, now)
                 if isinstance(admission, Deny):
-                    self.schedule.postpone(check.id, check.site, admission.retry_at, now)
+                    self.schedule.postpone(check.id, check.site, admission.retry_at, reason, now)
                     continue
                 self.runs += 1
                 if not self._begin(check, reason, partial(self._note, check)):

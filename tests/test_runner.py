@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from netwatch.model import Outcome, Sample
-from netwatch.runner import Runner
+from netwatch.runner import STOPPED, Runner
 from probes import Probe, ProbeFailed, ProbeMisconfigured, Reading
 from tests.worlds import WALL, check
 
@@ -58,6 +58,51 @@ def test_a_run_that_is_cut_off_keeps_what_was_reported():
     result = run(act, timeout_seconds=0.05)
     assert (result.outcome, result.code) == (Outcome.FAILED, "timeout")
     assert result.samples == (Sample("x", (1.0,)),)
+
+
+def test_a_run_that_is_stopped_keeps_what_was_reported_and_blames_nobody():
+    ended = []
+
+    async def act(target):
+        target.report(Sample("bytes", (5.0,)))
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+            target.report(Sample("bytes", (6.0,)))
+
+    async def main():
+        runner = Runner(lambda: WALL)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            task = group.create_task(runner.run(replace(check("s/d/x"), probe=Scripted(act=act), timeout_seconds=60.0)))
+            await began.wait()
+            assert runner.stop("s/d/x")
+        assert not runner.stop("s/d/x")
+        return task.result()
+
+    began = asyncio.Event()
+    result = asyncio.run(main())
+    assert (result.outcome, result.code, ended) == (Outcome.OK, STOPPED, [True])
+    assert result.samples == (Sample("bytes", (5.0,)), Sample("bytes", (6.0,)))
+
+
+def test_a_run_that_times_out_after_one_was_stopped_has_timed_out():
+    async def act(_target):
+        began.set()
+        await asyncio.Event().wait()
+
+    async def main():
+        runner = Runner(lambda: WALL)
+        item = replace(check("s/d/x"), probe=Scripted(act=act), timeout_seconds=0.05)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(runner.run(item))
+            await began.wait()
+            runner.stop("s/d/x")
+        return await runner.run(item)
+
+    began = asyncio.Event()
+    assert asyncio.run(main()).code == "timeout"
 
 
 def test_a_failure_keeps_what_was_measured():

@@ -157,7 +157,7 @@ def test_the_scheduler_asks_before_it_runs_and_ends_when_told():
         if len(ran) >= 3:
             scheduler.stop()
 
-    def admit(item, now):
+    def admit(item, _reason, now):
         asked.append(item.id)
         return Deny("busy", now + 0.01) if len(asked) == 1 else Grant()
 
@@ -172,6 +172,16 @@ def test_the_scheduler_asks_before_it_runs_and_ends_when_told():
     assert len(ran) >= 3
     assert asked[0] in asked[1:] or len(asked) > len(ran)
     assert scheduler.progress_at > 0
+
+
+def test_a_run_that_was_not_admitted_keeps_its_reason():
+    schedule = Schedule()
+    schedule.update([check("s/line/capacity", interval=86_400.0)], now=0.0)
+    play(schedule, 11)
+    schedule.request(Run(check="s/line/capacity", not_before=20.0, reason="human"), 20.0)
+    ((item, reason),) = schedule.due(20.2)
+    schedule.postpone(item.id, item.site, 25.0, reason, 20.2)
+    assert [(at, why) for at, _, why in play(schedule, 10, start=20.4)] == [(25.0, "human")]
 
 
 def test_a_target_that_was_busy_for_long_owes_no_more_than_a_moment():
@@ -205,7 +215,7 @@ def test_what_begins_without_a_task_is_finished_in_the_schedulers_own_and_runs_a
         asyncio.get_running_loop().call_soon(ended, finish)
         return True
 
-    scheduler = Scheduler(Schedule(), never, lambda _item, _now: Grant(), begin)
+    scheduler = Scheduler(Schedule(), never, lambda _item, _reason, _now: Grant(), begin)
 
     async def main():
         scheduler.update([check("s/d/icmp", interval=0.2)])
@@ -226,7 +236,7 @@ def test_a_bug_in_what_follows_a_run_without_a_task_ends_the_group():
         ended(finish)
         return True
 
-    scheduler = Scheduler(Schedule(), never, lambda _item, _now: Grant(), begin)
+    scheduler = Scheduler(Schedule(), never, lambda _item, _reason, _now: Grant(), begin)
 
     async def main():
         scheduler.update([check("s/d/icmp", interval=0.2)])
