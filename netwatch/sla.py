@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -12,7 +13,23 @@ from netwatch.matcher import parse
 from netwatch.model import Belief, Cause, Human, Incident, Maintenance, Site
 from netwatch.windows import occurrences
 
-__all__ = ["Availability", "Change", "Reach", "Span", "availability", "excluded_spans", "hard_changes", "of_sites", "without"]
+__all__ = [
+    "ISOLATED",
+    "Account",
+    "Availability",
+    "Change",
+    "Excluded",
+    "Reach",
+    "Span",
+    "account",
+    "availability",
+    "exclusions",
+    "hard_changes",
+    "isolated_spans",
+    "of_sites",
+    "without",
+    "work_spans",
+]
 
 ISOLATED = Cause("uplink", "isolated")
 
@@ -86,12 +103,7 @@ class _Watch:
     """How much of a span lies in the watched ones; asked in order of time."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        self._spans: list[list[float]] = []
-        for began, ended in sorted(spans):
-            if self._spans and began <= self._spans[-1][1]:
-                self._spans[-1][1] = max(self._spans[-1][1], ended)
-            elif ended > began:
-                self._spans.append([began, ended])
+        self._spans = _merged(spans)
         self._next = 0
 
     def seconds(self, since: float, until: float) -> float:
@@ -122,27 +134,110 @@ def of_sites(
 
 def without(watched: Sequence[Span], excluded: Sequence[Span]) -> Sequence[Span]:
     """What of some spans lies outside of others."""
-    left = list(watched)
-    for began, ended in excluded:
-        if ended > began:
-            cut = [((start, min(stop, began)), (max(start, ended), stop)) for start, stop in left]
-            left = [span for pair in cut for span in pair if span[1] > span[0]]
+    holes = _merged(excluded)
+    ends = [ended for _, ended in holes]
+    left: list[Span] = []
+    for began, ended in watched:
+        at = began
+        for hole in range(bisect_right(ends, began), len(holes)):
+            if holes[hole][0] >= ended:
+                break
+            if holes[hole][0] > at:
+                left.append((at, holes[hole][0]))
+            at = holes[hole][1]
+        if at < ended:
+            left.append((at, ended))
     return left
 
 
-def excluded_spans(
-    sites: Mapping[str, Site], acts: Sequence[Human], incidents: Sequence[Incident], planned: Sequence[Maintenance], reach: Reach
-) -> dict[str, list[Span]]:
-    """By site, what does not count between two moments: maintenance of the whole site, asked for or planned, and when we were cut off.
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """The same time in order, none touching another."""
+    found: list[Span] = []
+    for began, ended in sorted(spans):
+        if found and began <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], ended))
+        elif ended > began:
+            found.append((began, ended))
+    return found
 
-    `acts` is the audit trail in any order; one without a number or an end opened nothing.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """What does not count: work on what a matcher is about or, without one, a time in which it was us who were cut off."""
+
+    since: float
+    until: float
+    matcher: str = ""
+    who: str = ""  # empty for what the inventory plans
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Seconds of one window that add up to it. Only `up` and `down` are the base; of two reasons not to count, the first is named."""
+
+    up: float
+    down: float
+    maintenance: float
+    isolated: float
+    unwatched: float
+
+    @property
+    def ratio(self) -> float | None:
+        return Availability(up=self.up, down=self.down).ratio
+
+
+def exclusions(acts: Sequence[Human], incidents: Sequence[Incident], planned: Sequence[Maintenance], reach: Reach) -> list[Excluded]:
+    """All that touches the window, cut to it, by when it began.
+
+    `acts` is the audit trail in any order; one without a number or an end opened nothing. `planned` is what the inventory says now.
     """
     ended = {act.window: act.wall for act in acts if act.action == "end"}
-    blind = [(one.opened, reach.until if one.closed is None else one.closed) for one in incidents if one.cause == ISOLATED]
-    works = [
-        (parse(act.matcher), [(act.wall if act.starts is None else act.starts, min(act.until, ended.get(act.window, act.until)))])
+    found = [
+        Excluded(
+            since=act.wall if act.starts is None else act.starts,
+            until=min(act.until, ended.get(act.window, act.until)),
+            matcher=act.matcher,
+            who=act.who,
+            note=act.note,
+        )
         for act in acts
         if act.action == "maintenance" and act.until is not None and act.window
     ]
-    works += [(parse(one.matcher), occurrences(one, reach.since, reach.until, reach.zone)) for one in planned]
-    return {slug: [*blind, *(span for matcher, spans in works if matcher.covers(site) for span in spans)] for slug, site in sites.items()}
+    found += [
+        Excluded(since=began, until=over, matcher=one.matcher, note=one.note)
+        for one in planned
+        for began, over in occurrences(one, reach.since, reach.until, reach.zone)
+    ]
+    found += [
+        Excluded(since=one.opened, until=reach.until if one.closed is None else one.closed) for one in incidents if one.cause == ISOLATED
+    ]
+    cut = (replace(one, since=max(one.since, reach.since), until=min(one.until, reach.until)) for one in found)
+    return sorted((one for one in cut if one.since < one.until), key=lambda one: (one.since, one.until, one.matcher))
+
+
+def isolated_spans(excluded: Sequence[Excluded]) -> list[Span]:
+    return [(one.since, one.until) for one in excluded if not one.matcher]
+
+
+def work_spans(site: Site, excluded: Sequence[Excluded], line: str = "") -> list[Span]:
+    """When there was work on a line or, without one, on all of a site: on itself, or on every line it has."""
+    if line or not site.lines:
+        return [(one.since, one.until) for one in excluded if one.matcher and parse(one.matcher).covers(site, line)]
+    first, *others = (work_spans(site, excluded, name) for name in site.lines)
+    for spans in others:
+        first = list(without(first, without(first, spans)))
+    return first
+
+
+def account(counted: Availability, works: Sequence[Span], isolated: Sequence[Span], since: float, until: float) -> Account:
+    """`counted` without what was excluded, together with why it was."""
+    maintenance = _Watch(works).seconds(since, until)
+    both = _Watch([*works, *isolated]).seconds(since, until)
+    return Account(
+        up=counted.up,
+        down=counted.down,
+        maintenance=maintenance,
+        isolated=both - maintenance,
+        unwatched=max(0.0, counted.unknown - both),
+    )

@@ -27,6 +27,7 @@ from netwatch.cli import (
     ping,
     probe,
     replay,
+    report,
     run,
     setup,
     simulate,
@@ -67,6 +68,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(notify.app, name="notify")
 app.add_typer(windows.maintenance, name="maintenance")
 app.add_typer(probe.app, name="probe")
+app.add_typer(report.app, name="report")
 app.add_typer(setup.app, name="setup")
 app.add_typer(windows.silence, name="silence")
 app.command("ack")(acts.ack)

@@ -43,7 +43,7 @@ from netwatch.model import (
     Transition,
 )
 
-__all__ = ["OWN_TROUBLE_KEY", "Window", "World", "dump", "is_current", "maintenance_now", "muted", "restore", "step"]
+__all__ = ["OWN_TROUBLE_KEY", "UPLINK_KEY", "Window", "World", "dump", "is_current", "maintenance_now", "muted", "restore", "step"]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0

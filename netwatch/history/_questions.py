@@ -31,9 +31,11 @@ class Questions:
         """Newest first. Raises HistoryFailed."""
         return await self._reader.transitions(site=site, check=check, since_wall=since_wall, limit=limit)
 
-    async def incidents(self, *, since_wall: float = 0.0, site: str | None = None, limit: int = 1_000) -> list[Incident]:
+    async def incidents(
+        self, *, since_wall: float = 0.0, site: str | None = None, key: str | None = None, limit: int = 1_000
+    ) -> list[Incident]:
         """Those that were open at `since_wall` or later, newest first. Raises HistoryFailed."""
-        return await self._reader.incidents(since_wall=since_wall, site=site, limit=limit)
+        return await self._reader.incidents(since_wall=since_wall, site=site, key=key, limit=limit)
 
     def results_for_replay(self, since_wall: float, until_wall: float) -> AsyncIterator[Transition]:
         """Every stored transition of that time in the order in which they were decided; `until_wall` is outside. Raises HistoryFailed."""
@@ -69,7 +71,7 @@ class Questions:
         *,
         excluded: Mapping[str, Sequence[Span]] = MappingProxyType({}),
     ) -> dict[str, Availability]:
-        """Seconds up, down and unknown of each site, given the ids of its lines' checks; what is `excluded` (sla.excluded_spans) is unknown.
+        """Seconds up, down and unknown of each site, given the ids of its lines' checks; what is `excluded` (sla.work_spans) is unknown.
 
         Raises HistoryFailed.
         """

@@ -184,13 +184,14 @@ class Reader:
         except Malformed as error:
             raise HistoryFailed(f"{self._path}: {error}") from error
 
-    async def incidents(self, *, since_wall: float, site: str | None, limit: int) -> list[Incident]:
+    async def incidents(self, *, since_wall: float, site: str | None, key: str | None, limit: int) -> list[Incident]:
         """Those that were open at `since_wall` or later."""
         of_site = "" if site is None else " AND id IN (SELECT incident FROM incident_site WHERE site = ?)"
+        of_key = "" if key is None else " AND key = ?"
         rows = await self._rows(
-            f"SELECT document FROM incident WHERE ({RECENT}){of_site} ORDER BY opened DESC, id DESC LIMIT ?",  # noqa: S608  # constants
+            f"SELECT document FROM incident WHERE ({RECENT}){of_site}{of_key} ORDER BY opened DESC, id DESC LIMIT ?",  # noqa: S608  # constants
             since_wall,
-            *(() if site is None else (site,)),
+            *(one for one in (site, key) if one is not None),
             limit,
         )
         try:
