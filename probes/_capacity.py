@@ -6,10 +6,12 @@ Rates are bits per second of IP packets, headers included, unless they say `good
 from __future__ import annotations
 
 import math
+import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 __all__ = [
     "BIN_SECONDS",
@@ -24,6 +26,7 @@ __all__ = [
     "Method",
     "Outcome",
     "Plan",
+    "Test",
     "Verdict",
     "plan",
 ]
@@ -146,3 +149,16 @@ class Outcome:
     def confidence(self) -> float:
         """Of the bounds, and so of a verdict that they settle."""
         return 1 - self.plan.error_rate
+
+
+class Test(Protocol):
+    """One way of measuring, once. `stop` may be set from any thread and soon ends it, as `yielded`."""
+
+    stop: threading.Event
+
+    @property
+    def bytes_ip(self) -> int:
+        """What it has cost so far."""
+
+    def run(self, family: socket.AddressFamily, where: tuple[Any, ...], source: str | None = None) -> Outcome:
+        """Runs in a thread of its own. Raises Turned, BadFrame or OSError while nothing is measured yet."""

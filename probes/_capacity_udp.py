@@ -17,7 +17,7 @@ from probes._control import ANSWER_SECONDS, Control, Gone, introduce
 from probes._paced import BIN_NS, RAMP_NS, Counter, Sender, hurry, receive_buffer
 from probes._sequential import decide
 from probes._wire.capacity import BadFrame, Done, GoOn, Heard, Method, Opened, Ready, Request, Stop
-from probes._wire.capacity_data import DATA_BYTES, IP_BYTES, Kind, headers_bytes, open_datagram, parse_short
+from probes._wire.capacity_data import IP_BYTES, Kind, headers_bytes, open_datagram, parse_short
 
 __all__ = ["UdpTest", "WayBlocked"]
 
@@ -73,6 +73,7 @@ class UdpTest:
                 connection.bind((source, 0))
             began = time.monotonic()
             connection.connect(where)
+            self._facts["ip_version"] = "6" if family == socket.AF_INET6 else "4"
             self._facts["rtt_seconds"] = f"{time.monotonic() - began:.6f}"
             control = introduce(connection, self._token)
             control.send(self._request())
@@ -112,7 +113,7 @@ class UdpTest:
 
     def _outcome(self, verdict: Verdict, reason: str, limit_end: End = "") -> Outcome:
         ipv6 = self._facts.get("ip_version") == "6"
-        payload = (IP_BYTES - headers_bytes(ipv6=ipv6) - DATA_BYTES) / IP_BYTES
+        payload = 1 - headers_bytes(ipv6=ipv6) / IP_BYTES
         estimate = self._decision.estimate
         return Outcome(
             verdict=verdict,

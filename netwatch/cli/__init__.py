@@ -26,6 +26,7 @@ from netwatch.cli import (
     notify,
     ping,
     probe,
+    reflector,
     replay,
     report,
     run,
@@ -76,6 +77,7 @@ app.command("unack")(acts.unack)
 app.command("note")(acts.note)
 app.command("audit")(acts.audit)
 app.command("run")(run.run)
+app.command("reflector")(reflector.reflector)
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("replay")(replay.replay)

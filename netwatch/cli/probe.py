@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from netwatch.cli import _output, probe_icmp, probe_snmp
+from netwatch.cli import _output, probe_bandwidth, probe_icmp, probe_snmp
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help=f"Measures once, without the daemon: netwatch probe tcp 10.45.7.1 --port 443\n\n{EXIT_CODES}",
 )
+app.command("bandwidth")(probe_bandwidth.bandwidth)
 app.command("icmp")(probe_icmp.icmp)
 app.command("snmp")(probe_snmp.snmp)
 

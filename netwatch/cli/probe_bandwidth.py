@@ -1,0 +1,143 @@
+"""`netwatch probe bandwidth`: one test of a line, now."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._output import Exit, text
+
+if TYPE_CHECKING:
+    from probes._capacity import Outcome
+    from probes.bandwidth import Bandwidth
+
+__all__ = ["TOKEN_VARIABLE", "bandwidth", "read_token"]
+
+TOKEN_VARIABLE = "NETWATCH_LINE_TOKEN"  # noqa: S105  # the name of a variable, not what is in it
+DIRECTIONS = ("down", "up")
+
+
+def bandwidth(
+    address: Annotated[str, typer.Argument(help="Address or name of the far end.")],
+    contract: Annotated[str, typer.Option("--contract", help="What the line should carry, in IP packets: 100Mbps.")],
+    direction: Annotated[str, typer.Option("--direction", help="The site's: down flows from here to the far end, up from there to here.")],
+    port: Annotated[int, typer.Option("--port", help="Port of the far end.", min=1, max=65535)] = 8621,
+    method: Annotated[str, typer.Option("--method", help="udp.")] = "udp",
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {TOKEN_VARIABLE}.")
+    ] = None,
+    burst_bytes: Annotated[
+        int | None, typer.Option("--burst-bytes", help="What passes above the rate of a policed line; else 1000000, less below 100Mbps.")
+    ] = None,
+    max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="The most that may be sent.")] = None,
+    max_seconds: Annotated[float | None, typer.Option("--max-seconds", help="The longest that may be sent.")] = None,
+    source: Annotated[str, typer.Option("--source", help="Local address to measure from.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Proves or refutes, with few bytes, that a line carries its contract.
+
+    The far end runs netwatch reflector. Packets are sent a little faster than the contract; the test ends as soon as bounds on what
+    arrives exclude the contract. It loads the line for about half a second. Verdicts: proved, refuted, inconclusive.
+
+    Examples: netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction down --token-file token ·
+    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --token-file token --json
+
+    Exit codes: 0 measured, whatever the verdict · 1 not measured · 64 usage · 66 no such file · 77 no permission, or wrong token
+    """
+    import asyncio
+
+    from probes import ProbeFailed, ProbeMisconfigured, Secret
+
+    if direction not in DIRECTIONS:
+        _output.fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
+    token = read_token(token_file)
+    given = {"port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
+    probe = _probe(contract, direction, given)
+    try:
+        outcome = asyncio.run(_measure(probe, address, source, {"token": Secret(token)}))
+    except ProbeFailed as failure:
+        _not_measured(address, failure.code, failure.reading.detail, as_json, turned_away=isinstance(failure, ProbeMisconfigured))
+    except OSError as error:
+        code = "timeout" if isinstance(error, TimeoutError) else "refused" if isinstance(error, ConnectionRefusedError) else "network"
+        _not_measured(address, code, error.strerror or str(error) or type(error).__name__, as_json)
+    if as_json:
+        from probes.bandwidth import document
+
+        _output.print_json({"schema": "netwatch/v1/bandwidth", "target": address, **document(outcome)})
+    else:
+        _print(outcome)
+
+
+def read_token(file: Path | None) -> str:
+    """From the file or the environment, never as an option, which all users of the host could read."""
+    if file is None:
+        found = os.environ.get(TOKEN_VARIABLE, "").strip()
+        if not found:
+            _output.fail(Exit.USAGE, text("line_test.no_token", variable=TOKEN_VARIABLE))
+        return found
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except PermissionError:
+        _output.fail(Exit.NO_PERMISSION, text("line_test.file_denied", file=file))
+    except (OSError, UnicodeDecodeError):
+        _output.fail(Exit.NO_INPUT, text("line_test.file", file=file))
+    if not lines or not lines[0].strip():
+        _output.fail(Exit.NO_INPUT, text("line_test.file_empty", file=file))
+    return lines[0].strip()
+
+
+def _probe(contract: str, direction: str, given: dict[str, Any]) -> Bandwidth:
+    from netwatch.cli.probe import build
+    from netwatch.inventory import _units
+    from probes.bandwidth import Bandwidth
+
+    try:
+        bits = _units.rate(contract)
+    except _units.WrongUnit:
+        _output.fail(Exit.USAGE, text("line_test.contract_wrong", given=contract[:40]))
+    fields = {"contract_bits_per_second": bits, "direction": direction, **given}
+    return cast("Bandwidth", build(Bandwidth, {name: value for name, value in fields.items() if value is not None}))
+
+
+async def _measure(probe: Bandwidth, address: str, source: str, secrets: dict[str, Any]) -> Outcome:
+    import asyncio
+
+    from probes import Target
+
+    deadline = asyncio.get_running_loop().time() + probe.plan().max_seconds + 30
+    async with asyncio.timeout_at(deadline):
+        return await probe.measure(Target(address=address, deadline=deadline, source=source or None, secrets=secrets))
+
+
+def _not_measured(address: str, code: str, detail: str, as_json: bool, *, turned_away: bool = False) -> NoReturn:
+    if as_json:
+        nothing = {"bytes": 0, "seconds": 0.0, "goodput_bits_per_second": 0, "line_bits_per_second": 0, "confidence": 0.0}
+        _output.print_json({"schema": "netwatch/v1/bandwidth", "target": address, "verdict": "inconclusive", **nothing, "reason": code})
+    known = _output.words().has(f"line_test.failed_{code}")
+    why = text(f"line_test.failed_{code}") if known else f"{code}: {detail}"
+    _output.fail(Exit.NO_PERMISSION if turned_away else Exit.FAILED, f"{address}: {why}")
+
+
+def _print(outcome: Outcome) -> None:
+    print(text(f"line_test.verdict_{outcome.verdict}", reason=text(f"line_test.reason_{outcome.reason}")))
+    bounds = outcome.estimate
+    rows = [
+        ("contract", _mbps(outcome.plan.contract_bits_per_second)),
+        ("line", f"{_mbps(bounds.value)} ({_mbps(bounds.low)} – {_mbps(bounds.high)})" if bounds.value else ""),
+        ("goodput", _mbps(outcome.goodput_bits_per_second) if outcome.goodput_bits_per_second else ""),
+        ("spent", f"{outcome.bytes_ip / 1e6:.1f} MB · {outcome.seconds:.2f} s"),
+        ("burst", f"{outcome.plan.burst_bytes / 1e6:g} MB"),
+        ("confidence", f"{100 * outcome.confidence:g}%"),
+        ("limit", text(f"line_test.end_{outcome.limit_end}") if outcome.limit_end else ""),
+    ]
+    for name, value in rows:
+        if value:
+            print(f"  {text(f'line_test.{name}')}: {value}")
+
+
+def _mbps(bits_per_second: float) -> str:
+    return "∞" if bits_per_second == float("inf") else f"{bits_per_second / 1e6:.1f} Mbps"

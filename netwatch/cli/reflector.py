@@ -1,0 +1,73 @@
+"""`netwatch reflector`: the far end of a line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netwatch.cli import _output, probe_bandwidth
+from netwatch.cli._output import Exit, text
+
+if TYPE_CHECKING:
+    from netwatch.reflector import Reflector
+
+__all__ = ["reflector"]
+
+DEFAULT_PORT = 8621
+
+
+def reflector(
+    listen: Annotated[
+        str, typer.Option("--listen", help="Address and port, TCP and UDP; without an address all of this machine.")
+    ] = ":8621",
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {probe_bandwidth.TOKEN_VARIABLE}.")
+    ] = None,
+    max_rate: Annotated[str, typer.Option("--max-rate", help="The fastest test that is taken.")] = "1.5Gbps",
+    max_bytes: Annotated[int, typer.Option("--max-bytes", help="The most that one test may carry.", min=100_000)] = 500_000_000,
+    max_day_bytes: Annotated[int, typer.Option("--max-day-bytes", help="The most in 24 hours.", min=100_000)] = 20_000_000_000,
+) -> None:
+    """Takes part in line tests at a site: sends or counts, one test at a time, for who knows the token.
+
+    It runs on any small machine behind the line. Without the token nothing is sent to anybody; a busy one says so.
+
+    Examples: netwatch reflector --token-file token · netwatch reflector --listen 10.45.7.9:8621 --token-file token --max-rate 300Mbps
+
+    Exit codes: 0 stopped · 1 cannot listen · 64 usage · 66 no such file · 77 no permission
+    """
+    import signal
+
+    from netwatch.inventory import _units
+    from netwatch.reflector import Limits, Reflector
+
+    host, port = _where(listen)
+    token = probe_bandwidth.read_token(token_file)
+    try:
+        most = _units.rate(max_rate)
+    except _units.WrongUnit:
+        _output.fail(Exit.USAGE, text("line_test.rate", given=max_rate[:40]))
+    far_end = Reflector(token.encode(), Limits(bits_per_second=most, test_bytes=max_bytes, day_bytes=max_day_bytes))
+    _listen(far_end, host, port, listen)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: far_end.close())
+    far_end.serve()
+
+
+def _where(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        _output.fail(Exit.USAGE, text("line_test.listen", given=listen[:60]))
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _listen(far_end: Reflector, host: str, port: int, listen: str) -> None:
+    try:
+        bound = far_end.listen(host, port)
+    except OSError as error:
+        code = Exit.NO_PERMISSION if isinstance(error, PermissionError) else Exit.FAILED
+        _output.fail(code, text("line_test.cannot_listen", where=listen, why=error.strerror or error))
+    where = ", ".join(f"[{address}]:{number}" if ":" in address else f"{address}:{number}" for address, number in bound)
+    print(text("line_test.listening", where=where), file=sys.stderr, flush=True)

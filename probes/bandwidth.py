@@ -1,0 +1,138 @@
+"""Does a line carry what its contract says? A short test that stops as soon as that is settled (docs/line.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
+from probes._capacity import METHOD_VERSION, Direction, Outcome, Plan, Test, plan
+from probes._capacity_udp import UdpTest, WayBlocked
+from probes._control import Gone, Turned
+from probes._wire.capacity import BadFrame, Refusal
+
+__all__ = ["Bandwidth", "document"]
+
+LEAST_CONTRACT, MOST_CONTRACT = 1e6, 1e10
+LABELS: tuple[Literal["site"], Literal["target"]] = ("site", "target")
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "bandwidth_bytes_per_second": Metric(
+            "gauge", "bytes", "Rate of IP packets that a test received, headers included.", "direction", keep="change", labels=LABELS
+        ),
+        "bandwidth_goodput_bytes_per_second": Metric(
+            "gauge", "bytes", "Rate of payload that a test received.", "direction", keep="change", labels=LABELS
+        ),
+        "bandwidth_spent_bytes": Metric("counter", "bytes", "What tests of the line have cost.", "direction", labels=LABELS),
+    }
+)
+OURS_TO_MEND = frozenset({Refusal.TOKEN, Refusal.RATE, Refusal.BYTES, Refusal.SECONDS, Refusal.REQUEST})
+
+
+@dataclass(kw_only=True, eq=False)
+class Bandwidth(Probe):
+    """Proves or refutes that a line carries `contract_bits_per_second`, in one direction, with few bytes.
+
+    `down` is towards the far end, where `netwatch reflector` listens; `up` comes from there. The token is the secret `token`. The
+    contract is in bits per second of IP packets, headers included. `burst_bytes` is what may pass above the rate of a policed line:
+    at first 1 MB, less on a slower line. Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
+    """
+
+    contract_bits_per_second: Annotated[float, Field(ge=LEAST_CONTRACT, le=MOST_CONTRACT)]
+    direction: Direction
+    method: Literal["udp"] = "udp"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8621
+    burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
+    max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
+    max_seconds: Annotated[float | None, Field(ge=0.5, le=30)] = None
+
+    def metrics(self) -> Mapping[str, Metric]:
+        return METRICS
+
+    def plan(self) -> Plan:
+        return plan(
+            self.direction,
+            self.contract_bits_per_second,
+            burst_bytes=self.burst_bytes,
+            max_bytes=self.max_bytes,
+            max_seconds=self.max_seconds,
+        )
+
+    async def run(self, target: Target, shared: Shared) -> Reading:
+        del shared
+        return self._reading(await self.measure(target))
+
+    async def measure(self, target: Target) -> Outcome:
+        """As `run`, with all that was seen. Cancelled, it ends within milliseconds and reports what it has cost."""
+        token = target.secrets.get("token")
+        if token is None or not token.reveal():
+            raise ValueError("bandwidth needs the secret `token`")
+        (family, where), *_ = _connect.literal(target.address, self.port) or await _connect.resolve(target.address, self.port)
+        test: Test = UdpTest(self.plan(), token.reveal().encode())
+        try:
+            return await asyncio.to_thread(test.run, family, where, target.source)
+        except asyncio.CancelledError:
+            target.report(Sample("bandwidth_spent_bytes", (float(test.bytes_ip),), self.direction))
+            raise
+        except Turned as turned:
+            raise _refused(turned) from turned
+        except BadFrame as error:
+            raise ProbeFailed("not_a_reflector", f"what answers is no reflector of ours: {error}") from error
+        except WayBlocked as error:
+            raise ProbeFailed("udp_blocked", f"TCP port {self.port} answers, UDP does not: {error}") from error
+        except Gone as error:
+            raise ProbeFailed("peer_gone", str(error)) from error
+        finally:
+            test.stop.set()
+
+    def _reading(self, outcome: Outcome) -> Reading:
+        samples = [Sample("bandwidth_spent_bytes", (float(outcome.bytes_ip),), self.direction)]
+        if outcome.estimate.value:
+            samples += [
+                Sample("bandwidth_bytes_per_second", (outcome.estimate.value / 8,), self.direction),
+                Sample("bandwidth_goodput_bytes_per_second", (outcome.goodput_bits_per_second / 8,), self.direction),
+            ]
+        return Reading(tuple(samples), {"bandwidth": json.dumps(document(outcome), separators=(",", ":"))}, outcome.reason)
+
+
+def _refused(turned: Turned) -> ProbeFailed:
+    code = {Refusal.TOKEN: "token", Refusal.BUSY: "busy", Refusal.UDP_PORT: "udp_port"}.get(
+        turned.refusal, f"limit_{turned.refusal.name.lower()}"
+    )
+    kind = ProbeMisconfigured if turned.refusal in OURS_TO_MEND else ProbeFailed
+    return kind(code, f"the reflector refuses: {code}" + (f", it allows {turned.limit}" if turned.limit else ""))
+
+
+def document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON: what a record of evidence is made of. Rates are of IP packets, but for `goodput`; bins begin after the ramp."""
+    estimate = outcome.estimate
+    return {
+        "verdict": outcome.verdict,
+        "reason": outcome.reason,
+        "method": outcome.method,
+        "method_version": METHOD_VERSION,
+        "direction": outcome.plan.direction,
+        "contract_bits_per_second": outcome.plan.contract_bits_per_second,
+        "bytes": outcome.bytes_ip,
+        "seconds": round(outcome.seconds, 6),
+        "goodput_bits_per_second": round(outcome.goodput_bits_per_second),
+        "line_bits_per_second": round(estimate.value),
+        "low_bits_per_second": round(estimate.low),
+        "high_bits_per_second": round(estimate.high) if math.isfinite(estimate.high) else None,
+        "confidence": outcome.confidence,
+        "limit_end": outcome.limit_end,
+        "burst_bytes": outcome.plan.burst_bytes,
+        "sent_bits_per_second": round(outcome.plan.pace_bits_per_second),
+        "facts": dict(outcome.facts),
+        "bins": [
+            [one.seconds, one.bytes_ip, one.packets, one.lost, round(one.idle_seconds, 6), round(one.queue_seconds, 6)]
+            for one in outcome.bins
+        ],
+    }
