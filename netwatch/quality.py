@@ -90,7 +90,7 @@ class VideoLimits:
     crit: tuple[float, float, float]
 
 
-# Between what the makers of rooms ask for: Cisco TelePresence 150 ms and 0.05 %, BlueJeans 40 ms and 1 %. See docs/line.md.
+# Between what the makers of rooms ask for: Cisco TelePresence 150 ms and 0.05 %, BlueJeans 40 ms and 1 %. See docs/quality.md.
 VIDEO_HD = VideoLimits(good=(0.150, 0.020, 0.001), warn=(0.200, 0.030, 0.005), crit=(0.300, 0.050, 0.02))
 
 

@@ -80,6 +80,13 @@ class FakeDaemon:
         ]
         return [one for one in known if site in {None, "na-tau"} and one.wall >= since_wall][:limit]
 
+    async def samples(self, check_id, metric, instance, since_wall, until_wall):
+        """Trains of five echoes every five seconds, of which one in sixty lost one."""
+        walls = [since_wall + 5 * number for number in range(1, int(until_wall - since_wall) // 5)]
+        kinds = {"icmp_rtt_seconds": (0.020, 0.022, 0.021, 0.030, 0.020), "icmp_loss_ratio": (0.0,)}
+        lossy = {"icmp_rtt_seconds": (0.020, 0.022, 0.021, 0.020), "icmp_loss_ratio": (0.2,)}
+        return [(wall, (kinds if number % 60 else lossy)[metric]) for number, wall in enumerate(walls) if metric in kinds]
+
     async def incidents(self, site, since_wall, limit):
         """Those that are open, and that each was there before, until a day and an hour ago."""
         over = [dataclasses.replace(one, id=one.id + 500, closed=WALL - 90_000) for one in self.now.incidents]

@@ -23,6 +23,7 @@ from netwatch.cli import (
     events,
     inventory,
     lab,
+    line,
     notify,
     ping,
     probe,
@@ -66,6 +67,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(duty.app, name="duty")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")
+app.add_typer(line.app, name="line")
 app.add_typer(notify.app, name="notify")
 app.add_typer(windows.maintenance, name="maintenance")
 app.add_typer(probe.app, name="probe")

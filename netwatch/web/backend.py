@@ -60,6 +60,11 @@ class Backend(Protocol):
     async def transitions(self, site: str | None, since_wall: float, limit: int) -> Sequence[Transition]:
         """Newest first; `site` None means all."""
 
+    async def samples(
+        self, check_id: str, metric: str, instance: str, since_wall: float, until_wall: float
+    ) -> Sequence[tuple[float, tuple[float, ...]]]:
+        """Wall time and values of each run, oldest first, of the last 48 h. Raises HistoryFailed."""
+
     async def incidents(self, site: str | None, since_wall: float, limit: int) -> Sequence[Incident]:
         """Those that were open then or later, newest first; no digests. Raises HistoryFailed."""
 
