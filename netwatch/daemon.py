@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netwatch import __version__, core, crash_points, inventory, lease, links, memory, snapshot
+from netwatch import __version__, core, crash_points, inventory, lease, ledger, links, memory, snapshot
 from netwatch._commits import Commits
 from netwatch._telegram_updates import Presses
 from netwatch.delivery import Delivery
@@ -199,6 +199,9 @@ class Daemon:
 
     async def humans(self, since_wall: float, incident: int | None, limit: int) -> Sequence[Human]:
         return await self._history.humans(since_wall=since_wall, incident=incident, limit=limit)
+
+    def ledger_path(self) -> Path:
+        return ledger.path_in(self._state_directory)
 
     def link_key(self) -> bytes:
         return self._link_key

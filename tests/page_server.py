@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -27,6 +28,7 @@ class FakeDaemon:
         self.reload_answer = (True, ("+ na-tau/vc",))
         self.overloaded = False
         self.in_force = Inventory(sites={}, checks={})
+        self.ledger_at = Path("/nonexistent/ledger/records")
 
     def snapshot(self):
         return self.now
@@ -64,6 +66,9 @@ class FakeDaemon:
     async def humans(self, since_wall, incident, limit):
         found = [one for one in self.acts if one.wall >= since_wall and incident in {None, one.incident}]
         return found[::-1][:limit]
+
+    def ledger_path(self):
+        return self.ledger_at
 
     def link_key(self):
         return b"k" * 32

@@ -285,10 +285,11 @@ def test_the_sums_of_other_records_lead_to_the_head(five):
     entries = list(ledgers.newest_first(five.path))[::-1]
     for first in entries:
         seal = first.previous
-        for one in ledgers.sums_between(five.path, first.number):
+        for one in ledgers.sums_between(five.path, first.number, 5):
             seal = next_seal(seal, one)
         assert seal == entries[-1].seal
-    assert ledgers.sums_between(five.path, 9) == []
+    assert ledgers.sums_between(five.path, 2, 3) == [entries[1].sha256, entries[2].sha256]
+    assert ledgers.sums_between(five.path, 9, 12) == ledgers.sums_between(five.path, -3, 5) == []
 
 
 def test_an_empty_ledger_has_no_records(tmp_path):

@@ -239,7 +239,7 @@ def test_with_all_else_known_to_be_fast_a_slow_test_refutes():
         ({"measurement": dataclasses.replace(SLOW, verdict="proved")}, "contradiction", ""),
         ({"measurement": test_of(math.nan, math.nan, math.nan, verdict="refuted")}, "contradiction", ""),
         ({"measurement": test_of(101 * MBPS, 102 * MBPS, 103 * MBPS, verdict="refuted")}, "contradiction", ""),
-        ({"measurement": test_of(99 * MBPS, 100 * MBPS, 101 * MBPS, verdict="refuted")}, "near_contract", ""),
+        ({"measurement": test_of(99 * MBPS, 100 * MBPS, 101 * MBPS, verdict="refuted")}, "at_contract", ""),
         ({"contract": 0.0}, "no_contract", ""),
     ],
 )

@@ -14,6 +14,7 @@ from netwatch.ledger._file import (
     lines,
     next_seal,
     parse,
+    path_in,
 )
 from netwatch.ledger._key import KEY_NAME, BadKey, Key, key_in, pem, public_of
 from netwatch.ledger._select import newest_first, of_site, sums_between
@@ -41,6 +42,7 @@ __all__ = [
     "next_seal",
     "of_site",
     "parse",
+    "path_in",
     "pem",
     "public_of",
     "sums_between",

@@ -37,6 +37,7 @@ __all__ = [
     "lines",
     "next_seal",
     "parse",
+    "path_in",
 ]
 
 DIRECTORY = "ledger"
@@ -83,6 +84,10 @@ class Entry:
     def sha256(self) -> str:
         return hashlib.sha256(self.raw).hexdigest()
 
+    @property
+    def signature_text(self) -> str:
+        return base64.b64encode(self.signature).decode()
+
     def sealed(self) -> bool:
         """Whether its seal is the one of its record and of the seal before."""
         return self.seal == next_seal(self.previous, self.sha256)
@@ -113,12 +118,17 @@ def next_seal(previous: str, sha256: str) -> str:
     return hashlib.sha256((previous + sha256).encode()).hexdigest()
 
 
+def path_in(state_directory: Path) -> Path:
+    """Where a state directory has its ledger; it need not be there yet. Its key stands beside it."""
+    return state_directory / DIRECTORY / RECORDS
+
+
 class Ledger:
     """The ledger of a state directory, written to. Each record is on the disk when `append` returns, or was not taken."""
 
     def __init__(self, state_directory: Path) -> None:
-        self._directory = state_directory / DIRECTORY
-        self.path = self._directory / RECORDS
+        self.path = path_in(state_directory)
+        self._directory = self.path.parent
 
     def append(self, record: Mapping[str, Any]) -> Entry:
         """Adds `number`, `previous` and `key` to the record and seals it. Raises LedgerRefused.
@@ -188,7 +198,7 @@ class Ledger:
         os.fsync(descriptor)
 
     def _write(self, descriptor: int, entry: Entry) -> None:
-        line = b"%b %b %b\n" % (entry.seal.encode(), base64.b64encode(entry.signature), entry.raw)
+        line = b"%b %b %b\n" % (entry.seal.encode(), entry.signature_text.encode(), entry.raw)
         if len(line) > LONGEST_LINE_BYTES:
             raise LedgerRefused("too_long", self.path)
         before = os.fstat(descriptor).st_size

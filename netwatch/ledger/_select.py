@@ -30,14 +30,18 @@ def of_site(path: Path, site: str) -> Iterator[Entry]:
             yield entry
 
 
-def sums_between(path: Path, first: int) -> list[str]:
-    """The SHA-256 of every record from number `first` to the newest: with the seal before them, the way to the head."""
+def sums_between(path: Path, first: int, last: int) -> list[str]:
+    """The SHA-256 of the records from number `first` to `last`: with the seal before them, the way to the seal of the last.
+
+    Empty unless both are there. Raises OSError.
+    """
     sums: list[str] = []
     for line in _lines_backwards(path):
         raw = line[line.find(b"{") :]
-        sums.append(hashlib.sha256(raw).hexdigest())
-        if raw.find(b'"number":%d,' % first) >= 0 and (entry := parse(line)) is not None and entry.number == first:
-            return sums[::-1]
+        if sums or (b'"number":%d,' % last in raw and (entry := parse(line)) is not None and entry.number == last):
+            sums.append(hashlib.sha256(raw).hexdigest())
+            if len(sums) > last - first:
+                return sums[::-1]
     return []
 
 

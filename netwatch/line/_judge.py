@@ -106,7 +106,7 @@ def _tested(evidence: Evidence, test: Measurement, limits: Limits) -> tuple[Deci
     if cross is not None and received.low + cross.low >= evidence.contract:
         return "proved", "measured_with_cross", _sum(received, cross)
     if received.high >= evidence.contract:
-        return "inconclusive", "near_contract", received
+        return "inconclusive", "at_contract", received
     why_not = _against_refuting(evidence, test, received, limits)
     return ("inconclusive", why_not, received) if why_not else ("refuted", "below", _sum(received, cross) if cross else received)
 

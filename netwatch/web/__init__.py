@@ -8,7 +8,7 @@ from collections.abc import Container
 from aiohttp import web
 
 from netwatch.lang.writing import VIETNAM
-from netwatch.web import acts, api, blackbox, guard, links, page, quality, records, stream
+from netwatch.web import acts, api, blackbox, guard, line, links, page, quality, records, stream
 from netwatch.web.backend import BACKEND, SETUP, Backend, Overloaded, Setup
 
 __all__ = ["Backend", "Overloaded", "make_app"]
@@ -34,6 +34,7 @@ def make_app(
     page.add_routes(app)
     api.add_routes(app)
     records.add_routes(app)
+    line.add_routes(app)
     quality.add_routes(app)
     acts.add_routes(app)
     if not control:

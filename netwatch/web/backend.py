@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
@@ -50,6 +51,9 @@ class Backend(Protocol):
 
     async def humans(self, since_wall: float, incident: int | None, limit: int) -> Sequence[Human]:
         """What people did, newest first. Raises HistoryFailed."""
+
+    def ledger_path(self) -> Path:
+        """The file of the evidence ledger; it may not be there yet."""
 
     def link_key(self) -> bytes:
         """What one-tap links are signed with."""

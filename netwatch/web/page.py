@@ -19,7 +19,7 @@ from netwatch.web.place import place_of
 from netwatch.web.reader import reader_of, remember
 from netwatch.web.words import sentence
 
-__all__ = ["PAGES", "Pages", "add_routes", "load"]
+__all__ = ["PAGES", "Pages", "add_routes", "html", "load"]
 
 EVENTS_SIFTED = 500  # after a start most only say that something was found well
 HERE = Path(__file__).parent
@@ -62,7 +62,7 @@ def load() -> Pages:
     return Pages(templates=templates, files=files, digest=digest)
 
 
-def _html(request: web.Request, text: str, status: int = 200) -> web.Response:
+def html(request: web.Request, text: str, status: int = 200) -> web.Response:
     response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
     response.headers["Vary"] = "Accept-Language, Cookie"
     response.enable_compression()
@@ -81,7 +81,7 @@ async def board_fragment(request: web.Request) -> web.Response:
 def _board(request: web.Request, template: str) -> web.Response:
     reader = reader_of(request)
     view = board_of(request.app[BACKEND].snapshot(), reader)
-    return _html(request, request.app[PAGES].render(template, reader, board=view, live=view))
+    return html(request, request.app[PAGES].render(template, reader, board=view, live=view))
 
 
 async def place(request: web.Request) -> web.Response:
@@ -97,11 +97,11 @@ async def _place(request: web.Request, template: str) -> web.Response:
     snapshot = backend.snapshot()
     view = find_site(snapshot, slug)
     if view is None:
-        return _html(request, request.app[PAGES].render("missing.html", reader, live=None, sites=_near(request)), 404)
+        return html(request, request.app[PAGES].render("missing.html", reader, live=None, sites=_near(request)), 404)
     transitions = without_first_beliefs(await backend.transitions(slug, snapshot.wall - EVENTS_SHOWN_SECONDS, EVENTS_SIFTED))[:MOST_EVENTS]
     shown = place_of(snapshot, view, transitions, reader)
     fields = {"place": shown, "live": shown, "sentence": unbroken(sentence(snapshot, reader.words))}
-    return _html(request, request.app[PAGES].render(template, reader, **fields))
+    return html(request, request.app[PAGES].render(template, reader, **fields))
 
 
 def _near(request: web.Request) -> list[tuple[str, str]]:
