@@ -29,10 +29,11 @@ def reflecting(address="127.0.0.1", port=0, **limits):
     listener = socket.socket(family, socket.SOCK_DGRAM)
     listener.bind((address, port))
     reflector = StampReflector(listener, lambda: SYNCHRONISED, Limits(**limits))
-    reflector.start()
+    asyncio.get_running_loop().add_reader(reflector, reflector.read)
     try:
         yield reflector, listener.getsockname()[1]
     finally:
+        asyncio.get_running_loop().remove_reader(reflector)
         reflector.close()
 
 

@@ -6,7 +6,6 @@ least of RFC 5357 is 41 bytes), there are limits, and nothing goes to a port whe
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 import struct
@@ -100,7 +99,7 @@ class Sessions:
 
 
 class StampReflector:
-    """Serves one bound UDP socket within the running loop, from `start` to `close`, which closes the socket too.
+    """Serves one bound UDP socket, which it closes: whoever waits for `fileno` to be readable calls `read`.
 
     `estimate` tells how well this host's clock is set; it is asked at most once a second.
     """
@@ -118,14 +117,14 @@ class StampReflector:
         self.malformed = 0
         _prepare(listener)
 
-    def start(self) -> None:
-        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 
-    def _readable(self) -> None:
+    def read(self) -> None:
+        """Answers what has come. Never waits."""
         for _ in range(READS_AT_ONCE):
             try:
                 data, control, source = _receive(self._socket)
