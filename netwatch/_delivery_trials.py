@@ -34,7 +34,7 @@ def next_local_minute(wall: float, minute: int, zone: dt.tzinfo) -> float:
 
 
 class Trials:
-    """`successes` says of each pager how its last daily trial ended; `told` hears of each: the name, and why it failed."""
+    """`successes` says how each pager's last daily trial ended, or a better one since; `told` hears of it: the name, and why it failed."""
 
     def __init__(self, desk: Desk, channels: Mapping[str, Channel], told: Callable[[str, str], None]) -> None:
         self._desk = desk
@@ -70,6 +70,14 @@ class Trials:
         if error:
             log.error("the daily trial of a pager failed", extra={"pager": name, "error": error})
         self._told(name, error)
+
+    async def try_asked(self, name: str) -> str:
+        """As `try_once`. What has been mended need not wait for tomorrow's trial."""
+        error = await self.try_once(name, asked=True)
+        if not error:
+            self.successes[name] = True
+            self._told(name, "")
+        return error
 
     async def try_once(self, name: str, *, asked: bool = False) -> str:
         """Sends a page that says it is a trial. Why it was not taken, or "". Raises KeyError for a pager there is none of."""

@@ -198,7 +198,7 @@ class Delivery:
     async def try_pager(self, name: str) -> str:
         """Sends a page that says it is a trial, now. Why it was not taken, or "". Raises KeyError for a pager there is none of."""
         error = self._states.last_error(name)  # a state pager is told every minute anyway
-        return await self._trials.try_once(name, asked=True) if error is None else error
+        return await self._trials.try_asked(name) if error is None else error
 
     async def run(self) -> None:
         self.progress_at = asyncio.get_running_loop().time()

@@ -143,6 +143,25 @@ def test_a_trial_that_is_asked_for_says_so_and_why_it_was_not_taken():
     assert "theo yêu cầu" in story.pagers["noc"].messages[0][2].title
 
 
+def test_a_pager_that_was_mended_is_well_as_soon_as_somebody_has_tried_it():
+    def prepare(story):
+        async def mend():
+            await asyncio.sleep(25 * 3_600)
+            failed.append(dict(story.delivery.trials)["sms"])
+            assert await story.delivery.try_pager("sms") == "HTTP 400"
+            failed.append(dict(story.delivery.trials)["sms"])
+            story.pagers["sms"].mood = "ok"
+            assert await story.delivery.try_pager("sms") == ""
+
+        story.mending = asyncio.get_running_loop().create_task(mend())
+
+    failed = []
+    _, tried, successes = played(Settings(trial_minute=480), {"sms": "refused"}, hours=26, prepare=prepare)
+    assert failed == [False, False]
+    assert successes["sms"] is True
+    assert [(name, error) for _, name, error in tried if name == "sms"][-2:] == [("sms", "HTTP 400"), ("sms", "")]
+
+
 # --- the dead man's switch
 
 
