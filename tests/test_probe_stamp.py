@@ -437,6 +437,25 @@ def test_a_flood_is_answered_up_to_the_limit():
     assert reflector.reflected + reflector.refused == 12
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_process_that_takes_part_in_line_tests_answers_stamp_too(address):
+    from netwatch.reflector import Reflector
+
+    async def scenario():
+        far_end = Reflector(b"token")
+        far_end.listen(address, 0)
+        far_end.listen_stamp(address, 0)
+        port = far_end._stamps[0]._socket.getsockname()[1]
+        served = asyncio.get_running_loop().run_in_executor(None, far_end.serve)
+        try:
+            return await Stamp(port=port, count=3, **QUICK).run(aim(address), Shared())
+        finally:
+            far_end.close()
+            await served
+
+    assert single(sync(scenario), "received") == 3
+
+
 # With the programs that others use.
 
 

@@ -28,6 +28,9 @@ def reflector(
     ] = None,
     max_rate: Annotated[str, typer.Option("--max-rate", help="The fastest test that is taken.")] = "1.5Gbps",
     max_bytes: Annotated[int, typer.Option("--max-bytes", help="The most that one test may carry.", min=100_000)] = 500_000_000,
+    stamp_port: Annotated[
+        int, typer.Option("--stamp-port", help="Also answers STAMP and TWAMP-light on this UDP port (862).", max=65535)
+    ] = 0,
     max_day_bytes: Annotated[int, typer.Option("--max-day-bytes", help="The most in 24 hours.", min=100_000)] = 20_000_000_000,
 ) -> None:
     """Takes part in line tests at a site: sends or counts, one test at a time, for who knows the token.
@@ -51,6 +54,8 @@ def reflector(
         _output.fail(Exit.USAGE, text("line_test.rate", given=max_rate[:40]))
     far_end = Reflector(token.encode(), Limits(bits_per_second=most, test_bytes=max_bytes, day_bytes=max_day_bytes))
     _listen(far_end, host, port, listen)
+    if stamp_port:
+        _listen_stamp(far_end, host, stamp_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: far_end.close())
     far_end.serve()
@@ -61,6 +66,14 @@ def _where(listen: str) -> tuple[str, int]:
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and not host.startswith("[")):
         _output.fail(Exit.USAGE, text("line_test.listen", given=listen[:60]))
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _listen_stamp(far_end: Reflector, host: str, port: int) -> None:
+    try:
+        far_end.listen_stamp(host, port)
+    except OSError as error:
+        code = Exit.NO_PERMISSION if isinstance(error, PermissionError) else Exit.FAILED
+        _output.fail(code, text("line_test.cannot_listen", where=f"UDP {host}:{port}", why=error.strerror or error))
 
 
 def _listen(far_end: Reflector, host: str, port: int, listen: str) -> None:

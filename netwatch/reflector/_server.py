@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from netwatch.reflector import _stamp
 from netwatch.reflector._limits import DAY_SECONDS, Limits, refusal_of
 from netwatch.reflector._tcp import serve_tcp
 from netwatch.reflector._udp import open_way, serve_udp
+from probes import _clock
 from probes._control import ANSWER_SECONDS, Control, Gone, Turned, admit
 from probes._wire.capacity import ID_BYTES, PREAMBLE, BadFrame, Denied, Method, Ready, Refusal, Request
 from probes._wire.capacity_data import JOIN, JOIN_BYTES, join
+from probes._wire.stamp import ErrorEstimate
 
 __all__ = ["Reflector"]
 
@@ -46,6 +49,7 @@ class Reflector:
             raise ValueError("a reflector needs a token")
         self._token, self._limits, self._clock = token, limits or Limits(), clock
         self._listeners: list[socket.socket] = []
+        self._stamps: list[_stamp.StampReflector] = []
         self._wake_read, self._wake_write = socket.socketpair()
         self._exclusive = threading.Lock()
         self._running: _Running | None = None
@@ -65,15 +69,24 @@ class Reflector:
             listener.setblocking(False)
         return [listener.getsockname()[:2] for listener in self._listeners]
 
+    def listen_stamp(self, host: str, port: int, limits: _stamp.Limits | None = None) -> None:
+        """Answers STAMP packets too, for whoever asks: see `_stamp`. Raises OSError."""
+        self._stamps += _stamp.open_stamp(host, port, _estimate, limits)
+
     def serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with self._wake_read, self._wake_write, selectors.DefaultSelector() as selector:
             for listener in self._listeners:
                 selector.register(listener, selectors.EVENT_READ)
+            for stamp in self._stamps:
+                selector.register(stamp, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
                     if key.fileobj is self._wake_read:
                         return
+                    if isinstance(key.fileobj, _stamp.StampReflector):
+                        key.fileobj.read()
+                        continue
                     with contextlib.suppress(OSError):
                         self._take(*key.fileobj.accept())  # type: ignore[union-attr]  # selectors type it as anything with a descriptor
 
@@ -82,6 +95,8 @@ class Reflector:
             self._wake_write.send(b"x")
         for listener in self._listeners:
             listener.close()
+        for stamp in self._stamps:
+            stamp.close()
 
     def _take(self, connection: socket.socket, where: tuple[str, int]) -> None:
         if not self._places.acquire(blocking=False):
@@ -161,6 +176,11 @@ class Reflector:
         assert self._running is not None  # noqa: S101  # set by the caller
         control.send(Ready(self._running.test, 0))
         return serve_tcp(control, self._running.streams, request)
+
+
+def _estimate() -> ErrorEstimate:
+    clock = _clock.read()
+    return ErrorEstimate.of(clock.error_seconds, synchronised=clock.synchronised)
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -6,6 +6,7 @@ least of RFC 5357 is 41 bytes), there are limits, and nothing goes to a port whe
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -18,7 +19,7 @@ from typing import Any, TypeAlias
 from probes._wire.icmp import BadMessage, parse_stamp
 from probes._wire.stamp import REPLY_BYTES, BadPacket, ErrorEstimate, Reply, Request, to_ntp
 
-__all__ = ["Limits", "Sessions", "StampReflector"]
+__all__ = ["Limits", "Sessions", "StampReflector", "open_stamp"]
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h and linux/in.h; Python 3.11 has no names for these four
 IP_PKTINFO = 8
@@ -168,6 +169,20 @@ class StampReflector:
         parsed = ipaddress.ip_address(address.partition("%")[0])
         mapped = getattr(parsed, "ipv4_mapped", None) or parsed
         return any(mapped in network for network in networks)
+
+
+def open_stamp(host: str, port: int, estimate: Callable[[], ErrorEstimate], limits: Limits | None = None) -> list[StampReflector]:
+    """One for each family, on all addresses when `host` is empty. Port 0 takes any. Raises OSError, and leaves nothing open then."""
+    with contextlib.ExitStack() as opened:
+        found = []
+        for family, kind, _, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE):
+            listener = opened.enter_context(socket.socket(family, kind))
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(where)
+            found.append(StampReflector(listener, estimate, limits))
+        opened.pop_all()
+    return found
 
 
 def _prepare(listener: socket.socket) -> None:
