@@ -2,7 +2,10 @@
 
 import pytest
 
+from netwatch import core
+from netwatch.model import Rule, Sample, Tick
 from tests.test_core_outages import SITES, go_on, ring, say, told
+from tests.worlds import WALL, Story, inventory
 
 
 def test_each_page_says_when_it_will_be_said_again_and_it_is():
@@ -34,3 +37,23 @@ def test_what_somebody_has_taken_is_not_said_again():
     say(story, "acknowledge", incident=story.pages[0].incident.id)
     go_on(story, 4_000, dark=SITES[:3])
     assert len(story.pages) == 2
+
+
+def test_what_grows_critical_after_its_first_page_is_said_again_too():
+    known = inventory("na-tau", rules=(Rule(name="hot", metric="degrees", warn=50.0, crit=70.0),))
+    story = Story(core.World(inventory=known, pagers=("noc",)))
+    story.all_ok()
+
+    def for_minutes(minutes, degrees):
+        for _ in range(minutes):
+            story.say("na-tau/printer/snmp", after=60.0, samples=(Sample("degrees", (degrees,)),))
+            story.effects.append(core.step(story.world, Tick(at=story.at, wall=WALL + story.at)))
+
+    for_minutes(30, 60.0)
+    assert [(page.kind, page.incident.severity, page.incident.next_repeat) for page in story.pages] == [("open", "warning", None)]
+    for_minutes(20, 80.0)
+    _, worse, reminder = story.pages
+    assert (worse.incident.severity, worse.incident.reminds) == ("critical", False)
+    assert worse.incident.next_repeat == pytest.approx(worse.wall + 900)
+    assert reminder.incident.reminds
+    assert reminder.wall == pytest.approx(worse.incident.next_repeat, abs=61.0)

@@ -10,12 +10,13 @@ from typing import Literal
 from netwatch import state
 from netwatch.core._flaps import flaps, spells_of_late
 from netwatch.core._mutes import muted
+from netwatch.core._repeats import first_repeat, next_repeat, wait_seconds
 from netwatch.core._traces import with_path
 from netwatch.core._world import Draft, Timer, World, keep
 from netwatch.correlate import Finding
 from netwatch.memory import ANSWERS
 from netwatch.model import Belief, Incident, Inventory, Page, Subject
-from netwatch.route import REPEAT_EVERY_SECONDS, pagers_for, repeat_seconds, waits
+from netwatch.route import pagers_for, waits
 
 __all__ = [
     "belief",
@@ -140,12 +141,8 @@ def _announce(world: World, draft: Draft, incident: Incident) -> Incident:
         return keep(world, draft, incident)
     if muted(world, incident, draft.wall) or waits(incident, world.inventory, draft.wall):
         return keep(world, draft, incident)
-    world.timers[incident.id] = _first_repeat(world, incident, draft.at)
+    world.timers[incident.id] = first_repeat(world, incident, draft.at)
     return tell(world, draft, replace(incident, announced=True), "open")
-
-
-def _first_repeat(world: World, incident: Incident, at: float) -> Timer:
-    return Timer(repeat_at=at + repeat_seconds(world.inventory)[0] if incident.severity == "critical" else None)
 
 
 def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds: bool = False) -> Incident:
@@ -159,15 +156,10 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds:
         else (*incident.told, *(pager for pager in world.pagers if pager in named and pager not in incident.told))
     )
     told = tuple(pager for pager in told if pager in world.pagers)
-    again = _next_repeat(world, draft, incident)
+    again = next_repeat(world, draft, incident, kind)
     sent = replace(incident, sequence=incident.sequence + 1, told=told, reminds=reminds, next_repeat=again) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
     return keep(world, draft, sent)
-
-
-def _next_repeat(world: World, draft: Draft, incident: Incident) -> float | None:
-    timer = world.timers.get(incident.id)
-    return None if timer is None or timer.repeat_at is None else draft.wall + timer.repeat_at - draft.at
 
 
 def introduce(world: World, draft: Draft, fresh: frozenset[str]) -> None:
@@ -204,9 +196,7 @@ def _repeat(world: World, draft: Draft, incident: Incident, timer: Timer) -> Non
         world.timers[incident.id] = replace(timer, repeat_at=None)
         return
     repeats = incident.repeats + 1
-    times = repeat_seconds(world.inventory)
-    wait = times[repeats] - times[repeats - 1] if repeats < len(times) else REPEAT_EVERY_SECONDS
-    world.timers[incident.id] = replace(timer, repeat_at=draft.at + wait)
+    world.timers[incident.id] = replace(timer, repeat_at=draft.at + wait_seconds(world, repeats))
     if not incident.flapping:
         tell(world, draft, replace(incident, repeats=repeats, updated=draft.wall), "update", reminds=True)
 
@@ -244,7 +234,7 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
     if flaps(world, again, draft.at):
         again = replace(again, flapping=True, facts={**again.facts, "spells": str(spells_of_late(world, again, draft.at))})
     if again.announced and not muted(world, again, draft.wall):
-        world.timers[again.id] = _first_repeat(world, again, draft.at)
+        world.timers[again.id] = first_repeat(world, again, draft.at)
         tell(world, draft, again, "update")
     else:  # its end was told: until it may be told again, nobody knows that it is back
         world.timers[again.id] = Timer(page_at=draft.at)
