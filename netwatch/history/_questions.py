@@ -41,8 +41,6 @@ class Questions:
         """Every stored transition of that time in the order in which they were decided; `until_wall` is outside. Raises HistoryFailed."""
         return self._reader.in_order(since_wall, until_wall)
 
-    async def humans(self, *, since_wall: float = 0.0, incident: int | None = None, limit: int = 1_000) -> list[Human]:
-        """What people did, of all or of one incident, newest first. Raises HistoryFailed."""
     async def recorded(self) -> Recorded:
         """What there is to be replayed, and how far back it goes. Raises HistoryFailed."""
         return await self._reader.recorded()
@@ -51,6 +49,8 @@ class Questions:
         """The last transition of each subject before then. Raises HistoryFailed."""
         return await self._reader.settled(wall)
 
+    async def humans(self, *, since_wall: float = 0.0, incident: int | None = None, limit: int = 1_000) -> list[Human]:
+        """What people did, of all or of one incident, newest first. Raises HistoryFailed."""
         return await self._reader.humans(since_wall=since_wall, incident=incident, limit=limit)
 
     async def samples(
