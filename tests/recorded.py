@@ -68,11 +68,12 @@ async def _tell(directory, story, happened):
             await history.close()
 
 
-def record(directory, told, *, runs=True):
-    """Plays a scenario and writes it down; without `runs` as it is when those are too old to be kept."""
+def record(directory, told, *, runs=True, runs_from=0.0):
+    """Plays a scenario and writes it down; without `runs`, or before `runs_from`, as it is when those are too old to be kept."""
     story = Recorded(told, narrow(place(), told))
     report = story.run()
-    asyncio.run(_tell(directory, story, [one for one in story.happened if runs or not isinstance(one, Result)]))
+    kept = [one for one in story.happened if not isinstance(one, Result) or (runs and one.at >= runs_from)]
+    asyncio.run(_tell(directory, story, kept))
     return story, report
 
 
