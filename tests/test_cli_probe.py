@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import io
 import json
@@ -284,3 +285,18 @@ def test_dns_asks_the_resolver_it_is_told(tmp_path):
         bad = netwatch(*asked, "--expect", "10.45.1.9")
     assert json.loads(good.stdout)["facts"] == {"dns_answer": "10.45.1.1, 10.45.1.2"}
     assert (bad.returncode, "missing: 10.45.1.9" in bad.stderr) == (1, True)
+
+
+def test_a_long_train_is_told_by_three_of_its_values():
+    async def scenario():
+        from tests.stamp_peer import StampPeer, reply
+
+        peer = StampPeer(lambda _peer, asked: [reply(asked).encode()])
+        with peer.listening() as port:
+            return await asyncio.to_thread(process, "stamp", "127.0.0.1", "--port", str(port), "--count", "9", "--spacing-seconds", "0.005")
+
+    done = asyncio.run(scenario())
+    assert done.returncode == 0
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("stamp_rtt_seconds"))
+    assert line.split("  ")[-2].strip().endswith("(least, median and most of 9)")
+    assert "stamp_loss_ratio      round_trip  0" in done.stdout

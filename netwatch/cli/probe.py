@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ AddressArgument = Annotated[str, typer.Argument(help="Address or host name to me
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=300, help="Seconds for the whole measurement.")]
 SourceOption = Annotated[str, typer.Option("--source", help="Local address to measure from.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+MOST_VALUES = 8  # in a cell of the table
 EXIT_CODES = "Exit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
 EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -188,7 +189,15 @@ def _print(probe: Probe, result: Result) -> None:
     rows = []
     for sample in result.samples:
         unit = metrics[sample.name].unit if sample.name in metrics else ""
-        rows.append((sample.name, sample.instance, " ".join(f"{value:.6g}" for value in sample.values), unit))
+        rows.append((sample.name, sample.instance, _values(sample.values), unit))
     rows.extend((name, "", value, "") for name, value in result.facts.items())
     if rows:
         _output.print_table([text(f"probe.column_{name}") for name in ("name", "instance", "value", "unit")], rows)
+
+
+def _values(values: Sequence[float]) -> str:
+    if len(values) <= MOST_VALUES:
+        return " ".join(f"{value:.6g}" for value in values)
+    found = sorted(values)
+    least, median, most = (f"{found[place]:.6g}" for place in (0, len(found) // 2, -1))
+    return text("probe.several", least=least, median=median, most=most, count=len(found))
