@@ -57,6 +57,8 @@ class Plan:
 # Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.
 LEAST_PACE, MOST_PACE = 1.15, 1.5
 BURST_SPENT_SECONDS = 1.0
+# What a line near its contract may cost, and what is left for judging once a long burst is spent.
+MOST_CONTRACT_SECONDS, LEAST_CONTRACT_SECONDS = 2.8, 1.6
 USUAL_BURST_BYTES, USUAL_BURST_SECONDS = 1_000_000, 0.08
 
 
@@ -69,7 +71,7 @@ def plan(
     max_seconds: float | None = None,
     error_rate: float = ERROR_RATE,
 ) -> Plan:
-    """A plan with what is not said filled in: for 100 Mbps 1 MB of burst, 25 MB and 3.5 s at most.
+    """A plan with what is not said filled in: for 100 Mbps 1 MB of burst, 35 MB and 3.5 s at most.
 
     A burst nobody has declared is taken to be shorter on a slower line, or asking would cost more than the line carries in seconds.
     """
@@ -81,7 +83,7 @@ def plan(
     if max_seconds is None:
         max_seconds = 2.5 + max(1.0, spending_seconds)
     if max_bytes is None:
-        max_bytes = math.ceil(contract_bytes * 1.6 + 5 * burst_bytes)
+        max_bytes = math.ceil(max(contract_bytes * MOST_CONTRACT_SECONDS, contract_bytes * LEAST_CONTRACT_SECONDS + 5 * burst_bytes))
     return Plan(direction, contract_bits_per_second, burst_bytes, contract_bits_per_second * pace, max_bytes, max_seconds, error_rate)
 
 

@@ -80,7 +80,7 @@ class UdpTest:
             ready = control.receive(Ready)
             datagrams.bind((connection.getsockname()[0], 0))
             datagrams.connect((where[0], ready.port, *where[2:]))
-            _open_way(control, datagrams, ready.test)
+            self._began_ns = _open_way(control, datagrams, ready.test)
             receive_buffer(datagrams)
             datagrams.setblocking(False)
             hurry()
@@ -92,7 +92,6 @@ class UdpTest:
         return Request(Method.UDP, int(plan.direction == "down"), 0, round(plan.pace_bits_per_second), plan.max_bytes, milliseconds)
 
     def _measure(self, control: Control, datagrams: socket.socket, test: bytes) -> Outcome:
-        self._began_ns = time.monotonic_ns()
         try:
             if self.plan.direction == "down":
                 self._send(control, datagrams, test)
@@ -134,7 +133,7 @@ class UdpTest:
         sender = Sender(datagrams, test, plan.pace_bits_per_second, plan.max_bytes)
         checked = _Checked(sender)
         self._bytes = lambda: sender.bytes_ip
-        now_ns = polled_ns = heard_ns = self._began_ns
+        now_ns = polled_ns = heard_ns = self._began_ns = time.monotonic_ns()
         full = math.inf  # how many bins can be full, once no more may be sent
         until_ns = math.inf
         while not self._decision.settled:
@@ -273,10 +272,10 @@ def _numbers(heard: Heard) -> Iterator[int]:
                 yield heard.base + 8 * place + bit
 
 
-def _open_way(control: Control, datagrams: socket.socket, test: bytes) -> None:
-    """Raises WayBlocked when no cookie came back, or the reflector did not hear it again."""
+def _open_way(control: Control, datagrams: socket.socket, test: bytes) -> int:
+    """When the reflector may have begun to send, in monotonic ns. Raises WayBlocked when no cookie came, or it did not hear it again."""
     question = open_datagram(control.framer.key, test)
-    again = 0.0
+    again, began_ns = 0.0, 0
     until = time.monotonic() + ANSWER_SECONDS
     datagrams.settimeout(OPEN_WAIT_SECONDS)
     while (now := time.monotonic()) < until:
@@ -290,9 +289,10 @@ def _open_way(control: Control, datagrams: socket.socket, test: bytes) -> None:
         else:
             if kind is Kind.COOKIE and of == test:
                 question, again = open_datagram(control.framer.key, test, cookie), 0.0
+                began_ns = began_ns or time.monotonic_ns()
         try:
             if any(isinstance(one, Opened) for one in control.poll()):
-                return
+                return began_ns or time.monotonic_ns()
         except Gone as gone:
             raise WayBlocked(str(gone)) from gone
     raise WayBlocked("no datagram came through")
