@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import os
 import time
@@ -48,6 +47,8 @@ def replay(
     Exit codes: 0 done · 1 the history is damaged · 64 no such time or site · 66 no history of that time, or no inventory ·
     77 no permission · 78 an inventory is not sound
     """
+    import asyncio
+
     from netwatch import history, replay
     from netwatch.cli import _records, db
 
