@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help demo test venv run check lint types imports bench fmt wheel lock clean
+.PHONY: help demo test venv run check lint types imports bench soak fmt wheel lock clean
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -47,6 +47,10 @@ check: lint types imports test  ## lint, types, import contracts, tests
 bench: venv  ## the figures of docs/benchmarks.md, one JSON line each
 	tests/install-peers
 	set -e; for file in bench/[a-z]*.py; do $(PY) $$file; done
+
+soak: venv  ## an hour of kill -9 and of scenarios in the lab; writes docs/evidence/
+	tests/install-peers
+	$(PY) tools/soak.py $(ARGS)
 
 fmt: venv
 	$(VENV)/bin/ruff check --fix

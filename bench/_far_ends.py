@@ -129,9 +129,15 @@ pagers:
         return sum(end.asked for end in self.all().values())
 
     async def alertmanager_sites(self, http: aiohttp.ClientSession) -> set[str]:
-        """What Alertmanager itself says is firing."""
+        """Where Alertmanager itself says that something is wrong."""
+        return {labels["site"] for labels in await self._firing(http)}
+
+    async def alertmanager_causes(self, http: aiohttp.ClientSession) -> set[tuple[str, str]]:
+        return {(labels["cause_type"], labels.get("cause", "")) for labels in await self._firing(http)}
+
+    async def _firing(self, http: aiohttp.ClientSession) -> list[Mapping[str, str]]:
         async with http.get(f"{self.alertmanager_url}/api/v2/alerts") as answer:
-            return {alert["labels"].get("site", alert["labels"]["cause"]) for alert in await answer.json()}
+            return [alert["labels"] for alert in await answer.json()]
 
     def duty_keys(self) -> set[str]:
         return {key for _, key in self.duty.service.alerts}

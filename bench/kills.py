@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 from _far_ends import ENVIRONMENT, FarEnds, Told, far_ends, free_port
@@ -170,13 +171,20 @@ class Place:
 
     def rows(self) -> list[tuple[Page, str | None, str]]:
         """Of the outbox: the page, how it ended, and why."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as file:
-            found = file.execute("SELECT document, ending, error FROM outbox ORDER BY id").fetchall()
+        found = self._ask("SELECT document, ending, error FROM outbox ORDER BY id")
         return [(page_from(document), ending, error) for document, ending, error in found]
 
     def pending(self) -> int:
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as file:
-            return int(file.execute("SELECT count(*) FROM outbox WHERE ended IS NULL").fetchone()[0])
+        return len(self._ask("SELECT id FROM outbox WHERE ended IS NULL"))
+
+    def _ask(self, sql: str) -> list[Any]:
+        """Nothing from a file that a killed daemon had no time to make."""
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as file,
+        ):
+            return file.execute(sql).fetchall()
+        return []
 
 
 # --- lives
@@ -239,7 +247,7 @@ async def drain(place: Place, figures: Figures) -> None:
                 wrong: dict[str, set[str]] = {"": set()}
                 while time.monotonic() < until and process.poll() is None and (wrong or place.pending()):
                     await asyncio.sleep(0.25)
-                    wrong = await believed_by_all(place, session) if place.database.exists() else wrong
+                    wrong = await believed_by_all(place, session) if place.has_started() else wrong
                 figures.lost += [f"{name} does not know the truth of {', '.join(sorted(slugs))}" for name, slugs in wrong.items()]
                 if place.pending():
                     figures.wrong.append(f"{place.pending()} pages wait for ever")
@@ -264,6 +272,10 @@ def audit(place: Place, figures: Figures) -> None:
     incidents = {page.incident.id: page.incident.key for page, _, _ in rows}
     figures.incidents += len(incidents)
     figures.other_keys += [f"{key}: told as {count} incidents" for key, count in Counter(incidents.values()).items() if count > 1]
+    names = {(told.incident, told.key) for end in (ends.noc, ends.standby) for told in end.service.told}
+    figures.other_keys += [
+        f"incident {number}: told under {count} keys" for number, count in Counter(n for n, _ in names).items() if count > 1
+    ]
     figures.lost += list(_lost(rows, {"noc": ends.noc.service.told, "duty": ends.standby.service.told}))
     for name, end in (("noc", ends.noc), ("standby", ends.standby)):
         bodies: dict[str, bytes] = {}
@@ -345,6 +357,7 @@ def lines(figures: Figures) -> list[dict[str, object]]:
         line("kills_at_named_points", figures.kills.total() - figures.kills["at random"], "kills"),
         line("kills_incidents", figures.incidents, "incidents"),
         line("kills_pages", figures.pages, "pages"),
+        line("kills_accepted", figures.accepted, "pages"),
         line("kills_requests_at_the_far_ends", figures.requests, "requests"),
         line("kills_lost", len(figures.lost), "pages", "0", not figures.lost),
         line("kills_duplicates_same_key", figures.duplicates, "pages"),

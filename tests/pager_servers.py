@@ -55,6 +55,7 @@ class Hostile:
     asked: int = 0
     sent_bytes: int = 0
     status_alone: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # whoever hangs may go
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def wait_for(self, count: int) -> None:
@@ -92,7 +93,7 @@ class Hostile:
         if mode is Mode.DRIP:
             transport.write(b"HTTP/1.1 200 OK\r\nX-A: ")
         if mode in {Mode.HANG, Mode.DRIP}:
-            await asyncio.Event().wait()
+            await self.over.wait()
         transport.close()
         return web.Response()
 
@@ -105,7 +106,7 @@ class Hostile:
                 await stream.write(b" " * 10_000)
                 self.sent_bytes += 10_000
             if not size:
-                await asyncio.Event().wait()
+                await self.over.wait()
         return stream
 
 
@@ -115,4 +116,7 @@ async def hostile(
 ) -> AsyncIterator[Hostile]:
     server = Hostile(service, list(script), default)
     async with http_server(server.answer) as server.url:
-        yield server
+        try:
+            yield server
+        finally:
+            server.over.set()
