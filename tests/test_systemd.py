@@ -55,6 +55,14 @@ def test_it_has_no_capability_because_the_sysctl_allows_echo_requests():
     assert "net.ipv4.ping_group_range = 0 2147483647" in (FOLDER / "netwatch.sysctl").read_text("utf-8")
 
 
+def test_it_may_ask_how_well_the_clock_is_set_and_can_never_set_it():
+    unit = settings()
+    assert "adjtimex clock_adjtime" in unit["SystemCallFilter"]
+    assert unit["SystemCallFilter"].index("adjtimex clock_adjtime") > unit["SystemCallFilter"].index("~@privileged @resources")
+    assert "ProtectClock" not in unit
+    assert unit["CapabilityBoundingSet"] == [""]
+
+
 def test_the_user_is_made(tmp_path):
     pool = tmp_path / "usr" / "lib" / "sysusers.d"
     pool.mkdir(parents=True)
