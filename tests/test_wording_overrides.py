@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from netwatch import inventory
 from netwatch.lang import LANGUAGES, catalog
 from netwatch.model import Cause, Incident, Page
 from netwatch.wording import LONGEST_SMS, LONGEST_TITLE, describe, describe_digest, one_segment
-from netwatch.wording.overrides import fault_of, known_keys
+from netwatch.wording.overrides import fault_of, shipped
 from tests.inventories import compose
+from tests.test_inventory_tools import run
 
 SITE = Incident(
     id=7, key="netwatch/na-tau", cause=Cause("site", "na-tau"), sites=("na-tau",), severity="critical", opened=1e9, updated=1e9
@@ -20,8 +22,8 @@ SITE = Incident(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_shipped_text_would_pass_as_one_s_own(language):
-    shipped = {key: catalog(language).texts[f"incident.{key}"] for key in known_keys(language)}
-    assert {key: fault for key, text in shipped.items() if (fault := fault_of(language, key, text))} == {}
+    assert shipped(language)
+    assert {key: fault for key, text in shipped(language).items() if (fault := fault_of(language, key, text))} == {}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_one_s_own_words_stand_in_the_page():
     assert describe(SITE, "open", "vi", wall=1e9, texts=texts).title == "🔴 MẤT: na-tau"
 
 
-@given(text=st.text(max_size=80), key=st.sampled_from(known_keys("vi")), kind=st.sampled_from(["open", "update", "recover"]))
+@given(text=st.text(max_size=80), key=st.sampled_from(sorted(shipped("vi"))), kind=st.sampled_from(["open", "update", "recover"]))
 def test_whatever_passes_gives_a_page(text, key, kind):
     if fault_of("vi", key, text) is None:
         made = dataclasses.replace(SITE, facts={"carrier": "vnpt", "hotline": "1", "neighbours": "A"}, flapping=key.startswith("flapping"))
@@ -172,3 +174,18 @@ def test_whom_to_ring_about_power_is_what_the_inventory_says(tmp_path, written, 
     hotline = inventory.load(tmp_path / "inventory.yaml", environment={}).settings.power_hotline
     dark = dataclasses.replace(SITE, facts={"likely": "power", "contact": "Lò Văn A"})
     assert f"\nLiên hệ: Lò Văn A{told}\n" in describe(dark, "open", "vi", wall=1e9, page_url="https://nw", power_hotline=hotline).body
+
+
+def test_the_texts_that_the_command_prints_can_be_used_as_they_are(tmp_path):
+    printed = run("texts")
+    assert printed.returncode == 0
+    texts, told = examined(tmp_path, en=printed.stdout)
+    assert told == []
+    assert texts["en"] == shipped("en")
+
+
+def test_the_example_of_the_docs_is_sound():
+    docs = (Path(__file__).parent.parent / "docs" / "texts.md").read_text("utf-8")
+    example = json.loads(docs.partition("```json\n")[2].partition("```")[0])
+    assert len(example) > 1
+    assert {key: fault for key, text in example.items() if (fault := fault_of("vi", key, text))} == {}

@@ -58,7 +58,7 @@ def check(
     print(_output.text("inventory.accepted", **_counts(found), warnings=len(warnings)))
 
 
-for command in (inventory_tools.diff, inventory_tools.init, inventory_tools.render, inventory_tools.schema):
+for command in (inventory_tools.diff, inventory_tools.init, inventory_tools.render, inventory_tools.schema, inventory_tools.texts):
     app.command(command.__name__)(command)
 app.command("discover")(discover.discover)
 app.command("import")(inventory_tools.import_sheet)

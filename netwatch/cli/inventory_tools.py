@@ -1,4 +1,4 @@
-"""`netwatch inventory diff|init|render|schema|import`."""
+"""`netwatch inventory diff|init|render|schema|texts|import`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netwatch.inventory import Complaint
     from netwatch.model import Inventory
 
-__all__ = ["diff", "import_sheet", "init", "load", "render", "schema"]
+__all__ = ["diff", "import_sheet", "init", "load", "render", "schema", "texts"]
 
 RUNNING = "running"
 COLUMNS = (
@@ -137,6 +137,20 @@ def schema() -> None:
     from netwatch import inventory
 
     print(json.dumps(inventory.json_schema(), ensure_ascii=False, indent=1))
+
+
+def texts() -> None:
+    """The texts of pages in the chosen language; those to be changed go into texts/vi.json or texts/en.json beside the inventory.
+
+    Examples: netwatch inventory texts · netwatch --lang en inventory texts | jq .open_site
+
+    Exit codes: 0 done
+    """
+    import json
+
+    from netwatch.wording import overrides
+
+    print(json.dumps(overrides.shipped(_output.language()), ensure_ascii=False, indent=1))
 
 
 def import_sheet(

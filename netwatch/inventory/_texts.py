@@ -11,7 +11,7 @@ from typing import Any
 
 from netwatch._complaint import Complaint, Place, closest
 from netwatch.lang import LANGUAGES, writing
-from netwatch.wording.overrides import fault_of, known_keys
+from netwatch.wording.overrides import fault_of, shipped
 
 __all__ = ["read_texts"]
 
@@ -72,7 +72,7 @@ def _usable(file: Path, source: str, pairs: tuple[tuple[str, Any], ...]) -> tupl
         if fault is None:
             usable[key] = text
             continue
-        hint = closest(key, known_keys(file.stem)) if fault.problem == "unknown_key" else ""
+        hint = closest(key, shipped(file.stem)) if fault.problem == "unknown_key" else ""
         complaints.append(Complaint(place=place, path=name, key=f"text_{fault.problem}", fields=fault.fields, hint=hint))
     return usable, complaints
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from netwatch.lang import catalog
 from netwatch.wording._title import LONGEST_TITLE
 
-__all__ = ["Fault", "Problem", "fault_of", "known_keys"]
+__all__ = ["Fault", "Problem", "fault_of", "shipped"]
 
 AREA = "incident."
 Problem: TypeAlias = Literal["unknown_key", "not_text", "not_one_line", "braces", "unknown_field", "missing_field", "too_long"]
@@ -72,21 +72,21 @@ class Fault:
     fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def known_keys(language: str) -> tuple[str, ...]:
-    """Without the area. Raises KeyError for a language there is none of."""
-    return tuple(key.removeprefix(AREA) for key in catalog(language).texts if key.startswith(AREA))
+def shipped(language: str) -> dict[str, str]:
+    """The texts that can be replaced, by their keys without the area. Raises KeyError for a language there is none of."""
+    return {key.removeprefix(AREA): text for key, text in catalog(language).texts.items() if key.startswith(AREA)}
 
 
 def fault_of(language: str, key: str, text: object) -> Fault | None:
-    """What is wrong with one text, the worst first; nothing if it can be used. Raises KeyError as `known_keys` does."""
-    shipped = catalog(language).texts.get(AREA + key)
-    if shipped is None:
+    """What is wrong with one text, the worst first; nothing if it can be used. Raises KeyError as `shipped` does."""
+    replaced = catalog(language).texts.get(AREA + key)
+    if replaced is None:
         return Fault("unknown_key", {"name": key[:60]})
     if not isinstance(text, str) or not text.strip() or len(text) > LONGEST:
         return Fault("not_text", {"limit": str(LONGEST)})
     if any(unicodedata.category(letter) in HARMFUL for letter in text):
         return Fault("not_one_line")
-    known, given = _fields(shipped) or frozenset(), _fields(text)
+    known, given = _fields(replaced) or frozenset(), _fields(text)
     if given is None:
         return Fault("braces")
     if unknown := sorted(given - known):
