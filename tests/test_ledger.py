@@ -295,7 +295,7 @@ def test_the_sums_of_other_records_lead_to_the_head(five):
 def test_an_empty_ledger_has_no_records(tmp_path):
     (tmp_path / "records").touch()
     assert list(ledgers.newest_first(tmp_path / "records")) == []
-    assert verify(tmp_path / "records") == ledgers.Report(None, "", ())
+    assert verify(tmp_path / "records") == ledgers.Report(0, None, "", ())
 
 
 def test_no_ledger_has_no_head(tmp_path):

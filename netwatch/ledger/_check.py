@@ -35,6 +35,7 @@ class Flaw:
 class Report:
     """`public` is the key that was checked against: the given one, or else the first record's own."""
 
+    records: int
     head: Head | None
     public: str
     flaws: tuple[Flaw, ...]
@@ -58,9 +59,9 @@ def verify(path: Path, *, public: str = "", head: Head | None = None) -> Report:
         signed_by(public, b"", b"")  # a bad key is told of even when there are no records
     flaws: list[Flaw] = []
     newest: Head | None = None
-    found, number, before = head is None, 0, EMPTY_SEAL
+    found, number, before, count = head is None, 0, EMPTY_SEAL, 0
     for line in lines(path):
-        number += 1
+        number, count = number + 1, count + 1
         entry = parse(line)
         if entry is None:
             flaws.append(Flaw(number, "malformed"))
@@ -75,7 +76,7 @@ def verify(path: Path, *, public: str = "", head: Head | None = None) -> Report:
         number, before = entry.number, entry.seal
     if head is not None and not found:
         flaws.append(Flaw(head.number or number, "head"))
-    return Report(newest, public, tuple(flaws))
+    return Report(count, newest, public, tuple(flaws))
 
 
 def _wrong_with(entry: Entry, number: int, before: str, public: str) -> Literal["order", "link", "seal", "signature", ""]:

@@ -1,0 +1,115 @@
+"""How `netwatch line` lists what lines stand at, and single records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netwatch import ledger
+from netwatch.lang import Catalog, writing
+from netwatch.ledger import Entry
+from netwatch.line import Limits, Past, below_contract, past_of, standing, wall_of
+from netwatch.model import Inventory
+from netwatch.web.line import between, megabytes, reason_text
+
+__all__ = ["is_verdict", "record_row", "row", "standings"]
+
+LOOKED_BACK_SECONDS = 400 * 86_400.0
+Key = tuple[str, str, str]  # site, line, direction
+
+
+def is_verdict(entry: Entry) -> bool:
+    """Whether it is a line's record, and not something else that a ledger may hold."""
+    try:
+        past_of(entry.record)
+        return all(isinstance(entry.record[name], str) for name in ("site", "line", "direction"))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def standings(path: Path, inventory: Inventory | None, site: str, wall: float, zone: dt.tzinfo) -> list[dict[str, Any]]:
+    """Of each direction of each line of the inventory and of the last 400 days of the ledger."""
+    pasts, newest = _pasts(path, site, wall)
+    names = {one.id: one.name for one in inventory.sites.values()} if inventory else {}
+    contracts: dict[Key, float] = {}
+    for known in inventory.sites.values() if inventory else ():
+        for line in known.lines.values() if site in {"", known.id} else ():
+            for direction, contract in (("down", line.contract_down_bits_per_second), ("up", line.contract_up_bits_per_second)):
+                if contract > 0:
+                    contracts[known.id, line.id, direction] = contract
+    for key, record in newest.items():
+        contracts.setdefault(key, float(record.get("contract_bits_per_second") or 0))
+    return [
+        _standing(key, names.get(key[0]) or str(newest.get(key, {}).get("site_name", "")), contract, pasts.get(key, []), wall, zone)
+        for key, contract in contracts.items()
+    ]
+
+
+def _pasts(path: Path, site: str, wall: float) -> tuple[dict[Key, list[Past]], dict[Key, Mapping[str, Any]]]:
+    pasts: dict[Key, list[Past]] = {}
+    newest: dict[Key, Mapping[str, Any]] = {}
+    entries = () if not path.exists() else ledger.of_site(path, site) if site else ledger.newest_first(path)
+    for entry in entries:
+        if not is_verdict(entry):
+            continue
+        record = entry.record
+        if wall - wall_of(record) > LOOKED_BACK_SECONDS:
+            break
+        key = (record["site"], record["line"], record["direction"])
+        newest.setdefault(key, record)
+        pasts.setdefault(key, []).append(past_of(record))
+    return pasts, newest
+
+
+def _standing(key: Key, name: str, contract: float, pasts: Sequence[Past], wall: float, zone: dt.tzinfo) -> dict[str, Any]:
+    limits = Limits()
+    found = standing(pasts, wall, limits)
+    return {
+        "site": key[0],
+        "name": name,
+        "line": key[1],
+        "direction": key[2],
+        "contract_bits_per_second": contract,
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "at": writing.rfc3339(found.last.wall, zone) if found.last else None,
+        "proved_at": writing.rfc3339(found.proved_wall, zone) if found.proved_wall is not None else None,
+        "below_contract": bool(below_contract(pasts, wall, limits)),
+        "number": found.last.number if found.last else None,
+    }
+
+
+def row(one: Mapping[str, Any], words: Catalog, zone: dt.tzinfo) -> Sequence[str]:
+    reason = words.text("line.below") if one["below_contract"] else reason_text(one["reason"], words)
+    return (
+        writing.clean(one["name"]) or one["site"],
+        one["line"],
+        words.text(f"line.direction_{one['direction']}"),
+        writing.bits_per_second(one["contract_bits_per_second"], words),
+        words.text(f"line.verdict_{one['verdict']}"),
+        reason,
+        *(
+            writing.stamp(dt.datetime.fromisoformat(one[name]).timestamp(), words, zone) if one[name] else ""
+            for name in ("at", "proved_at")
+        ),
+    )
+
+
+def record_row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Sequence[str]:
+    record = entry.record
+    value, low, high = (record.get(f"{name}_bits_per_second") for name in ("value", "low", "high"))
+    return (
+        str(entry.number),
+        writing.stamp(wall_of(record), words, zone),
+        writing.clean(record["line"]),
+        words.text(f"line.direction_{record['direction']}"),
+        words.text(f"line.verdict_{record['verdict']}"),
+        reason_text(str(record["reason"]), words),
+        writing.bits_per_second(value, words) if value else "",
+        between(low, high, words),
+        megabytes(int(record["bytes"] or 0), words),
+        writing.seconds(float(record["seconds"]), words) if record["seconds"] else "",
+        writing.clean(str(record.get("method") or record.get("step") or "")),
+    )
