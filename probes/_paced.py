@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from probes._wire.capacity import Heard
 from probes._wire.capacity_data import DATA_BYTES, IP_BYTES, Data, data_header, headers_bytes, parse_data
@@ -141,12 +141,19 @@ class Sender:
 class Counter:
     """Counts the packets of one test in bins of 50 ms that begin with the first packet after the ramp."""
 
-    def __init__(self, socket_: socket.socket, test: bytes, pace_bits_per_second: float, max_bytes: int) -> None:
-        self._socket, self._test = socket_, test
+    def __init__(
+        self,
+        socket_: socket.socket,
+        test: bytes,
+        pace_bits_per_second: float,
+        max_bytes: int,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._socket, self._test, self._wall_ns = socket_, test, wall_ns
         self._packet_ns = IP_BYTES * 8e9 / pace_bits_per_second
         self._seen = bytearray(max_bytes // IP_BYTES + 1)
         self._stamped = stamp_arrivals(socket_)
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._offset_ns = self._wall_ns() - time.monotonic_ns()
         self._start_ns = 0
         self._index = 0
         self._bin: list[Data] = []
@@ -209,7 +216,7 @@ class Counter:
         return datagram, stamp_ns or self._now_ns()
 
     def _now_ns(self) -> int:
-        return time.time_ns() if self._stamped else time.monotonic_ns()
+        return self._wall_ns() if self._stamped else time.monotonic_ns()
 
     def _take(self, data: Data, stamp_ns: int, closed: list[Heard]) -> None:
         if data.number >= len(self._seen) or self._seen[data.number]:
@@ -272,5 +279,5 @@ class Counter:
 
     def _watch_clock(self) -> None:
         """Stamps are wall time: a step would stretch or shrink a bin."""
-        if self._stamped and abs(time.time_ns() - time.monotonic_ns() - self._offset_ns) > STEP_NS:
+        if self._stamped and abs(self._wall_ns() - time.monotonic_ns() - self._offset_ns) > STEP_NS:
             self.flags |= Heard.CLOCK_STEPPED

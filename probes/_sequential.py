@@ -20,7 +20,8 @@ MIXTURE = 100.0
 LEAST_BINS = 6
 STALLED_BINS = 5
 SYSTEMATIC_RATIO = 0.001  # clocks (RFC 5905 allows 500 ppm of slew), a packet at either end of the window
-LATER = (0, 1, 2)  # bins to leave out: a shaper's own bucket, which is full at first, shows in them
+# Bins to leave out, in turn, but never more than are judged: a shaper's own bucket or a peak rate may show in the first.
+LATER = (0, 1, 2, 4, 8, 16, 32)
 LIMITED_RATIO = 0.97  # of our pace: a bin below it was held back by something
 # A line with two buckets (a peak rate, and a burst above the contracted one) passes for a faster line while its burst lasts.
 BOOSTED_RATIO = 0.9
@@ -96,7 +97,7 @@ def _by_excess(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decis
 def _by_limit(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decision:
     """Of a line that holds back: its burst is spent, because a bucket with tokens in it lets everything through."""
     since = _held_back_since(bins, plan)
-    tried = [_judge(bins, since + later, plan, cross) for later in LATER]
+    tried = [_judge(bins, since + later, plan, cross) for later in LATER if not later or since + 2 * later <= len(bins)]
     return next((one for one in tried if one.settled), tried[0])
 
 

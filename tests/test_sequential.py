@@ -1,0 +1,222 @@
+"""When a capacity test may stop, and what it may say then."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes._capacity import BIN_SECONDS, Bin, Decision, Estimate, plan
+from probes._sequential import bounds, decide, excess_bytes
+
+CONTRACT = 100e6
+PACKET = 1400
+
+
+def bins_of(rates, **facts):
+    return [Bin(BIN_SECONDS, round(rate * BIN_SECONDS / 8), **facts) for rate in rates]
+
+
+def first_settled(bins, wanted, cross=None):
+    """What a test that looks after every bin ends with."""
+    decision = Decision("inconclusive", "", Estimate(0, 0, math.inf))
+    for count in range(1, len(bins) + 1):
+        decision = decide(bins[:count], wanted, cross)
+        if decision.settled:
+            return decision, count
+    return decision, len(bins)
+
+
+def shaped(rate, chance, count=70, loss=0.0, jitter_seconds=0.0003):
+    """Arrivals behind a queue that lets packets out one by one; the times of a bin's ends wander."""
+    spacing = PACKET * 8 / rate
+    counts, at = {}, 0.0
+    while at < count * BIN_SECONDS:
+        at += spacing
+        if chance.random() >= loss:
+            place = int(max(at + chance.gauss(0, jitter_seconds), 0.0) / BIN_SECONDS)
+            counts[place] = counts.get(place, 0) + PACKET
+    return [Bin(BIN_SECONDS, counts.get(place, 0)) for place in range(count)]
+
+
+def policed(rate, burst, pace, count=70):
+    """A bucket of `burst` bytes that fills at `rate`: what finds it empty is dropped, nothing waits."""
+    bins, tokens = [], burst
+    for _ in range(count):
+        offered, tokens = pace * BIN_SECONDS / 8, tokens + rate * BIN_SECONDS / 8
+        passed = min(offered, tokens)
+        tokens = min(tokens - passed, burst)
+        bins.append(Bin(BIN_SECONDS, round(passed / PACKET) * PACKET))
+    return bins
+
+
+@pytest.mark.parametrize("rate", [60e6, 80e6, 95e6, 98.9e6, 101.1e6, 105e6, 110e6])
+@pytest.mark.parametrize("loss", [0.0, 0.005])
+def test_a_shaped_line_outside_one_percent_is_judged_right_within_the_cap(rate, loss):
+    wanted = plan("down", CONTRACT)
+    decision, count = first_settled(shaped(rate, random.Random(7), loss=loss), wanted)
+    assert decision.verdict == ("proved" if rate > CONTRACT else "refuted")
+    assert decision.limit_end == "line"
+    assert count * BIN_SECONDS * wanted.pace_bits_per_second / 8 < wanted.max_bytes
+    assert decision.estimate.value == pytest.approx(rate, rel=0.02)
+
+
+def test_a_line_far_from_its_contract_costs_less_than_one_near_it():
+    wanted = plan("down", CONTRACT)
+    far, near = (first_settled(shaped(rate, random.Random(1)), wanted)[1] for rate in (70e6, 99e6))
+    assert far < near
+
+
+def test_a_line_at_its_contract_is_neither_proved_nor_refuted():
+    decision, _ = first_settled(shaped(CONTRACT, random.Random(3)), plan("down", CONTRACT))
+    assert (decision.verdict, decision.reason) == ("inconclusive", "at_contract")
+
+
+def test_what_is_faster_than_our_pace_is_proved_and_has_no_upper_bound():
+    wanted = plan("down", CONTRACT)
+    decision, _ = first_settled(bins_of([wanted.pace_bits_per_second] * 30), wanted)
+    assert (decision.verdict, decision.limit_end, decision.estimate.high) == ("proved", "pace", math.inf)
+
+
+@pytest.mark.parametrize("burst", [1_000_000, 5_000_000])
+@pytest.mark.parametrize("rate", [60e6, 90e6, 98e6])
+def test_a_policers_burst_never_proves_a_line(rate, burst):
+    wanted = plan("down", CONTRACT, burst_bytes=burst)
+    decision, count = first_settled(policed(rate, burst, wanted.pace_bits_per_second), wanted)
+    assert decision.verdict == "refuted"
+    assert count * BIN_SECONDS < 3.5
+    assert count * BIN_SECONDS * wanted.pace_bits_per_second / 8 < 45e6
+
+
+@pytest.mark.parametrize("rate", [101e6, 110e6, 130e6])
+def test_a_policed_line_above_its_contract_is_proved_once_its_burst_is_spent(rate):
+    wanted = plan("down", CONTRACT, burst_bytes=5_000_000)
+    decision, count = first_settled(policed(rate, 5_000_000, wanted.pace_bits_per_second), wanted)
+    assert decision.verdict == "proved"
+    excess, _ = excess_bytes(policed(rate, 5_000_000, wanted.pace_bits_per_second)[:count], wanted)
+    assert excess >= 5_000_000 or decision.limit_end == "line"
+
+
+@given(
+    rate=st.floats(min_value=1e6, max_value=99e6),
+    burst=st.integers(min_value=0, max_value=3_000_000),
+    declared=st.integers(min_value=0, max_value=3_000_000),
+)
+def test_no_policer_whose_burst_was_declared_is_ever_proved(rate, burst, declared):
+    wanted = plan("down", CONTRACT, burst_bytes=max(burst, declared) + 2 * PACKET)
+    bins = policed(rate, burst, wanted.pace_bits_per_second)
+    assert all(decide(bins[:count], wanted).verdict != "proved" for count in range(1, len(bins)))
+
+
+def test_a_line_with_a_peak_rate_and_a_burst_is_not_proved_while_its_burst_lasts():
+    """tbf with `peakrate`: 105 Mbps until 1 MB of burst is gone, then 85."""
+    wanted = plan("down", CONTRACT)
+    bins = bins_of([105e6] * 8 + [85e6] * 20)
+    decision, _ = first_settled(bins, wanted)
+    assert decision.verdict == "refuted"
+
+
+def test_nothing_is_said_of_less_than_six_bins():
+    assert decide(bins_of([50e6] * 5), plan("down", CONTRACT)).reason == "too_few"
+
+
+def test_a_line_that_falls_silent_is_stalled_and_not_refuted():
+    decision, _ = first_settled(bins_of([110e6] * 4 + [0.0] * 20), plan("down", CONTRACT))
+    assert (decision.verdict, decision.reason) == ("inconclusive", "stalled")
+
+
+@pytest.mark.parametrize(("direction", "end"), [("down", "near"), ("up", "far")])
+def test_a_sender_that_pauses_does_not_refute_a_line(direction, end):
+    """It sent nothing for a quarter of the time: the line may carry a third more than what came."""
+    bins = bins_of([85e6] * 30, idle_seconds=BIN_SECONDS / 4)
+    decision, _ = first_settled(bins, plan(direction, CONTRACT))
+    assert (decision.verdict, decision.reason, decision.limit_end) == ("inconclusive", "sender_slow", end)
+
+
+def test_a_sender_that_was_silent_all_the_time_says_nothing():
+    bins = bins_of([85e6] * 30, idle_seconds=BIN_SECONDS)
+    assert first_settled(bins, plan("down", CONTRACT))[0].reason == "sender_slow"
+
+
+def test_traffic_that_the_routers_counters_know_of_is_part_of_what_the_line_carries():
+    bins = shaped(92e6, random.Random(5), count=30)
+    alone, _ = first_settled(bins, plan("down", CONTRACT))
+    cross = Estimate(14e6, 15e6, 16e6)
+    with_others, _ = first_settled(bins, plan("down", CONTRACT), cross)
+    assert (alone.verdict, with_others.verdict) == ("refuted", "proved")
+    assert with_others.estimate.low == pytest.approx(14e6 + alone.estimate.low, rel=0.01)
+
+
+def test_traffic_that_may_have_been_there_keeps_a_line_from_being_refuted():
+    bins = shaped(92e6, random.Random(5), count=30)
+    assert first_settled(bins, plan("down", CONTRACT), Estimate(0.0, 5e6, 12e6))[0].verdict == "inconclusive"
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e10), max_size=40))
+def test_bounds_hold_the_mean_and_never_go_below_nothing(values):
+    found = bounds(values, 0.001)
+    assert 0 <= found.low <= found.value * (1 + 1e-9) + 1e-9
+    assert found.value <= found.high * (1 + 1e-9) + 1e-9
+
+
+@given(st.lists(st.floats(min_value=1e6, max_value=1e9), min_size=3, max_size=40), st.floats(min_value=1e-6, max_value=0.01))
+def test_bounds_are_wider_for_a_smaller_error_rate(values, error_rate):
+    loose, strict = bounds(values, error_rate), bounds(values, error_rate / 10)
+    assert strict.low <= loose.low
+    assert loose.high <= strict.high
+
+
+@given(
+    st.lists(st.builds(Bin, st.just(BIN_SECONDS), st.integers(0, 2_000_000), idle_seconds=st.floats(0, BIN_SECONDS)), max_size=40),
+    st.sampled_from(["down", "up"]),
+)
+def test_any_bins_give_a_decision_whose_bounds_settle_its_verdict(bins, direction):
+    wanted = plan(direction, CONTRACT)
+    decision = decide(bins, wanted)
+    assert decision.settled or decision.verdict == "inconclusive"
+    if decision.verdict == "proved":
+        assert decision.estimate.low > CONTRACT
+    if decision.verdict == "refuted":
+        assert decision.estimate.high < CONTRACT
+
+
+def looked_at_until(values, error_rate, truth):
+    return any(
+        not bounds(values[:count], error_rate).low <= truth <= bounds(values[:count], error_rate).high
+        for count in range(2, len(values) + 1)
+    )
+
+
+def test_the_bounds_hold_at_all_looks_together_at_the_stated_rate():
+    """Each side may be wrong once in twenty sequences: of 400, at both sides together, 40."""
+    chance = random.Random(11)
+    wrong = sum(looked_at_until([chance.gauss(1000, 100) for _ in range(30)], 0.05, 1000.0) for _ in range(400))
+    assert wrong <= 40
+
+
+def test_neighbours_that_move_together_widen_the_bounds():
+    chance = random.Random(2)
+    walk, value = [], 0.0
+    for _ in range(40):
+        value = 0.9 * value + chance.gauss(0, 1)
+        walk.append(100 + value)
+    mixed = list(walk)
+    chance.shuffle(mixed)
+    assert bounds(walk, 0.001).high - bounds(walk, 0.001).low > 1.5 * (bounds(mixed, 0.001).high - bounds(mixed, 0.001).low)
+
+
+@pytest.mark.parametrize(
+    ("contract", "burst", "pace", "most_bytes"),
+    [
+        (100e6, None, 1.15, 35_000_000),
+        (100e6, 5_000_000, 1.4, 45_000_000),
+        (10e6, None, 1.15, 3_500_000),
+        (10e6, 1_000_000, 1.5, 7_000_000),
+    ],
+)
+def test_the_pace_is_a_little_above_the_contract_and_more_only_to_spend_a_long_burst(contract, burst, pace, most_bytes):
+    made = plan("down", contract, burst_bytes=burst)
+    assert made.pace_bits_per_second == pytest.approx(pace * contract)
+    assert made.max_bytes == most_bytes
+    assert made.max_seconds >= 3.5
