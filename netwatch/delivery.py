@@ -162,10 +162,6 @@ class Delivery:
         """Those that people read, by name; the same objects until their settings change."""
         return {name: channel.pager for name, channel in self._channels.items() if not channel.retired}
 
-    def out_of_band(self) -> tuple[str, ...]:
-        """Who can be told when the internet here is lost, also those that only stand by."""
-        return tuple(name for name, channel in self._channels.items() if channel.pager.out_of_band and not channel.retired)
-
     def restore(self, rows: Iterable[OutboxRow], threads: Mapping[tuple[int, str], str]) -> None:
         """Takes up what the last process left, in the order it was committed. Call it after `configure`."""
         self._chain.restore(threads)

@@ -7,11 +7,22 @@ from zoneinfo import ZoneInfo
 
 from netwatch._duties import BACKUP, DUTY, Roster
 from netwatch.matcher import parse, target_of
-from netwatch.model import Incident, Inventory
+from netwatch.model import Cause, Incident, Inventory
 from netwatch.roster import in_office_hours, members, on_duty, stand_in, turns
 
-__all__ = ["REPEAT_EVERY_SECONDS", "digest_pagers", "named_pagers", "names_for", "pagers_for", "repeat_seconds", "waits"]
+__all__ = [
+    "REPEAT_EVERY_SECONDS",
+    "digest_pagers",
+    "named_pagers",
+    "names_for",
+    "out_of_band",
+    "pagers_for",
+    "reachable",
+    "repeat_seconds",
+    "waits",
+]
 
+CUT_OFF = Cause("uplink", "isolated")
 REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page, while nobody acknowledges; then every
 REPEAT_EVERY_SECONDS = 14_400.0
 LONGEST_WAIT_SECONDS = 3 * 86_400.0  # for somebody to be on duty
@@ -21,13 +32,41 @@ def pagers_for(incident: Incident, pagers: tuple[str, ...], inventory: Inventory
     """The names of the pagers to tell, of those there are; none for what can wait for the morning.
 
     `step` is how often it has been told again with nobody acknowledging. Where the roster names nobody, all are told: never silence.
+    That we are cut off is told first by whoever needs no internet, and by the others once it is back.
     """
     if incident.audience != "page":
         return ()
-    if inventory.duty is None:
-        return pagers
+    roster = inventory.duty
     sites = (*incident.sites, *incident.degraded)
-    return _pagers(inventory.duty, names_for(inventory, sites, target_of(incident), wall, step), pagers)
+    names = names_for(inventory, sites, target_of(incident), wall, step)
+    usual = pagers if roster is None else _pagers(roster, names, pagers)
+    outside = out_of_band(inventory)
+    if incident.cause != CUT_OFF or not outside:
+        return usual
+    first = outside if roster is None else _pagers(roster, names, outside)
+    return (*first, *(name for name in usual if not _leads_to(name, first, inventory)))
+
+
+def out_of_band(inventory: Inventory) -> tuple[str, ...]:
+    """Those that work when the internet here does not, also those that only stand by for another."""
+    return tuple(name for name, entry in inventory.pagers.items() if entry.options.get("out_of_band") is True)
+
+
+def reachable(pagers: tuple[str, ...], inventory: Inventory) -> tuple[str, ...]:
+    """Who may be told of anything: when we are cut off, also those that are not told as a rule."""
+    return (*pagers, *(name for name in out_of_band(inventory) if name not in pagers))
+
+
+def _leads_to(name: str, wanted: tuple[str, ...], inventory: Inventory) -> bool:
+    """Whether what a pager does not take ends at one of these, or it is one of them: they would be told twice."""
+    seen: set[object] = set()
+    at: object = name
+    while at not in seen and at in inventory.pagers:
+        if at in wanted:
+            return True
+        seen.add(at)
+        at = inventory.pagers[str(at)].options.get("fallback")
+    return False
 
 
 def digest_pagers(pagers: tuple[str, ...], inventory: Inventory, wall: float) -> tuple[str, ...]:

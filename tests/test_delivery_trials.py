@@ -232,5 +232,4 @@ def test_pagers_and_what_waits_are_described():
     assert (described["noc"]["fallback"], described["noc"]["stands_by"]) == ("sms", False)
     assert (described["sms"]["stands_by"], described["sms"]["out_of_band"]) == (True, True)
     assert described["am"]["kind"] == "alertmanager"
-    assert delivery.out_of_band() == ("sms",)
     assert delivery.describe_waiting() == []

@@ -42,6 +42,7 @@ from netwatch.model import (
     Traced,
     Transition,
 )
+from netwatch.route import out_of_band
 
 __all__ = ["OWN_TROUBLE_KEY", "UPLINK_KEY", "Window", "World", "dump", "is_current", "maintenance_now", "muted", "restore", "step"]
 
@@ -185,7 +186,8 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         tried = event.new.settings.trial_minute is not None and key.removeprefix(PAGER_KEY) in event.new.pagers
         if key.startswith(PAGER_KEY) and not tried:
             close(world, draft, incident, "removed")
-    before, world.pagers = world.pagers, world.pagers if event.pagers is None else event.pagers
+    before = {*world.pagers}, {*out_of_band(world.inventory)}
+    world.pagers = world.pagers if event.pagers is None else event.pagers
     old = world.inventory.checks
     world.inventory, world.generation = event.new, event.generation
     changed = [check for check, now in event.new.checks.items() if check not in old or old[check].fingerprint != now.fingerprint]
@@ -214,7 +216,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
     for site in sorted(world.troubled):
         look_at_site(world, draft, site)
     look_at_outages(world, draft)
-    introduce(world, draft, frozenset(world.pagers).difference(before))
+    introduce(world, draft, frozenset(({*world.pagers} - before[0]) | ({*out_of_band(world.inventory)} - before[1])))
     # After a restart nobody is being asked again yet.
     doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
     draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]

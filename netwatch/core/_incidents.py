@@ -16,7 +16,7 @@ from netwatch.core._world import Draft, Timer, World, keep
 from netwatch.correlate import Finding
 from netwatch.memory import ANSWERS
 from netwatch.model import Belief, Incident, Inventory, Page, Subject
-from netwatch.route import pagers_for, waits
+from netwatch.route import pagers_for, reachable, waits
 
 __all__ = [
     "belief",
@@ -149,13 +149,9 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds:
     """A page about an incident to everybody who is to know; none about one that was never announced or is muted."""
     if not incident.announced or (kind == "update" and muted(world, incident, draft.wall)):
         return keep(world, draft, incident)
-    named = set(pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats))
-    told = (
-        incident.told
-        if kind == "recover"
-        else (*incident.told, *(pager for pager in world.pagers if pager in named and pager not in incident.told))
-    )
-    told = tuple(pager for pager in told if pager in world.pagers)
+    named = () if kind == "recover" else pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats)
+    there = reachable(world.pagers, world.inventory)
+    told = tuple(pager for pager in dict.fromkeys((*incident.told, *named)) if pager in there)
     again = next_repeat(world, draft, incident, kind)
     sent = replace(incident, sequence=incident.sequence + 1, told=told, reminds=reminds, next_repeat=again) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
@@ -164,8 +160,9 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds:
 
 def introduce(world: World, draft: Draft, fresh: frozenset[str]) -> None:
     """New pagers are told of what is open and was told to the others; whoever is gone has heard nothing, should the name come back."""
+    there = reachable(world.pagers, world.inventory)
     for incident in [one for one in world.incidents.values() if one.announced]:
-        left = tuple(name for name in incident.told if name in world.pagers)
+        left = tuple(name for name in incident.told if name in there)
         named = pagers_for(incident, world.pagers, world.inventory, draft.wall, incident.repeats)
         told = tuple(name for name in named if name in fresh and name not in left)
         if told:
