@@ -58,6 +58,7 @@ class Desk:
     timing: Timing
     settings: Settings
     link_key: bytes = b""  # what one-tap links are signed with; without it there are none
+    evidence_head: Callable[[], str] = str  # of the ledger of lines, so that it stands where nobody here can change it; "" for none
     http: aiohttp.ClientSession = field(init=False)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     _in_flight: dict[object, float] = field(default_factory=dict)

@@ -70,11 +70,13 @@ def digest_text(page: Page, language: str, describe: Callable[[Incident], PageTe
     return PageText(title=title[:LONGEST_TITLE], body="\n".join((title, *lines)), sms=one_segment(f"{title}: {names}"), url=page_url)
 
 
-def trial_text(name: str, asked: bool, language: str, wall: float, zone: dt.tzinfo) -> PageText:
-    """`asked`: somebody wanted to try it, or else it is the daily trial."""
+def trial_text(name: str, asked: bool, language: str, wall: float, zone: dt.tzinfo, evidence_head: str = "") -> PageText:
+    """`asked`: somebody wanted to try it, or else it is the daily trial. It also carries the head of the ledger out of our reach."""
     words = _words(language)
     title = words.text("delivery.trial_asked" if asked else "delivery.trial", name=writing.clean(name, 20))
     body = words.text("delivery.trial_body", name=writing.clean(name, 40), at=writing.stamp(wall, words, zone))
+    if evidence_head:
+        body = f"{body}\n{words.text('line.canary', head=evidence_head)}"
     return PageText(title=title[:LONGEST_TITLE], body=f"{title}\n{body}", sms=one_segment(title))
 
 

@@ -82,7 +82,7 @@ class Trials:
     async def try_once(self, name: str, *, asked: bool = False) -> str:
         """Sends a page that says it is a trial. Why it was not taken, or "". Raises KeyError for a pager there is none of."""
         channel, wall = self._channels[name], self._desk.wall()
-        text = trial_text(name, asked, channel.settings.language, wall, self._desk.zone)
+        text = trial_text(name, asked, channel.settings.language, wall, self._desk.zone, self._desk.evidence_head())
         try:
             async with self._desk.deadline():
                 await channel.pager.send(note(f"trial/{name}", name, wall), text, None, self._desk.http)

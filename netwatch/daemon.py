@@ -384,6 +384,7 @@ class Daemon:
             alive=self._gets_on,
             tried=self._note_trial,
             link_key=self._link_key,
+            evidence_head=lambda: ledger.head_text(self.ledger_path()),
         )
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers(named_pagers(first)))

@@ -53,10 +53,13 @@ class Delivery:
         alive: Callable[[], bool] = lambda: True,
         tried: Callable[[str, str], None] = _nobody_told,
         link_key: bytes = b"",
+        evidence_head: Callable[[], str] = str,
     ) -> None:
         self._wall = wall
         self._timing = timing or Timing()
-        self._desk = Desk(wall=wall, timing=self._timing, settings=settings or Settings(), link_key=link_key)
+        self._desk = Desk(
+            wall=wall, timing=self._timing, settings=settings or Settings(), link_key=link_key, evidence_head=evidence_head
+        )
         self._states = StatePagers(self._desk)
         self._channels: dict[str, Channel] = {}
         self._chain = Chain(ledger, self._desk, self._channels)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import netwatch.delivery
 from netwatch import core
 from netwatch._delivery_lanes import Desk, open_session
+from netwatch._delivery_notes import trial_text
 from netwatch._delivery_trials import DeadMan, next_local_minute
 from netwatch.core import World
 from netwatch.delivery import Delivery, Timing
@@ -124,6 +125,17 @@ def test_blind_time_is_one_page_that_wakes_nobody():
     assert text.title.startswith("🟣 netwatch đã ngừng theo dõi ")
     assert "1 giờ" in text.body
     assert story.pagers["sms"].messages == []
+
+
+def test_the_daily_trial_takes_the_head_of_the_ledger_out_of_reach():
+    head = f"12:{'ab' * 32}"
+    for language in LANGUAGES:
+        text = trial_text("noc", False, language, 1_800_000_000.0, VIETNAM, head)
+        assert head in text.body
+        assert head not in text.title + text.sms
+        assert trial_text("noc", False, language, 1_800_000_000.0, VIETNAM).body in text.body
+    desk = Desk(wall=lambda: 0.0, timing=Timing(), settings=Settings())
+    assert desk.evidence_head() == ""
 
 
 def test_a_trial_that_is_asked_for_says_so_and_why_it_was_not_taken():

@@ -15,6 +15,7 @@ from netwatch.line import (
     Counters,
     Evidence,
     Limits,
+    Malformed,
     Measurement,
     Past,
     PortReading,
@@ -22,6 +23,7 @@ from netwatch.line import (
     carried,
     cross_traffic,
     judge,
+    measurement_of,
     standing,
 )
 
@@ -371,3 +373,47 @@ def test_two_assisted_refutations_are_not_enough():
     assisted = [past(2 * HOUR, "refuted", grade="assisted"), past(60, "refuted", grade="assisted")]
     assert below_contract(assisted, NOW) == ()
     assert len(below_contract([*assisted, past(30, "refuted")], NOW)) == 3
+
+
+TOLD = {
+    "verdict": "refuted", "reason": "below_contract", "method": "udp", "method_version": "1", "direction": "down", "bytes": 8_600_000,
+    "seconds": 0.61, "goodput_bits_per_second": 77_000_000, "line_bits_per_second": 80_000_000, "low_bits_per_second": 79_500_000,
+    "high_bits_per_second": 80_500_000, "confidence": 0.999, "limit_end": "line", "burst_bytes": 1_000_000, "bins": [[0.05, 500_000, 400]],
+}  # fmt: skip
+
+
+def test_what_a_test_tells_is_what_is_judged():
+    found = measurement_of(TOLD, NOW - 10)
+    assert found.bounds == Bounds(79.5 * MBPS, 80 * MBPS, 80.5 * MBPS)
+    assert (found.bytes, found.seconds, found.worth, found.bins) == (8_600_000, 0.61, "reflector", ((0.05, 500_000.0, 400.0),))
+    assert judge(dataclasses.replace(REFUTING, measurement=found)).verdict == "refuted"
+    assert judge(dataclasses.replace(REFUTING, measurement=measurement_of(TOLD, NOW - 10, grade="assisted"))).reason == "assisted"
+
+
+def test_a_test_that_knows_no_most_cannot_refute():
+    found = measurement_of({**TOLD, "high_bits_per_second": None}, NOW - 10)
+    assert math.isinf(found.bounds.high)
+    assert judge(dataclasses.replace(REFUTING, measurement=found)).verdict == "inconclusive"
+    nothing = measurement_of({"verdict": "inconclusive", "reason": "peer_gone"}, NOW)
+    assert (nothing.bounds, judge(evidence(measurement=nothing)).reason) == (None, "peer_gone")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"verdict": "yes"}, {"verdict": None}, {"bytes": -1}, {"seconds": "1"}, {"line_bits_per_second": math.nan}, {"confidence": True},
+        {"low_bits_per_second": math.inf}, {"bins": 5}, {"bins": [5]}, {"bins": [["x"]]},
+    ],
+)  # fmt: skip
+def test_what_is_no_test_is_refused(wrong):
+    with pytest.raises(Malformed):
+        measurement_of({**TOLD, **wrong}, NOW)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(TOLD)), st.none() | st.booleans() | st.floats() | st.text() | st.lists(st.integers())))
+def test_nothing_told_upsets_the_judge(told):
+    try:
+        found = measurement_of({**TOLD, **told}, NOW - 10)
+    except Malformed:
+        return
+    assert judge(dataclasses.replace(REFUTING, measurement=found)).verdict in {"proved", "refuted", "inconclusive"}

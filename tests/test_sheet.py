@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -175,11 +176,23 @@ def test_the_months_beside_it():
         assert (page.before, page.after) == (before, after)
 
 
+def test_every_reason_of_the_judge_has_words():
+    found = set()
+    for file in (Path(sheets.__file__).parent / "line").glob("*.py"):
+        found |= set(re.findall(r'(?:reason=|return |"(?:inconclusive|proved|refuted)", |bounds, )"([a-z_0-9]+)"', file.read_text("utf-8")))
+    assert {"control", "cross_traffic", "port_duplex", "counters_stale", "carried", "no_evidence", "contradiction", "never"} <= found
+    for language in LANGUAGES:
+        assert [
+            one for one in sorted(found - {"inconclusive", "proved", "refuted"}) if pages.reason_text(one, catalog(language)) == one
+        ] == []
+
+
 def test_every_word_of_a_verdict_is_in_both_languages(ledger):
     for language in LANGUAGES:
         words = catalog(language)
         for entry in ledgers.newest_first(ledger.path):
             record = entry.record
-            for kind in ("verdict", "reason", "step", "grade"):
+            assert pages.reason_text(record["reason"], words) != record["reason"]
+            for kind in ("verdict", "step", "grade"):
                 assert not record[kind] or words.has(f"line.{kind}_{record[kind]}"), record[kind]
             assert not record["limit_end"] or words.has(f"line.end_{record['limit_end']}")

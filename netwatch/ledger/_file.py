@@ -34,6 +34,7 @@ __all__ = [
     "LedgerRefused",
     "canonical",
     "head",
+    "head_text",
     "lines",
     "next_seal",
     "parse",
@@ -265,6 +266,14 @@ def lines(path: Path) -> Iterator[bytes]:
         for line in file:
             if line.endswith(b"\n"):
                 yield line[:-1]
+
+
+def head_text(path: Path) -> str:
+    """The head as people are told it; "" where there is none, or none can be read."""
+    try:
+        return str(head(path) or "")
+    except OSError:
+        return ""
 
 
 def head(path: Path) -> Head | None:

@@ -19,6 +19,7 @@ from netwatch.line._evidence import (
     port_ceiling,
 )
 from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_contract, judge, standing
+from netwatch.line._measurement import Malformed, measurement_of
 from netwatch.line._record import Subject, past_of, record_of, wall_of
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Evidence",
     "Grade",
     "Limits",
+    "Malformed",
     "Measurement",
     "Past",
     "PortReading",
@@ -45,6 +47,7 @@ __all__ = [
     "carried",
     "cross_traffic",
     "judge",
+    "measurement_of",
     "past_of",
     "port_ceiling",
     "record_of",

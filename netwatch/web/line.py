@@ -177,8 +177,8 @@ def reason_text(reason: str, words: Catalog) -> str:
 
 
 def _word(kind: str, name: str, words: Catalog) -> str:
-    key = f"line.{kind}_{name}"
-    return words.text(key) if words.has(key) else writing.clean(name, LONGEST_CELL)
+    keys = (f"line.{kind}_{name}", f"line_test.{kind}_{name}", f"line_test.failed_{name}")
+    return next((words.text(key) for key in keys if words.has(key)), writing.clean(name, LONGEST_CELL))
 
 
 def alone(sheet: Sheet, words: Catalog, zone: dt.tzinfo) -> str:

@@ -1,0 +1,65 @@
+"""What a test tells of itself, the JSON of `netwatch probe bandwidth`, as the judge takes it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from netwatch.line._evidence import Bounds, Grade, Measurement
+
+__all__ = ["Malformed", "measurement_of"]
+
+VERDICTS = ("proved", "refuted", "inconclusive")
+MOST_BINS = 10_000
+
+
+class Malformed(ValueError):
+    """Not what a test tells."""
+
+
+def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None = None, full: bool = False) -> Measurement:
+    """`wall` is when the test began. A verdict that its own bounds do not bear is left to the judge. Raises Malformed."""
+    verdict = told.get("verdict")
+    if verdict not in VERDICTS:
+        raise Malformed(f"verdict {str(verdict)[:40]!r}")
+    value = _number(told, "line_bits_per_second", 0.0)
+    high = told.get("high_bits_per_second")
+    bounds = Bounds(
+        _number(told, "low_bits_per_second", 0.0), value, math.inf if high is None else _number(told, "high_bits_per_second", math.inf)
+    )
+    return Measurement(
+        method=str(told.get("method", "")),
+        method_version=str(told.get("method_version", "")),
+        verdict=cast("Literal['proved', 'refuted', 'inconclusive']", verdict),
+        reason=str(told.get("reason", "")),
+        wall=wall,
+        seconds=_number(told, "seconds", 0.0),
+        bytes=int(_number(told, "bytes", 0.0)),
+        bounds=bounds if value > 0 else None,
+        confidence=min(_number(told, "confidence", 0.0), 1.0),
+        limit_end=str(told.get("limit_end", "")),
+        burst_bytes=int(_number(told, "burst_bytes", 0.0)),
+        goodput_bits_per_second=_number(told, "goodput_bits_per_second", 0.0) or None,
+        grade=grade,
+        full=full,
+        bins=_bins(told.get("bins", ())),
+    )
+
+
+def _number(told: Mapping[str, Any], name: str, otherwise: float) -> float:
+    found = told.get(name)
+    if found is None:
+        return otherwise
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or found < 0:
+        raise Malformed(f"{name} {str(found)[:40]!r}")
+    return float(found)
+
+
+def _bins(found: Any) -> tuple[tuple[float, ...], ...]:
+    if not isinstance(found, list | tuple) or len(found) > MOST_BINS:
+        raise Malformed("bins")
+    for one in found:
+        if not isinstance(one, list | tuple) or not all(isinstance(number, int | float) for number in one):
+            raise Malformed("bins")
+    return tuple(tuple(float(number) for number in one) for one in found)
