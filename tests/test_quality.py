@@ -61,6 +61,12 @@ def test_codecs_differ_in_what_they_bear():
     assert r_factor(0.1, 0.02, codec=G711) < r_factor(0.1, 0.02, codec=G729A) < r_factor(0.1, 0.02, codec=G711_PLC)
 
 
+@pytest.mark.parametrize(("codec", "loss", "r"), [(G711, 0.0, 93.2), (G711, 0.043, 45.7), (G729A, 0.0, 82.2), (G729A, 0.19, 40.2)])
+def test_a_codec_costs_what_g113_says(codec, loss, r):
+    # Without loss Ie, and with a loss of Bpl per cent half of what is left up to 95.
+    assert r_factor(0.05, loss, codec=codec) == pytest.approx(r)
+
+
 def test_loss_in_bursts_is_worse():
     assert r_factor(0.1, 0.02, burst=2) < r_factor(0.1, 0.02)
 

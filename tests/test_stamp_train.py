@@ -207,6 +207,7 @@ def test_numbers_may_wrap_on_both_sides():
     for _ in range(6):
         path.packet(number=far)
         far += 1
+    assert [answer.reply.request.sequence for answer in path.train.in_order()] == [2**32 - 3, 2**32 - 2, 2**32 - 1, 0, 1, 2]
     assert losses(path.train, counts=True) == (Losses(6, 0, 0), True)
     path = Path(session=session)
     path.packet(number=far)
@@ -286,6 +287,24 @@ def test_any_datagram_is_foreign_unless_it_is_the_answer(data):
     path.train.receive(reply, None, WALL_NS, path.now)
     ours = reply.request.sequence == 0 and reply.request.stamp == request.stamp and reply.request.ssid in {0, 7}
     assert (path.train.foreign, len(path.train.answers)) == ((0, 1) if ours else (1, 0))
+
+
+@pytest.mark.parametrize(("ssid", "ours"), [(7, True), (0, True), (1, False), (8, False)])
+def test_the_session_is_ours_or_none(ssid, ours):
+    path = Path()
+    request, _ = path.send()
+    asked = Request(request.sequence, request.stamp, request.error, ssid)
+    path.train.receive(Reply(0, 0, FAR_SET, 0, asked, 255), None, WALL_NS, path.now)
+    assert (len(path.train.answers), path.train.foreign) == (int(ours), int(not ours))
+
+
+def test_an_answer_to_an_older_packet_is_out_of_order():
+    path = Path()
+    first, _ = path.send()
+    assert path.train.reordered == 0
+    path.packet()
+    path.train.receive(Reply(1, 0, FAR_SET, 0, first, 255), None, WALL_NS, path.now)
+    assert path.train.reordered == 1
 
 
 def test_a_late_answer_is_told_apart_from_a_stranger():
