@@ -87,7 +87,7 @@ class Bandwidth(Probe):
             raise ProbeFailed("not_a_reflector", f"what answers is no reflector of ours: {error}") from error
         except WayBlocked as error:
             raise ProbeFailed("udp_blocked", f"TCP port {self.port} answers, UDP does not: {error}") from error
-        except Gone as error:
+        except (Gone, ConnectionResetError, BrokenPipeError) as error:
             raise ProbeFailed("peer_gone", str(error)) from error
         finally:
             test.stop.set()

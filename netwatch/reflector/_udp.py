@@ -19,6 +19,7 @@ POLL_NS = 5_000_000
 SEND_SLEEP_SECONDS = 0.0005
 COUNT_SLEEP_SECONDS = 0.002
 COOKIE_BYTES = 16
+LOOK_SECONDS = 0.05  # whether the prober is still there
 
 
 def serve_udp(control: Control, datagrams: socket.socket, request: Request, test: bytes) -> int:
@@ -32,14 +33,18 @@ def serve_udp(control: Control, datagrams: socket.socket, request: Request, test
 
 
 def open_way(control: Control, datagrams: socket.socket, test: bytes) -> None:
-    """Waits for the prober's OPEN and ECHO and connects the socket to where they came from. Raises TimeoutError."""
+    """Waits for the prober's OPEN and ECHO and connects the socket to where they came from. Raises TimeoutError, Gone."""
     cookie = secrets.token_bytes(COOKIE_BYTES)
     opening = open_datagram(control.framer.key, test)
     echo_tag = short_tag(control.framer.key, Kind.ECHO, test + cookie)
     until = time.monotonic() + ANSWER_SECONDS
-    while (left := until - time.monotonic()) > 0:
-        datagrams.settimeout(left)
-        datagram, where = datagrams.recvfrom(2048)
+    datagrams.settimeout(LOOK_SECONDS)
+    while time.monotonic() < until:
+        control.poll()
+        try:
+            datagram, where = datagrams.recvfrom(2048)
+        except TimeoutError:
+            continue
         if hmac.compare_digest(datagram, opening):
             datagrams.sendto(cookie_datagram(test, cookie), where)
             continue
