@@ -1,15 +1,19 @@
 """inventory.yaml to Checks: what is shipped, what is built, what a reload changes."""
 
 import dataclasses
+import datetime as dt
 import json
+import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from netwatch import inventory
+from netwatch import inventory, roster
 from netwatch.inventory._communes import communes, slug
 from netwatch.model import PagerSettings, Secret
 from tests.inventories import HEAD, ROLES, compose, load
+from tests.pager_services import TELEGRAM_TOKEN, ZALO_TOKEN
 
 SHIPPED = Path(__file__).parent.parent / "inventory.yaml"
 ENVIRONMENT = {"NETWATCH_SNMP_COMMUNITY": "hush-hush"}
@@ -45,6 +49,22 @@ def test_the_shipped_file_has_all_communes_and_three_hubs_and_warns_only_of_its_
     assert shipped.demo_plan
     assert all(site.tags["ring"] and site.tags["feeder"] for site in shipped.sites.values() if site.kind == "commune")
     assert all(site.contact for site in shipped.sites.values())
+
+
+def test_every_example_in_a_comment_of_the_shipped_file_can_be_put_in_force(tmp_path):
+    head, pagers, rest = SHIPPED.read_text("utf-8").partition("\npagers: ")
+    text = re.sub(r"^#(?=  |duty:)", "", pagers + rest, flags=re.MULTILINE)
+    text = re.sub(r"^(pagers|maintenance): (\{\}|\[\])", r"\1:", text, flags=re.MULTILINE)
+    (tmp_path / "inventory.yaml").write_text(head + text, "utf-8")
+    secrets = {"NETWATCH_WEBHOOK_SECRET": "whsec_" + "A" * 40, "ZALO_TOKEN": ZALO_TOKEN, "TELEGRAM_TOKEN": TELEGRAM_TOKEN}
+    found = inventory.load(tmp_path / "inventory.yaml", environment={"NETWATCH_SNMP_COMMUNITY": "x", **secrets})
+    assert [warning.split(": ")[1] for warning in found.warnings] == ["plan.site_net"]
+    assert list(found.pagers) == ["alertmanager", "tong-dai", "truc-zalo", "nhom-truc", "modem"]
+    assert [person.id for person in found.duty.people] == ["an", "binh"]
+    assert [anchor.id for anchor in found.anchors] == ["ha-noi", "vnpt"]
+    assert len(found.maintenance) == 2
+    wall = dt.datetime(2026, 12, 1, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
+    assert roster.check(found.duty, wall.timestamp(), wall.timestamp() + 366 * 86_400, wall.tzinfo) == ()
 
 
 def test_a_site_knows_its_names_place_and_office_by_its_code(shipped):
