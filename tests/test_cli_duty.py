@@ -48,6 +48,15 @@ def test_who_of_a_site_says_who_is_told_when(file):
     ]
 
 
+def test_who_of_a_site_also_says_what_escalates_and_who_is_told_of_everything(file):
+    last = run(file, "who", "--site", "na-tau", "--at", "2026-12-01 09:00").stdout.splitlines()[-2:]
+    assert last[0].startswith("Chỉ sự cố nghiêm trọng mới được nhắc lại")
+    assert last[1].endswith(": wall")
+    told = json.loads(run(file, "who", "--site", "na-tau", "--at", "2026-12-01 09:00", "-o", "json").stdout)
+    assert (told["always"], told["escalates"]) == (["wall"], "critical")
+    assert "always" not in json.loads(run(file, "who", "-o", "json").stdout)
+
+
 def test_the_calendar_goes_from_shift_to_shift(file):
     ended = run(file, "calendar", "--at", "2026-12-01", "--days", "2", "-o", "json")
     records = json.loads(ended.stdout)["records"]

@@ -52,12 +52,17 @@ def who(at: At = "", site: Site = "", file: File = Path("inventory.yaml"), outpu
     inventory, roster, zone = _loaded(file)
     wall = _moment(at, zone)
     records = _of_site(inventory, roster, site, wall) if site else _of_shifts(roster, wall, zone, shape)
-    if not records:
+    if not records and shape == "table":
         print(text("duty.nobody"))
         return
     columns = ("step", "name", "phone", "pagers") if site else ("shift", "name", "phone", "backup", "wakes")
     headings = {key: text(f"duty.{key}") for key in columns} if shape == "table" else {key: key for key in columns}
-    _records.print_records(shape, "netwatch/v1/duty-who", records, headings, at=dt.datetime.fromtimestamp(wall, zone).isoformat())
+    more = {"always": list(roster.always), "escalates": "critical"} if site else {}
+    _records.print_records(shape, "netwatch/v1/duty-who", records, headings, at=dt.datetime.fromtimestamp(wall, zone).isoformat(), **more)
+    if site and shape == "table":
+        print(text("duty.escalates"))
+        if roster.always:
+            print(text("duty.always", pagers=", ".join(roster.always)))
 
 
 @app.command()
