@@ -67,6 +67,14 @@ def test_every_example_in_a_comment_of_the_shipped_file_can_be_put_in_force(tmp_
     assert roster.check(found.duty, wall.timestamp(), wall.timestamp() + 366 * 86_400, wall.tzinfo) == ()
 
 
+def test_an_anchor_is_meant_to_be_outside_the_plan_and_a_device_is_not(tmp_path):
+    text = compose(more="anchors: [{name: far, address: 192.168.77.1, carrier: VNPT}]\n")
+    assert load(tmp_path, text).warnings == ()
+    stray = compose('sites:\n  na-tau: {n: 34, code: "03316", devices: {pc: {address: 192.168.77.2}}}\n', more="")
+    (warning,) = load(tmp_path, stray).warnings
+    assert "192.168.77.2" in warning
+
+
 def test_a_site_knows_its_names_place_and_office_by_its_code(shipped):
     site = shipped.sites["na-tau"]
     assert (site.name, site.full_name, site.code, site.district) == ("Nà Tấu", "Xã Nà Tấu", "03316", "Thành phố Điện Biên Phủ")

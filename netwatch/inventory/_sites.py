@@ -213,8 +213,10 @@ class Builder:
             self.collector.warn(self._at("profiles", name), "unused_profile", at_key=True, word=name)
 
     def _outside(self) -> None:
-        """Private addresses that no site's network holds: usually a slip of the pen."""
+        """Private addresses that no site's network holds: usually a slip of the pen, but anchors are meant to be far away."""
         for at, where in self._targets.outside:
+            if where[1][:1] == ("anchors",):
+                continue
             if at.is_private and not any(at.version == net.version and at in net for net in self._nets):
                 self.collector.warn(where, "address_outside_plan", address=str(at))
 
