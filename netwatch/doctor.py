@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from netwatch.history import has_wal_reset_bug
+from netwatch.ledger import KEY_NAME, LedgerState
 
 __all__ = [
     "Finding",
@@ -20,6 +21,7 @@ __all__ = [
     "disk",
     "inventory",
     "lab",
+    "ledger",
     "namespaces",
     "ping",
     "python",
@@ -87,6 +89,23 @@ def disk(directory: Path, free_bytes: int) -> Finding:
         return Finding("disk", Verdict.OK, "disk_ok", fields=fields)
     verdict = Verdict.WARNING if free_bytes >= LEAST_FREE_BYTES else Verdict.MEND
     return Finding("disk", verdict, "disk_short", "sudo apt-get clean && sudo journalctl --vacuum-size=200M", fields)
+
+
+def ledger(directory: Path, state: LedgerState, *, records: int, key_mode: int | None) -> Finding:
+    """`state` is what writing the next record would meet with; `key_mode` the permissions of the key's file, None without one."""
+    place = shlex.quote(str(directory))
+    fields = {"path": directory, "records": records}
+    if state == "none":
+        return Finding("ledger", Verdict.INFO, "ledger_none", fields=fields)
+    if state == "key_missing":
+        return Finding("ledger", Verdict.MEND, "ledger_key_missing", f"sudo mv {place} {place}-$(date +%F)", fields)
+    if state == "damaged":
+        return Finding("ledger", Verdict.MEND, "ledger_damaged", "netwatch line verify", fields)
+    if state == "unreadable":
+        return Finding("ledger", Verdict.MEND, "ledger_unreadable", f'sudo chown -R "$(id -un)" {place}', fields)
+    if key_mode is not None and key_mode & 0o077:
+        return Finding("ledger", Verdict.MEND, "ledger_key_open", f"chmod 600 {shlex.quote(str(directory / KEY_NAME))}", fields)
+    return Finding("ledger", Verdict.OK, "ledger_ok", fields=fields)
 
 
 def sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:

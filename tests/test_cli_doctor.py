@@ -14,6 +14,7 @@ from netwatch import doctor
 from netwatch.cli import doctor as command
 from netwatch.doctor import MEBIBYTE, Verdict
 from netwatch.lang import LANGUAGES, catalog
+from netwatch.ledger import KEY_NAME, Ledger
 from tests.icmp_peer import datagrams_refused
 
 PATH = Path("/srv/state of netwatch")
@@ -27,6 +28,7 @@ FINE = [
     doctor.clock(synchronised=True),
     doctor.state(PATH, None),
     doctor.disk(PATH, 4096 * MEBIBYTE),
+    doctor.ledger(PATH, "sound", records=12, key_mode=0o600),
     doctor.sqlite((3, 51, 3)),
     doctor.descriptors(4096, 4096),
     doctor.descriptors(-1, -1),
@@ -40,6 +42,10 @@ BROKEN = [
     doctor.ping(DENIED, DENIED),
     doctor.state(PATH, DENIED),
     doctor.disk(PATH, 512 * MEBIBYTE - 1),
+    doctor.ledger(PATH, "sound", records=12, key_mode=0o640),
+    doctor.ledger(PATH, "key_missing", records=12, key_mode=None),
+    doctor.ledger(PATH, "damaged", records=12, key_mode=0o600),
+    doctor.ledger(PATH, "unreadable", records=0, key_mode=None),
     doctor.descriptors(64, 1024),
     doctor.descriptors(1024, -1),
     doctor.descriptors(1024, 1048576),
@@ -56,6 +62,7 @@ TOLD = [
     doctor.ping(DENIED, None),
     doctor.daemon(PATH, DENIED, as_service=True),
     doctor.daemon(PATH, DENIED, as_service=False),
+    doctor.ledger(PATH, "none", records=0, key_mode=None),
     doctor.lab(DENIED),
     doctor.namespaces(allowed=False),
 ]
@@ -132,6 +139,27 @@ def test_a_state_directory_that_is_not_there_yet_is_not_made(tmp_path):
     command.try_writing(tmp_path / "new" / "state")
     assert list(tmp_path.iterdir()) == []
     assert command.nearest(tmp_path / "new" / "state") == tmp_path
+
+
+def test_the_ledger_is_looked_at_without_being_touched(tmp_path):
+    assert command.ledger_finding(tmp_path).text == "ledger_none"
+    assert list(tmp_path.iterdir()) == []
+    ledger = Ledger(tmp_path)
+    ledger.append({"site": "na-tau"})
+    found = command.ledger_finding(tmp_path)
+    assert (found.text, found.fields["records"]) == ("ledger_ok", 1)
+    key = ledger.path.parent / KEY_NAME
+    key.chmod(0o644)
+    assert command.ledger_finding(tmp_path).text == "ledger_key_open"
+    key.write_text("no key")
+    assert command.ledger_finding(tmp_path).text == "ledger_key_missing"
+    key.unlink()
+    assert command.ledger_finding(tmp_path).text == "ledger_key_missing"
+    ledger.path.write_bytes(b"no record\n")
+    assert command.ledger_finding(tmp_path).text == "ledger_damaged"
+    ledger.path.unlink()
+    ledger.path.mkdir()
+    assert command.ledger_finding(tmp_path).text == "ledger_unreadable"
 
 
 def test_a_state_directory_below_a_file_is_refused(tmp_path):

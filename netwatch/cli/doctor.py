@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
@@ -68,6 +69,18 @@ def doctor(
     raise typer.Exit(Exit.OK if fine else Exit.FAILED)
 
 
+def ledger_finding(state: Path) -> Finding:
+    from netwatch import doctor as checks
+    from netwatch import ledger
+
+    path = ledger.path_in(state)
+    newest, mode = None, None
+    with contextlib.suppress(OSError):
+        newest = ledger.head(path)
+        mode = stat.S_IMODE((path.parent / ledger.KEY_NAME).stat().st_mode)
+    return checks.ledger(path.parent, ledger.state_of(path), records=newest.number if newest else 0, key_mode=mode)
+
+
 def default_inventory(here: Path, system: Path = SYSTEM_INVENTORY) -> Path:
     return system if system.exists() and not (here / "inventory.yaml").exists() else here / "inventory.yaml"
 
@@ -101,6 +114,7 @@ def examine(inventory: Path, state: Path, control: Path) -> Iterator[Finding]:
     yield checks.clock(synchronised=clock_synchronised())
     yield checks.state(state, refusal(lambda: try_writing(state)))
     yield checks.disk(state, shutil.disk_usage(nearest(state)).free)
+    yield ledger_finding(state)
     yield checks.sqlite()
     yield checks.descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
     yield checks.inventory(inventory, refusal(lambda: read_some(inventory)))

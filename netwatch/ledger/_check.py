@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from netwatch.ledger._file import EMPTY_SEAL, Entry, Head, lines, parse
+from netwatch.ledger._file import EMPTY_SEAL, Entry, Head, parse
 from netwatch.ledger._key import BadKey, signed_by
+from netwatch.ledger._select import lines
 
 __all__ = ["BadHead", "Flaw", "Report", "head_of", "verify"]
 

@@ -33,12 +33,11 @@ __all__ = [
     "Ledger",
     "LedgerRefused",
     "canonical",
-    "head",
-    "head_text",
-    "lines",
     "next_seal",
     "parse",
     "path_in",
+    "sound_end",
+    "tail_of",
 ]
 
 DIRECTORY = "ledger"
@@ -172,8 +171,8 @@ class Ledger:
     def _last(self, descriptor: int) -> Entry | None:
         """The record to go on from, after what a kill or a power cut left half-written has been set aside."""
         size = os.fstat(descriptor).st_size
-        tail = _tail(descriptor, size)
-        end = _sound_end(tail)
+        tail = tail_of(descriptor, size)
+        end = sound_end(tail)
         whole, rest = tail[:end], tail[end:]
         last = parse(whole[:-1].rpartition(b"\n")[2]) if whole else None
         if whole and (last is None or not last.sealed()):
@@ -220,17 +219,17 @@ def _write_whole(descriptor: int, line: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _tail(descriptor: int, size: int) -> bytes:
+def tail_of(descriptor: int, size: int) -> bytes:
     """As much of the end as holds the last whole line and what follows it."""
     tail, offset = b"", size
-    while offset and (tail.count(b"\n", 0, _sound_end(tail)) < 2 and len(tail) <= 2 * LONGEST_LINE_BYTES):
+    while offset and (tail.count(b"\n", 0, sound_end(tail)) < 2 and len(tail) <= 2 * LONGEST_LINE_BYTES):
         step = min(BLOCK_BYTES, offset)
         offset -= step
         tail = os.pread(descriptor, step, offset) + tail
     return tail
 
 
-def _sound_end(tail: bytes) -> int:
+def sound_end(tail: bytes) -> int:
     """Where the last line ends that was written whole. A power cut may leave zeros (xfs.org FAQ), which no record has in it."""
     zero = tail.find(b"\0")
     return tail.rfind(b"\n", 0, len(tail) if zero < 0 else zero) + 1
@@ -258,33 +257,3 @@ def _changed(record: Mapping[str, Any], raw: bytes) -> bool:
         return canonical(record) != raw
     except (ValueError, UnicodeError):  # such as half a surrogate pair
         return True
-
-
-def lines(path: Path) -> Iterator[bytes]:
-    """The whole lines of a ledger, without their ends; what is being written just now is left out. Raises OSError."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield line[:-1]
-
-
-def head_text(path: Path) -> str:
-    """The head as people are told it; "" where there is none, or none can be read."""
-    try:
-        return str(head(path) or "")
-    except OSError:
-        return ""
-
-
-def head(path: Path) -> Head | None:
-    """The newest record's, from the end of the file: quick. None where there is none. Raises OSError."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        tail = _tail(descriptor, os.fstat(descriptor).st_size)
-    finally:
-        os.close(descriptor)
-    last = parse(tail[: max(_sound_end(tail) - 1, 0)].rpartition(b"\n")[2])
-    return Head(last.number, last.seal) if last else None

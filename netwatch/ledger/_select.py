@@ -1,16 +1,21 @@
-"""Some of the ledger's records, without reading what nobody asked for."""
+"""Reading the ledger beside whoever writes it: all lines, some records, its head, its state."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from netwatch.ledger._file import Entry, parse
+from netwatch.ledger._file import Entry, Head, parse, sound_end, tail_of
+from netwatch.ledger._key import BadKey, Key
 
-__all__ = ["newest_first", "of_site", "sums_between"]
+__all__ = ["LedgerState", "head", "head_text", "lines", "newest_first", "of_site", "state_of", "sums_between"]
+
+LedgerState: TypeAlias = Literal["none", "sound", "key_missing", "damaged", "unreadable"]
 
 
 def newest_first(path: Path) -> Iterator[Entry]:
@@ -58,3 +63,55 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
                 begin = body.rfind(b"\n", 0, end)
                 yield body[begin + 1 : end]
                 end = begin
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of a ledger, without their ends; what is being written just now is left out. Raises OSError."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
+
+
+def state_of(path: Path) -> LedgerState:
+    """What the next record would meet with. `none`: it would be the first."""
+    try:
+        line = _newest_line(path)
+        if line is None:
+            return "none"
+        last = parse(line)
+        if last is None or not last.sealed():
+            return "damaged"
+        Key.read_from(path.parent)
+    except (FileNotFoundError, BadKey):
+        return "key_missing"
+    except OSError:
+        return "unreadable"
+    return "sound"
+
+
+def head_text(path: Path) -> str:
+    """The head as people are told it; "" where there is none, or none can be read."""
+    try:
+        return str(head(path) or "")
+    except OSError:
+        return ""
+
+
+def head(path: Path) -> Head | None:
+    """The newest record's, from the end of the file: quick. None where there is none. Raises OSError."""
+    last = parse(_newest_line(path) or b"")
+    return Head(last.number, last.seal) if last else None
+
+
+def _newest_line(path: Path) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        tail = tail_of(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+    end = sound_end(tail)
+    return tail[: end - 1].rpartition(b"\n")[2] if end else None
