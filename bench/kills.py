@@ -45,7 +45,8 @@ ROOT = Path(__file__).parent.parent
 PLACES = 40
 KILLS_AN_ACT = 10
 SHARE_OF_TROUBLE = 0.4
-LONGEST_LIFE_SECONDS, LONGEST_DRAIN_SECONDS = 9.0, 150.0
+AT_START, START_SECONDS = 0.2, (0.3, 1.5)  # so many of the kills at random come so soon
+LONGEST_LIFE_SECONDS, LONGEST_START_SECONDS, LONGEST_DRAIN_SECONDS = 6.0, 60.0, 150.0
 MOST_SPELLS = 2  # a third within half an hour is flapping, which ends ten minutes later
 INVENTORY = """\
 version: 1
@@ -149,6 +150,12 @@ class Place:
     def has_started(self) -> bool:
         return " started " in self.log()
 
+    async def until_started(self, process: subprocess.Popen[bytes]) -> None:
+        """Or until it has ended."""
+        async with asyncio.timeout(LONGEST_START_SECONDS):
+            while process.poll() is None and not self.has_started():  # noqa: ASYNC110  # another program has no event to wait for
+                await asyncio.sleep(0.05)
+
     def close(self) -> None:
         for listener in self.listeners.values():
             listener.close()
@@ -196,12 +203,16 @@ async def live(place: Place, dice: Random, point: str, figures: Figures) -> None
     if point == "in-migration":
         place.forget_last_migration()
     times = 1 if point in {"in-migration", "while-starting", "before-reload", "during-checkpoint"} else dice.randint(1, 4)
-    ends_at = time.monotonic() + (LONGEST_LIFE_SECONDS if point else dice.uniform(0.2, LONGEST_LIFE_SECONDS * 0.7))
+    at_start = not point and dice.random() < AT_START
+    lasts = dice.uniform(*START_SECONDS) if at_start else LONGEST_LIFE_SECONDS if point else dice.uniform(0.2, LONGEST_LIFE_SECONDS)
     with place.daemon(f"{point}:{times}" if point else "") as process:
+        if not at_start:  # however busy the machine is, it shall have lived
+            await place.until_started(process)
+        ends_at = time.monotonic() + lasts
         while process.poll() is None and time.monotonic() < ends_at:
             await asyncio.sleep(min(dice.uniform(0.1, 1.2), max(0.0, ends_at - time.monotonic())))
             dice.choice((place.break_one, place.break_one, place.mend_one))(dice)
-            if place.has_started() and process.poll() is None:
+            if not at_start and process.poll() is None:
                 if point in {"before-reload", "during-reload"} or dice.random() < 0.1:
                     process.send_signal(signal.SIGHUP)
                 if point == "during-checkpoint" or dice.random() < 0.1:
@@ -240,6 +251,7 @@ async def drain(place: Place, figures: Figures) -> None:
     began = time.monotonic()
     async with aiohttp.ClientSession() as session:
         with place.daemon() as process:
+            await place.until_started(process)
             for last in (False, True):
                 while last and place.down:
                     place.mend_one(Random(0))
@@ -247,7 +259,7 @@ async def drain(place: Place, figures: Figures) -> None:
                 wrong: dict[str, set[str]] = {"": set()}
                 while time.monotonic() < until and process.poll() is None and (wrong or place.pending()):
                     await asyncio.sleep(0.25)
-                    wrong = await believed_by_all(place, session) if place.has_started() else wrong
+                    wrong = await believed_by_all(place, session)
                 figures.lost += [f"{name} does not know the truth of {', '.join(sorted(slugs))}" for name, slugs in wrong.items()]
                 if place.pending():
                     figures.wrong.append(f"{place.pending()} pages wait for ever")
