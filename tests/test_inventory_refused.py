@@ -69,6 +69,23 @@ def test_an_unset_variable_names_its_line_once(tmp_path):
     assert [(error.key, error.place.line, error.fields["variable"]) for error in refusal.errors] == [("variable_unset", 3, "NOPE")]
 
 
+def test_of_a_value_that_a_variable_was_to_fill_nothing_else_is_said(tmp_path):
+    pagers = """\
+        pagers:
+          hook: {pager: webhook, url: "${HOOK_URL}", secrt: "${HOOK_SECRET}"}
+          am: {pager: alertmanager, urls: ["http://127.0.0.1:9093", "${AM_URL}"]}
+    """
+    refusal = refused(tmp_path, compose(head='listen: "${LISTEN}"\n' + HEAD, more=pagers))
+    assert [(error.key, error.path) for error in refusal.errors] == [
+        ("variable_unset", "listen"),
+        ("pager_option", "pagers.hook.secret"),
+        ("variable_unset", "pagers.hook.url"),
+        ("unknown_key", "pagers.hook.secrt"),
+        ("variable_unset", "pagers.hook.secrt"),
+        ("variable_unset", "pagers.am.urls[1]"),
+    ]
+
+
 def test_a_missing_file_is_unreadable_and_a_bad_one_is_not(tmp_path):
     with pytest.raises(inventory.InventoryRefused) as missing:
         inventory.load(tmp_path / "nothing.yaml", environment={})

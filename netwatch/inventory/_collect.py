@@ -63,12 +63,20 @@ def shown(value: object, path: Iterable[str | int] = ()) -> str:
 
 @dataclass(slots=True)
 class Collector:
+    """`unfilled` are the values whose reference leads nowhere: that is said once, and nothing else of them."""
+
+    unfilled: set[Keys] = field(default_factory=set)
     errors: list[Complaint] = field(default_factory=list)
     warnings: list[Complaint] = field(default_factory=list)
 
     def error(self, where: Where, key: str, *, at_key: bool = False, hint: str = "", name: str = "", **fields: str) -> None:
         """`name` is a further part of the path that does not exist in the file (a missing key)."""
-        self.errors.append(_complaint(where, key, at_key, hint, name, fields))
+        if name or at_key or not self._is_unfilled(where[1]):
+            self.errors.append(_complaint(where, key, at_key, hint, name, fields))
+
+    def _is_unfilled(self, path: Keys) -> bool:
+        """Itself, or one of a list."""
+        return any(one[: len(path)] == path and all(isinstance(part, int) for part in one[len(path) :]) for one in self.unfilled)
 
     def warn(self, where: Where, key: str, *, at_key: bool = False, hint: str = "", name: str = "", **fields: str) -> None:
         self.warnings.append(_complaint(where, key, at_key, hint, name, fields))
@@ -100,6 +108,8 @@ class Collector:
             if item["type"] not in {"missing", "missing_argument"}:
                 while path and path not in document.marks:
                     path = path[:-1]
+            if path in self.unfilled and not at_key:
+                continue
             place = document.place(path, key=at_key or key == "unknown_key")
             self.errors.append(Complaint(place=place, path=dotted(path), key=key, fields=fields, hint=hint))
 
