@@ -67,9 +67,9 @@ def test_implied_runs_make_the_changes_that_implied_them(of, outcomes, moments):
             for run in runs
         ),
     )
-    assert [(one.new, one.hard) for one in again if one.old is not Belief.UNKNOWN or one.new is not Belief.OK][-4:] == [
+    assert [(one.new, one.hard) for one in again if one.old is not Belief.UNKNOWN or one.new is not Belief.OK] == [
         (one.new, one.hard) for one in changes if one.old is not Belief.UNKNOWN or one.new is not Belief.OK
-    ][-4:]
+    ]
     walls = {(one.new, one.hard, round(one.wall, 3)) for one in again}
     assert all((one.new, one.hard, round(one.wall, 3)) in walls for one in changes if one.hard and one.new is Belief.CRIT)
 

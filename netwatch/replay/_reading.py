@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netwatch import core
@@ -19,8 +21,8 @@ __all__ = ["NothingRecorded", "read"]
 
 WARM_UP_SECONDS = 3_600.0
 MOST = 100_000
-BEFORE_SECONDS = 35.0
-AFTER_SECONDS = 95.0
+BEFORE_SECONDS = 5.0
+AFTER_SECONDS = 60.0
 FAR_BEFORE_SECONDS = 10.0
 FAR_AFTER_SECONDS = 45.0
 FIRST_SECONDS = 60.0
@@ -89,7 +91,7 @@ class _Sources:
     answers: dict[str, list[Transition]] = field(default_factory=dict)  # by check: does it answer at all
     of_rules: list[Transition] = field(default_factory=list)
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
-    moments: dict[str, list[float]] = field(default_factory=dict)  # by site: when something of it changed
+    moments: dict[str, list[float]] = field(default_factory=dict)  # by check: when it changed
 
     def __post_init__(self) -> None:
         self.checks: dict[str, Check] = {}
@@ -98,12 +100,7 @@ class _Sources:
             self.checks |= inventory.checks
             world = core.World(inventory=inventory)
             self.far |= {*world.line_checks, *world.anchor_checks, *world.far_checks}
-        self.linked: dict[str, set[str]] = {}
-        for check in self.checks.values():
-            for parent in (self.checks.get(one) for group in check.parents for one in group):
-                if parent is not None:
-                    self.linked.setdefault(check.site, set()).add(parent.site)
-                    self.linked.setdefault(parent.site, set()).add(check.site)
+        self.kin = _kin(self.checks, self.inventories)
 
     def add(self, transitions: Sequence[Transition]) -> None:
         for one in transitions:
@@ -114,7 +111,7 @@ class _Sources:
                 self.of_rules.append(one)
             else:
                 self.answers.setdefault(check.id, []).append(one)
-                self.moments.setdefault(check.site, []).extend({one.since, one.wall} if one.since >= self.begin else {one.wall})
+                self.moments.setdefault(check.id, []).extend({one.since, one.wall} if one.since >= self.begin else {one.wall})
 
     async def add_outcomes(self, history: Questions, known: Recorded) -> None:
         for check_id in sorted({series[0] for series in known.series} & self.checks.keys()):
@@ -123,19 +120,23 @@ class _Sources:
             before: Outcome | None = None
             for wall, outcome, _ in found:
                 if before is not None and outcome is not before:
-                    self.moments.setdefault(self.checks[check_id].site, []).append(wall)
+                    self.moments.setdefault(check_id, []).append(wall)
                 before = outcome
 
     def near(self, check: Check) -> tuple[Span, ...]:
         """When runs of this check may matter though they only say again what was known."""
-        sites = {check.site, *self.linked.get(check.site, ())}
-        own = [moment for site in sites for moment in self.moments.get(site, ())]
+        own = [moment for one in (check.id, *self.kin.get(check.id, ())) for moment in self.moments.get(one, ())]
         patience = 2.5 * check.interval_seconds
-        spans = list(around(own, max(BEFORE_SECONDS, patience), max(AFTER_SECONDS, patience)))
+        spans = list(around(own, BEFORE_SECONDS, max(AFTER_SECONDS, patience)))
         if check.id in self.far:
-            spans += around((one for moments in self.moments.values() for one in moments), FAR_BEFORE_SECONDS, FAR_AFTER_SECONDS)
+            spans += self.far_spans
         spans += [(start, start + max(FIRST_SECONDS, patience)) for start in (self.begin, self.runs_since)]
         return merged(spans)
+
+    @functools.cached_property
+    def far_spans(self) -> tuple[Span, ...]:
+        """When it counted whether anything far away answered: while lines and anchors changed."""
+        return around((one for check in self.far for one in self.moments.get(check, ())), FAR_BEFORE_SECONDS, FAR_AFTER_SECONDS)
 
     def from_changes(self) -> Iterator[tuple[float, Entry]]:
         """All that is known of the time before there are runs, and of checks nobody heard of any more."""
@@ -174,6 +175,19 @@ class _Sources:
         place = bisect_right(changes, run.wall, key=lambda one: one.wall)
         said = next((one for one in (*reversed(changes[:place]), *changes[place:]) if one.code), None)
         return replace(run, code=said.code, detail=said.detail) if said is not None else replace(run, code="timeout")
+
+
+def _kin(checks: Mapping[str, Check], inventories: Sequence[Inventory]) -> dict[str, set[str]]:
+    """Whose runs matter when a check changes: its parents and children, and of a line the other lines of its site."""
+    found: dict[str, set[str]] = {}
+    pairs = [(check.id, parent) for check in checks.values() for group in check.parents for parent in group]
+    for inventory in inventories:
+        lines = (core.World(inventory=inventory).lines_of[site] for site in inventory.sites)
+        pairs += [pair for of_site in lines for pair in itertools.combinations(of_site, 2)]
+    for one, other in pairs:
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
+    return found
 
 
 def _acts(humans: Sequence[Human], recorded: Sequence[Incident], begin: float, until: float) -> Iterator[tuple[float, Entry]]:
