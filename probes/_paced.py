@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -32,6 +33,8 @@ SEGMENT_FROM_BITS_PER_SECOND = 250e6
 CATCH_UP_NS = 20_000_000  # of the pace, at once: more would only overflow what stands on the way
 NONCES = 4096
 WANTED_BUFFER = 64 << 20  # a third of a second at 900 Mbps
+ANCILLARY_BYTES = 64
+TIMESPEC, OLD_TIMESPEC = struct.Struct("=qq"), struct.Struct("=ll")
 BATCH = 1000
 MOST_BINS_AT_ONCE = 20  # more is a clock that leapt, and the first of them says so
 # The pacing itself is this uneven.
@@ -56,7 +59,7 @@ def stamp_arrivals(socket_: socket.socket) -> bool:
         socket_.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
     except OSError:
         return False
-    return hasattr(socket_, "recvmsg")
+    return hasattr(socket_, "recvmsg_into")
 
 
 def hurry() -> None:
@@ -150,17 +153,20 @@ class Counter:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._socket, self._test, self._wall_ns = socket_, test, wall_ns
+        self._stamped = stamp_arrivals(socket_)
+        self._size = IP_BYTES - headers_bytes(ipv6=socket_.family == socket.AF_INET6)
+        self._buffer = bytearray(DATA_BYTES if self._stamped else IP_BYTES)
+        self._buffers = [self._buffer]
         self._packet_ns = IP_BYTES * 8e9 / pace_bits_per_second
         self._seen = bytearray(max_bytes // IP_BYTES + 1)
-        self._stamped = stamp_arrivals(socket_)
         self._offset_ns = self._wall_ns() - time.monotonic_ns()
-        self._start_ns = 0
+        self._start_ns = self._end_ns = 0
         self._index = 0
-        self._bin: list[Data] = []
+        self._numbers: list[int] = []
+        self._digest = 0
         self._queue_ns = 0
         self._least_delay_ns: int | None = None
-        self._last: Data | None = None
-        self._last_queue_ns = 0
+        self._last = (-1, 0, 0)  # number, when it was sent, how long it queued
         self._highest = -1
         self._first = -1
         self._unique = 0
@@ -188,74 +194,80 @@ class Counter:
         empty = False
         for _ in range(BATCH):
             try:
-                datagram, stamp_ns = self._read()
+                size, stamp_ns = self._read()
             except BlockingIOError:
                 empty = True
                 break
-            data = parse_data(datagram, self._test)
             self.datagrams += 1
+            data = parse_data(self._buffer, self._test) if size == self._size else None
             if data is not None:
                 self._take(data, stamp_ns, closed)
         if empty and self._start_ns:
             now_ns = self._now_ns()
-            while now_ns - SETTLE_NS >= self._start_ns + (self._index + 1) * BIN_NS and len(closed) < MOST_BINS_AT_ONCE:
+            while now_ns - SETTLE_NS >= self._end_ns and len(closed) < MOST_BINS_AT_ONCE:
                 closed.append(self._close())
         return closed
 
-    def _read(self) -> tuple[bytes, int]:
+    def _read(self) -> tuple[int, int]:
+        """The real length of a datagram, of which only the head is copied, and when it arrived."""
         if not self._stamped:
-            return self._socket.recv(2048), self._now_ns()
-        datagram, ancillary, _, _ = self._socket.recvmsg(2048, 128)
+            return self._socket.recv_into(self._buffer), self._now_ns()
+        size, ancillary, _, _ = self._socket.recvmsg_into(self._buffers, ANCILLARY_BYTES, socket.MSG_TRUNC)
         stamp_ns = 0
         for _, kind, content in ancillary:
             if kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = struct.unpack("=qq" if len(content) == 16 else "=ll", content)
+                seconds, nanoseconds = (TIMESPEC if len(content) == TIMESPEC.size else OLD_TIMESPEC).unpack(content)
                 stamp_ns = seconds * 1_000_000_000 + nanoseconds
             elif kind == SO_RXQ_OVFL:
-                self._dropped = int.from_bytes(content, "little" if struct.pack("=H", 1)[0] else "big")
-        return datagram, stamp_ns or self._now_ns()
+                self._dropped = int.from_bytes(content, sys.byteorder)
+        return size, stamp_ns or self._now_ns()
 
     def _now_ns(self) -> int:
         return self._wall_ns() if self._stamped else time.monotonic_ns()
 
     def _take(self, data: Data, stamp_ns: int, closed: list[Heard]) -> None:
-        if data.number >= len(self._seen) or self._seen[data.number]:
+        number, sent_ns, nonce, ramp = data
+        if number >= len(self._seen) or self._seen[number]:
             self.beyond += 1
             return
-        self._seen[data.number] = 1
+        self._seen[number] = 1
         self.packets += 1
-        delay_ns = stamp_ns - data.sent_nanoseconds
-        self._least_delay_ns = delay_ns if self._least_delay_ns is None else min(delay_ns, self._least_delay_ns)
-        if data.ramp:
-            self._highest = max(self._highest, data.number)
+        delay_ns = stamp_ns - sent_ns
+        if self._least_delay_ns is None or delay_ns < self._least_delay_ns:
+            self._least_delay_ns = delay_ns
+        if ramp:
+            self._highest = max(self._highest, number)
             return
         if not self._start_ns:
-            self._start_ns, self._first = stamp_ns, data.number
-        while stamp_ns >= self._start_ns + (self._index + 1) * BIN_NS and len(closed) < MOST_BINS_AT_ONCE:
+            self._start_ns, self._end_ns, self._first = stamp_ns, stamp_ns + BIN_NS, number
+        while stamp_ns >= self._end_ns and len(closed) < MOST_BINS_AT_ONCE:
             closed.append(self._close())
-        self._unique += 1
-        self._bin.append(data)
-        self._highest = max(self._highest, data.number)
-        self._queue_ns = max(self._queue_ns, delay_ns - self._least_delay_ns)
-        self._watch_pace(data, delay_ns - self._least_delay_ns)
+        self._numbers.append(number)
+        self._digest += nonce
+        queue_ns = delay_ns - self._least_delay_ns
+        self._queue_ns = max(self._queue_ns, queue_ns)
+        if number > self._highest:
+            self._highest = number
+            self._watch_pace(number, sent_ns, queue_ns)
 
-    def _watch_pace(self, data: Data, queue_ns: int) -> None:
+    def _watch_pace(self, number: int, sent_ns: int, queue_ns: int) -> None:
         """How long the sender was silent though packets were due, by its own stamps, and what it had queued in the line was gone."""
-        last = self._last
-        if last is None:
-            self._last = data
-        elif data.number > last.number:
-            late_ns = data.sent_nanoseconds - last.sent_nanoseconds - (data.number - last.number) * self._packet_ns
-            self._lateness_ns += late_ns
-            self._idle_ns += max(late_ns - max(self._last_queue_ns, TICK_NS), 0.0)
-            self._last, self._last_queue_ns = data, queue_ns
+        last, last_ns, last_queue_ns = self._last
+        self._last = number, sent_ns, queue_ns
+        if last < 0:
+            return
+        late_ns = sent_ns - last_ns - (number - last) * self._packet_ns
+        self._lateness_ns += late_ns
+        if late_ns > TICK_NS:
+            self._idle_ns += max(late_ns - max(last_queue_ns, TICK_NS), 0.0)
 
     def _close(self) -> Heard:
-        numbers = sorted(one.number for one in self._bin)
+        numbers = sorted(self._numbers)
         base = numbers[0] if numbers else 0
         seen = bytearray((numbers[-1] - base) // 8 + 1 if numbers else 0)
         for number in numbers:
             seen[(number - base) >> 3] |= 1 << ((number - base) & 7)
+        self._unique += len(numbers)
         missing = max(self._highest - self._first + 1 - self._unique, 0)
         self._watch_clock()
         idle_ns = max(self._idle_ns, self._lateness_ns - TICK_NS, 0.0)
@@ -269,12 +281,13 @@ class Counter:
             queue_microseconds=min(self._queue_ns // 1000, 0xFFFF_FFFF),
             flags=self.flags | (Heard.DROPPED if self._dropped != self._told_dropped else 0),
             base=base,
-            digest=sum(one.nonce for one in self._bin) & 0xFFFF_FFFF_FFFF_FFFF,
+            digest=self._digest & 0xFFFF_FFFF_FFFF_FFFF,
             seen=bytes(seen),
         )
         self._lost, self._told_dropped = max(missing, self._lost), self._dropped
-        self._bin, self._queue_ns, self._idle_ns, self._lateness_ns = [], 0, 0.0, 0.0
+        self._numbers, self._digest, self._queue_ns, self._idle_ns, self._lateness_ns = [], 0, 0, 0.0, 0.0
         self._index += 1
+        self._end_ns += BIN_NS
         return heard
 
     def _watch_clock(self) -> None:

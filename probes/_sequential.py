@@ -23,6 +23,7 @@ SYSTEMATIC_RATIO = 0.001  # clocks (RFC 5905 allows 500 ppm of slew), a packet a
 # Bins to leave out, in turn, but never more than are judged: a shaper's own bucket or a peak rate may show in the first.
 LATER = (0, 1, 2, 4, 8, 16, 32)
 LIMITED_RATIO = 0.97  # of our pace: a bin below it was held back by something
+LOST_RATIO, QUEUED_SECONDS = 0.02, 0.01
 # A line with two buckets (a peak rate, and a burst above the contracted one) passes for a faster line while its burst lasts.
 BOOSTED_RATIO = 0.9
 
@@ -85,13 +86,23 @@ def _by_excess(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decis
     excess, first = excess_bytes(bins, plan, cross.low if cross else 0.0)
     if excess < plan.burst_bytes or len(bins) - first < LEAST_BINS:
         return None
+    judged = bins[first:]
     found = _estimate(bins, first, plan, cross)
     limited = found.value < LIMITED_RATIO * plan.pace_bits_per_second
-    if not limited:
-        found = Estimate(found.low, found.value, math.inf)
-    if found.low <= plan.contract_bits_per_second:
+    low, high = found.low, found.high if limited else math.inf
+    if _passed_through(judged):
+        # How uneven it was is then the sender's doing, and the bound is one that no burst of this size can have got round.
+        seconds = math.fsum(one.seconds for one in judged)
+        low = max(low, plan.contract_bits_per_second + 8 * (excess - plan.burst_bytes) / seconds)
+    if low <= plan.contract_bits_per_second:
         return None
-    return Decision("proved", "above_contract", found, "line" if limited else "pace", first, settled=True)
+    return Decision("proved", "above_contract", Estimate(low, found.value, high), "line" if limited else "pace", first, settled=True)
+
+
+def _passed_through(judged: Sequence[Bin]) -> bool:
+    """Whether the line let through all but a little of what was sent: next to nothing was lost, and nothing was piling up."""
+    lost, packets = sum(one.lost for one in judged), sum(one.packets for one in judged)
+    return lost <= LOST_RATIO * packets and judged[-1].queue_seconds <= QUEUED_SECONDS
 
 
 def _by_limit(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decision:

@@ -169,6 +169,13 @@ def sends_everything_many_times(peer):
     peer.send(3, change=lambda sender: setattr(sender, "sent", max(sender.sent - 20, 0)))
 
 
+def sends_short_packets(peer):
+    """Few bytes that would pass for many."""
+    peer.take()
+    peer.send(2, change=lambda sender: setattr(sender, "_filler", b""))
+    peer.hold()
+
+
 def stops_sending(peer):
     peer.take()
     peer.send(0.3)

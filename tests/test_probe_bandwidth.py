@@ -118,6 +118,7 @@ HOSTILE = [
     ("down", capacity_peer.runs_ahead, "peer_lied"),
     ("up", capacity_peer.sends_thrice_as_fast, "peer_too_fast"),
     ("up", capacity_peer.sends_everything_many_times, "peer_too_fast"),
+    ("up", capacity_peer.sends_short_packets, "nothing_arrived"),
     ("up", capacity_peer.stops_sending, "stalled"),
     ("up", capacity_peer.goes_while_sending, "peer_gone"),
     ("up", capacity_peer.sends_nothing, "nothing_arrived"),

@@ -220,3 +220,27 @@ def test_the_pace_is_a_little_above_the_contract_and_more_only_to_spend_a_long_b
     assert made.pace_bits_per_second == pytest.approx(pace * contract)
     assert made.max_bytes == most_bytes
     assert made.max_seconds >= 3.5
+
+
+def uneven(pace, chance, count=70):
+    """A sender that is late and makes up for it; the line lets everything through."""
+    rates = []
+    for _ in range(count // 2):
+        late = chance.uniform(0, 0.9)
+        rates += [pace * (1 - late), pace * (1 + late)]
+    return [Bin(BIN_SECONDS, round(rate * BIN_SECONDS / 8 / PACKET) * PACKET, round(rate * BIN_SECONDS / 8 / PACKET)) for rate in rates]
+
+
+def test_a_sender_that_is_uneven_still_proves_a_line_that_lets_everything_through():
+    wanted = plan("down", CONTRACT)
+    decision, count = first_settled(uneven(wanted.pace_bits_per_second, random.Random(3)), wanted)
+    assert decision.verdict == "proved"
+    assert CONTRACT < decision.estimate.low
+    assert count < 30
+
+
+@pytest.mark.parametrize("held_back", [{"lost": 20}, {"queue_seconds": 0.04}])
+def test_it_does_not_when_the_line_holds_something_back(held_back):
+    wanted = plan("down", CONTRACT)
+    bins = [Bin(one.seconds, one.bytes_ip, one.packets, **held_back) for one in uneven(wanted.pace_bits_per_second, random.Random(3))]
+    assert first_settled(bins, wanted)[0].verdict == "inconclusive"

@@ -49,6 +49,8 @@ class Kind(enum.IntEnum):
 _SHORT = struct.Struct("!2sBB8s16s")  # all three of one size: an answer is never longer than the question
 _DATA = struct.Struct("!2sBB8sIQQ")
 _MAGIC = b"NW"
+_RAMP = int(Kind.RAMP)
+_DATA_KINDS = (int(Kind.DATA), _RAMP)  # comparing with members of an enumeration takes as long as all the rest
 DATA_BYTES = _DATA.size
 
 
@@ -95,14 +97,14 @@ def data_header(test: bytes, data: Data) -> bytes:
     return _DATA.pack(_MAGIC, Kind.RAMP if data.ramp else Kind.DATA, VERSION, test, data.number, data.sent_nanoseconds, data.nonce)
 
 
-def parse_data(datagram: bytes, test: bytes) -> Data | None:
+def parse_data(datagram: bytes | bytearray, test: bytes) -> Data | None:
     """None for what is not a data packet of this test."""
     if len(datagram) < DATA_BYTES:
         return None
     magic, kind, version, of, number, sent, nonce = _DATA.unpack_from(datagram)
-    if magic != _MAGIC or version != VERSION or of != test or kind not in {Kind.DATA, Kind.RAMP}:
+    if magic != _MAGIC or version != VERSION or of != test or kind not in _DATA_KINDS:
         return None
-    return Data(number, sent, nonce, kind == Kind.RAMP)
+    return Data(number, sent, nonce, kind == _RAMP)
 
 
 def join(key: bytes, test: bytes, stream: int) -> bytes:
