@@ -18,7 +18,7 @@ from netwatch.ledger import Entry, Head
 from netwatch.line import Past, Standing, past_of, standing, wall_of
 from netwatch.model import Line, Site
 
-__all__ = ["COLUMNS", "BadMonth", "Month", "Part", "Sheet", "as_csv", "as_json", "month_of", "sheet_of"]
+__all__ = ["COLUMNS", "BadMonth", "Month", "Part", "Sheet", "as_csv", "as_json", "as_lines", "month_of", "sheet_of"]
 
 MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 COLUMNS = (
@@ -158,6 +158,18 @@ def as_csv(sheet: Sheet) -> str:
 def _harmless(cell: object) -> object:
     """A stranger's text that a spreadsheet would take for a formula is put in a quote of its own."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def as_lines(sheet: Sheet) -> str:
+    """For openssl and sha256sum: the key, the seal before, each record or only the SHA-256 of another's, at last the head."""
+    if sheet.head is None or not sheet.entries:
+        return ""
+    own = {one.number: one for one in sheet.entries}
+    written = [f"key {sheet.public}", f"before {sheet.before}"]
+    for number, found in enumerate(sheet.sums, sheet.entries[0].number):
+        one = own.get(number)
+        written.append(f"record {found} {one.seal} {one.signature_text} {one.raw.decode()}" if one else f"other {found}")
+    return "\n".join([*written, f"head {sheet.head.seal}", ""])
 
 
 def as_json(sheet: Sheet, zone: dt.tzinfo, method: Iterable[str]) -> dict[str, Any]:

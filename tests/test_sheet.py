@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from netwatch import ledger as ledgers
 from netwatch import sheet as sheets
 from netwatch.lang import LANGUAGES, catalog
 from netwatch.ledger import Head, next_seal
-from netwatch.sheet import BadMonth, as_csv, as_json, month_of, sheet_of
+from netwatch.sheet import BadMonth, as_csv, as_json, as_lines, month_of, sheet_of
 from netwatch.web import line as pages
 from tests.lines import LINE, SITE, ZONE, a_month, october, run_at, sealed
 from tests.province import HOSTILE
 
+ROOT = Path(__file__).parent.parent
 VI = catalog("vi")
 PRINTED = october(31) + 10 * 86_400
 OCTOBER = month_of("2026-10", ZONE)
@@ -201,3 +203,25 @@ def test_every_word_of_a_verdict_is_in_both_languages(ledger):
             for kind in ("verdict", "step", "grade"):
                 assert not record[kind] or words.has(f"line.{kind}_{record[kind]}"), record[kind]
             assert not record["limit_end"] or words.has(f"line.end_{record['limit_end']}")
+
+
+def test_the_documents_script_checks_a_sheet_with_openssl_and_sha256sum_alone(sheet, tmp_path):
+    text = (ROOT / "docs" / "evidence-of-a-line.md").read_text("utf-8")
+    (tmp_path / "check.sh").write_text(re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1], "utf-8")
+
+    def check(lines):
+        (tmp_path / "sheet.txt").write_text(lines, "utf-8")
+        done = subprocess.run(["sh", "check.sh", "sheet.txt"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout
+
+    lines = as_lines(sheet)
+    assert check(lines) == (0, f"key {sheet.public}\nhead {sheet.head.seal}\n")
+    code, said = check(lines.replace('"verdict":"refuted"', '"verdict":"proved"', 1))
+    assert (code, "NOT SIGNED" in said) == (1, True)
+    rows = lines.splitlines(keepends=True)
+    for changed in ([*rows[:4], *rows[5:]], [*rows[:2], rows[3], rows[2], *rows[4:]], [*rows[:2], *rows[3:]]):
+        assert check("".join(changed))[0] == 1
+
+
+def test_a_month_without_records_has_no_lines_to_check(ledger):
+    assert as_lines(sheet_of(ledger.path, "na-tau", month_of("2026-08", ZONE), printed=PRINTED, site=SITE)) == ""

@@ -52,6 +52,9 @@ def test_the_same_as_files(ledger):
     status, headers, text = get("/line/na-tau/2026-10.json", ledger)
     assert (status, headers["Content-Disposition"]) == (200, 'attachment; filename="netwatch-na-tau-2026-10.json"')
     assert len(json.loads(text)["records"]) == 9
+    status, headers, text = get("/line/na-tau/2026-10.txt", ledger)
+    assert (status, headers["Content-Disposition"]) == (200, 'attachment; filename="netwatch-na-tau-2026-10.txt"')
+    assert text.count("\nrecord ") == 9
 
 
 def test_a_month_in_which_nothing_was_tested_says_so(ledger):

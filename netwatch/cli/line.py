@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-SHEET_SHAPES = ("html", "csv", "json")
+SHEET_SHAPES = ("html", "csv", "json", "lines")
 VERIFY_SHAPES = ("table", "json")
 MOST_FLAWS = 20
 STANDING = (
@@ -123,7 +123,7 @@ def evidence(
     month: Annotated[str, typer.Option("--month", help="Such as 2026-10; else the last one that is over.")] = "",
     file: File = None,
     state: StateOption = None,
-    output: Annotated[str, typer.Option("-o", "--output", help="html, csv or json.")] = "html",
+    output: Annotated[str, typer.Option("-o", "--output", help="html, csv, json, or lines for openssl and sha256sum.")] = "html",
 ) -> None:
     """The printable record of a site and month: every verdict, what was not decided and why, the method, the ledger's head.
 
@@ -149,7 +149,8 @@ def evidence(
     if shape == "json":
         _output.print_json(sheets.as_json(found, zone, pages.method_texts(words())))
     else:
-        sys.stdout.write(sheets.as_csv(found) if shape == "csv" else pages.alone(found, words(), zone) + "\n")
+        written = {"csv": sheets.as_csv, "lines": sheets.as_lines}.get(shape)
+        sys.stdout.write(written(found) if written else pages.alone(found, words(), zone) + "\n")
 
 
 @app.command()

@@ -212,6 +212,11 @@ async def as_csv(request: web.Request) -> web.Response:
     return _file(sheet, sheets.as_csv(sheet), "csv", "text/csv")
 
 
+async def as_lines(request: web.Request) -> web.Response:
+    sheet, _ = await _sheet(request)
+    return _file(sheet, sheets.as_lines(sheet), "txt", "text/plain")
+
+
 async def as_json(request: web.Request) -> web.Response:
     sheet, reader = await _sheet(request)
     document = sheets.as_json(sheet, request.app[SETUP].zone, method_texts(reader.words))
@@ -232,6 +237,7 @@ def add_routes(app: web.Application) -> None:
     routes: tuple[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (
         (".csv", as_csv),
         (".json", as_json),
+        (".txt", as_lines),
         ("", printable),
     )
     for ending, handler in routes:
