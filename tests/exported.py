@@ -15,7 +15,12 @@ from probes._snmp_profile import names as profile_names
 from tests.province import WALL, province
 
 SITE = "dien-bien-phu"  # all is well there
-KEYS = {"tcp": {"port": 443}, "dns": {"name": "example.org"}, "snmp": {"profile": "router"}}
+KEYS = {
+    "tcp": {"port": 443},
+    "dns": {"name": "example.org"},
+    "snmp": {"profile": "router"},
+    "bandwidth": {"contract_bits_per_second": 100e6, "direction": "down"},
+}
 TRAIN = {"icmp_rtt_seconds": (0.011, 0.012, 0.012, 0.013, 0.02), "icmp_sent": (5.0,), "icmp_received": (5.0,)}
 
 
