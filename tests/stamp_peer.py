@@ -17,6 +17,7 @@ class StampPeer:
     script: Callable[["StampPeer", Request], Iterable[bytes]]
     requests: list[bytes] = field(default_factory=list)
     senders: list[tuple] = field(default_factory=list)
+    headers: list[dict[int, int]] = field(default_factory=list)  # what the receiver asked the kernel to be told of each
     came: int = 0
 
     @contextlib.contextmanager
@@ -34,8 +35,9 @@ class StampPeer:
     def _take(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                data, sender = self.socket.recvfrom(2048)
+                data, control, _flags, sender = self.socket.recvmsg(2048, 128)
                 self.requests.append(data)
+                self.headers.append({kind: value[0] for _, kind, value in control})
                 self.senders.append(sender)
                 for answer in self.script(self, Request.parse(data)):
                     self.socket.sendto(answer, sender)

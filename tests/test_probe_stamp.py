@@ -112,15 +112,31 @@ def test_the_answer_comes_from_the_address_that_was_asked(address):
     assert single(sync(scenario), "received") == 3
 
 
-def test_packets_come_from_the_source_address_with_the_wanted_class():
+@pytest.mark.parametrize(
+    ("address", "source", "asks", "told"),
+    [
+        ("127.0.0.1", "127.0.0.9", ((0, 13), (0, 12)), {1: 46 << 2, 2: 255}),  # IP_RECVTOS, IP_RECVTTL
+        (
+            "::1",
+            "::1",
+            ((41, socket.IPV6_RECVTCLASS), (41, socket.IPV6_RECVHOPLIMIT)),
+            {socket.IPV6_TCLASS: 46 << 2, socket.IPV6_HOPLIMIT: 255},
+        ),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_packets_come_from_the_source_address_in_the_wanted_class_with_all_their_hops(address, source, asks, told):
     async def scenario():
         peer = StampPeer(lambda peer, asked: [reply(asked).encode()])
-        with peer.listening() as port:
-            peer.socket.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
-            await Stamp(port=port, count=1, dscp=46, **QUICK).run(aim(source="127.0.0.9"), Shared())
+        with peer.listening(address) as port:
+            for level, option in asks:
+                peer.socket.setsockopt(level, option, 1)
+            await Stamp(port=port, count=1, dscp=46, **QUICK).run(aim(address, source=source), Shared())
         return peer
 
-    assert sync(scenario).senders[0][0] == "127.0.0.9"
+    peer = sync(scenario)
+    assert peer.senders[0][0] == source
+    assert peer.headers == [told]
 
 
 def test_a_recheck_sends_one_packet():
