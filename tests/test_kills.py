@@ -16,6 +16,7 @@ KILLS, SEED = 20, 20261124
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # it takes one minute, on a machine with nothing else to do
 @pytest.mark.needs_private_network
 def test_no_page_is_lost_and_none_told_twice_under_another_key(tmp_path):
     figures = asyncio.run(kills.run(kills.plan(KILLS, SEED, kills_an_act=5), SEED, tmp_path, at_once=4))
