@@ -67,6 +67,11 @@ def test_a_codec_costs_what_g113_says(codec, loss, r):
     assert r_factor(0.05, loss, codec=codec) == pytest.approx(r)
 
 
+def test_speech_that_nobody_understands_has_an_r_of_nothing():
+    assert r_factor(2.0, 1.0, codec=G711) == 0
+    assert voice(2.0, 1.0, 1.0, method="shortcut").r == 0
+
+
 def test_loss_in_bursts_is_worse():
     assert r_factor(0.1, 0.02, burst=2) < r_factor(0.1, 0.02)
 
