@@ -47,10 +47,8 @@ def replay(
     Exit codes: 0 done · 1 the history is damaged · 64 no such time or site · 66 no history of that time, or no inventory ·
     77 no permission · 78 an inventory is not sound
     """
-    import asyncio
-
-    from netwatch import history, replay
-    from netwatch.cli import _records, db
+    from netwatch import replay
+    from netwatch.cli import _records
 
     as_json = _records.shape(output, SHAPES) != "table" or as_json
     inventories = [_loaded(file) for file in (inventory, rules) if file is not None]
@@ -60,14 +58,7 @@ def replay(
     if span[0] >= span[1]:
         fail(Exit.USAGE, text("replay.backwards"))
     place = _site(site, inventories) if site else ""
-    path = db.database_path(state)
-    with db.clear_endings():
-        try:
-            tape, names = asyncio.run(_read(path, inventories, span))
-        except replay.NothingRecorded as nothing:
-            fail(Exit.NO_INPUT, _nothing(path, nothing.since, nothing.until, zone))
-        except history.HistoryFailed as failure:
-            fail(Exit.FAILED, text("replay.failed", detail=failure))
+    tape, names = _taped(state, inventories, span)
     reports = [replay.play(tape, one) for one in inventories]
     reports = [one.of_site(place) for one in reports] if place else reports
     doubts = list(replay.doubts(tape, inventories[0], inventories[1], names)) if rules else []
@@ -76,6 +67,25 @@ def replay(
         _output.print_json(_document(tape, reports, doubts, told, zone))
     else:
         _print(tape, reports, doubts, told, zone, rules)
+
+
+def _taped(
+    state: Path | None, inventories: Sequence[Inventory], span: tuple[float, float]
+) -> tuple[Tape, dict[str, list[tuple[str, str]]]]:
+    import asyncio
+
+    from netwatch import history, replay
+    from netwatch.cli import db
+
+    path = db.database_path(state)
+    with db.clear_endings():
+        try:
+            return asyncio.run(_read(path, inventories, span))
+        except replay.NothingRecorded as nothing:
+            zone = ZoneInfo(inventories[0].settings.timezone)
+            raise Failed(Exit.NO_INPUT, _nothing(path, nothing.since, nothing.until, zone)) from nothing
+        except history.HistoryFailed as failure:
+            raise Failed(Exit.FAILED, text("replay.failed", detail=failure)) from failure
 
 
 async def _read(path: Path, inventories: Sequence[Inventory], span: tuple[float, float]) -> tuple[Tape, dict[str, list[tuple[str, str]]]]:
