@@ -1,4 +1,4 @@
-"""What a silence or a maintenance is about: `site=na-tau`, `ring=tuan-giao`, `na-tau/printer1`, `site=na-*, role=printer`. Pure."""
+"""What a silence or a maintenance is about: `site=na-tau`, `na-tau/printer1`, `site=na-*, role=printer`, `district="Mường Ảng"`. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from functools import lru_cache
 
 from netwatch.model import Incident, Site
 
-__all__ = ["Matcher", "WrongMatcher", "cover", "parse", "target_of"]
+__all__ = ["Matcher", "WrongMatcher", "cover", "of_terms", "parse", "target_of"]
 
-TERM = re.compile(r"([a-z0-9]+(?:[_-][a-z0-9]+)*)=([^\s,=]+)")
-PLACE = re.compile(r"[^\s,=/]+(/[^\s,=/]+)?")
+KEY = r"([a-z0-9]+(?:[_-][a-z0-9]+)*)"
+BARE = r"""(?!["'])[^\s,=]+"""
+QUOTED = r"""\"[^"\r\n]+\"|'[^'\r\n]+'"""  # for what a blank, a comma or = would end
+TERM = re.compile(rf"{KEY}=({BARE}|{QUOTED})")
+PART = re.compile(rf"[^\s,=\"']+=(?:{QUOTED})(?=[\s,]|$)|[^\s,]+")
+PLACE = re.compile(r"""[^\s,=/"']+(/[^\s,=/"']+)?""")
 OF_TARGETS = frozenset({"target", "line", "device", "role", "carrier"})
 LONGEST = 200
 
@@ -33,26 +37,42 @@ class Matcher:
         return all(_holds(key, pattern, site, target) for key, pattern in self.terms)
 
     def __str__(self) -> str:
-        return ",".join(f"{key}={pattern}" for key, pattern in self.terms)
+        return ",".join(_written(key, pattern) for key, pattern in self.terms)
 
 
 @lru_cache(maxsize=1_024)
 def parse(text: str) -> Matcher:
     """Terms are parted by commas or blanks. `na-tau` is `site=na-tau`, `na-tau/ups` is `site=na-tau,target=ups`. Raises WrongMatcher."""
-    parts = [part for part in re.split(r"[\s,]+", text[: LONGEST + 1]) if part]
+    parts = PART.findall(text[: LONGEST + 1])
     if not parts or len(text) > LONGEST:
         raise WrongMatcher(text[:LONGEST])
     terms: list[tuple[str, str]] = []
     for part in parts:
         term = TERM.fullmatch(part)
         if term is not None:
-            terms.append((term[1], term[2]))
+            terms.append((term[1], term[2] if re.fullmatch(BARE, term[2]) else term[2][1:-1]))
         elif len(parts) == 1 and PLACE.fullmatch(part):
             site, _, target = part.partition("/")
             terms += [("site", site), *([("target", target)] if target else [])]
         else:
             raise WrongMatcher(part)
     return Matcher(tuple(terms))
+
+
+def of_terms(terms: Mapping[str, str]) -> Matcher:
+    """As `parse`, of terms that are already apart. Raises WrongMatcher."""
+    text = ",".join(_written(key, value) for key, value in terms.items())
+    made = parse(text)
+    if made.terms != tuple(terms.items()):  # a value with both kinds of quotes may pass for something else
+        raise WrongMatcher(text)
+    return made
+
+
+def _written(key: str, value: str) -> str:
+    """A term as `parse` reads it."""
+    if re.fullmatch(BARE, value):
+        return f"{key}={value}"
+    return f"{key}='{value}'" if '"' in value else f'{key}="{value}"'
 
 
 def cover(matchers: Sequence[Matcher], incident: Incident, sites: Mapping[str, Site]) -> bool:

@@ -196,7 +196,7 @@ def test_what_is_odd_is_warned_of(tmp_path, old, new, key):
         ("person: an, ", "swap: [an, binh], ", "duty_away_who", "duty.exceptions[0]"),
         ("until: 2026-12-03,", "until: 2026-12-02,", "moment_order", "duty.exceptions[0].until"),
         ("from: 2026-12-03,", "from: tomorrow,", "duty_moment_shape", "duty.exceptions[0].from"),
-        ("{site: muong-phang}", "{site: 'a b'}", "matcher_shape", "duty.areas[0].match"),
+        ("{site: muong-phang}", "'site= a b'", "matcher_shape", "duty.areas[0].match"),
         ("after: 15m", "after: 0m", "duration_not_positive", "duty.escalation[0].after"),
         ("wakes: critical}\n    weekend", "wakes: some}\n    weekend", "not_one_of", "duty.shifts.night.wakes"),
         ("  queue: on-duty", "  queue: yes", "not_one_of", "duty.queue"),

@@ -39,7 +39,7 @@ def expand(document: Document, environment: Mapping[str, str], collector: Collec
             try:
                 return _REFERENCE.sub(lambda match: _value_of(match, environment), value)
             except _Missing as missing:
-                collector.error((document, path), missing.key, **missing.fields)
+                collector.error((document, path), missing.key, at_key=False, hint="", name="", **missing.fields)
                 collector.unfilled.add(path)
         return value
 

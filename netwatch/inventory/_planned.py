@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from netwatch.inventory._collect import Collector, Where, shown
 from netwatch.inventory._communes import slug as slug_of
 from netwatch.inventory._schema import AnchorEntry, MaintenanceEntry
-from netwatch.matcher import WrongMatcher, parse
+from netwatch.matcher import Matcher, WrongMatcher, of_terms, parse
 from netwatch.model import Anchor, Maintenance, Site
 
-__all__ = ["ANCHORS", "anchors_of", "maintenance_of"]
+__all__ = ["ANCHORS", "anchors_of", "maintenance_of", "matcher_of"]
 
 ANCHORS = "anchors"  # the place that anchors with an address of their own stand at
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,6 +40,15 @@ def anchors_of(
     return tuple(found)
 
 
+def matcher_of(entry: Mapping[str, str] | str, where: Where, collector: Collector) -> Matcher | None:
+    """What `match:` is about, written as text or by its terms."""
+    try:
+        return parse(entry) if isinstance(entry, str) else of_terms(entry)
+    except WrongMatcher as wrong:
+        collector.error(where, "matcher_shape", value=shown(str(wrong)))
+        return None
+
+
 def maintenance_of(
     entries: Sequence[MaintenanceEntry], sites: Mapping[str, Site], zone: ZoneInfo, where: Where, collector: Collector
 ) -> tuple[Maintenance, ...]:
@@ -47,14 +56,11 @@ def maintenance_of(
     found = []
     for number, entry in enumerate(entries):
         at: Where = (document, (*path, number))
-        text = entry.match if isinstance(entry.match, str) else ",".join(f"{key}={value}" for key, value in entry.match.items())
-        try:
-            matcher = parse(text)
-        except WrongMatcher:
-            collector.error((document, (*path, number, "match")), "matcher_shape", value=shown(text))
+        matcher = matcher_of(entry.match, (document, (*path, number, "match")), collector)
+        if matcher is None:
             continue
         if not any(matcher.covers(site, target) for site in sites.values() for target in ("", *site.lines, *site.devices)):
-            collector.warn((document, (*path, number, "match")), "matcher_nothing", value=shown(text))
+            collector.warn((document, (*path, number, "match")), "matcher_nothing", value=shown(str(matcher)))
         planned = _planned(f"planned-{number + 1}", str(matcher), entry, zone, at, collector)
         if planned is not None:
             found.append(planned)

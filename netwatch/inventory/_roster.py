@@ -11,9 +11,9 @@ from netwatch import roster as rosters
 from netwatch._duties import BACKUP, DUTY, HOLIDAY, WEEKDAYS, Area, Away, Person, Roster, Rotation, Shift, Step
 from netwatch.inventory._collect import Collector, Where, shown
 from netwatch.inventory._duty_schema import DutyEntry, ShiftEntry
+from netwatch.inventory._planned import matcher_of
 from netwatch.inventory._roster_days import clock, day, days, holiday, moment
 from netwatch.inventory._schema import PagerEntry
-from netwatch.matcher import Matcher, WrongMatcher, parse
 from netwatch.model import Check, Site
 
 __all__ = ["hushed", "roster_of"]
@@ -57,7 +57,7 @@ def hushed(
     found = dict(checks)
     for number, entry in enumerate(entries):
         at: Where = (document, (*path, number))
-        matcher = _matcher(entry, at, collector)
+        matcher = matcher_of(entry, at, collector)
         quiet = [one for one in found.values() if matcher and one.site in sites and matcher.covers(sites[one.site], one.target)]
         if matcher is not None and not quiet:
             collector.warn(at, "matcher_nothing", value=shown(str(matcher)))
@@ -65,15 +65,6 @@ def hushed(
             rules = tuple(replace(rule, audience="digest") if rule.audience == "page" else rule for rule in check.rules)
             found[check.id] = replace(check, rules=rules, audience="digest" if check.audience == "page" else check.audience)
     return found
-
-
-def _matcher(entry: Mapping[str, str] | str, where: Where, collector: Collector) -> Matcher | None:
-    text = entry if isinstance(entry, str) else ",".join(f"{key}={value}" for key, value in entry.items())
-    try:
-        return parse(text)
-    except WrongMatcher:
-        collector.error(where, "matcher_shape", value=shown(text))
-        return None
 
 
 def _nobodys(roster: Roster, pagers: Mapping[str, PagerEntry]) -> tuple[str, ...]:
@@ -195,7 +186,7 @@ class _Reader:
     def areas(self) -> tuple[Area, ...]:
         found = []
         for number, entry in enumerate(self._entry.areas):
-            matcher = _matcher(entry.match, self.at("areas", number, "match"), self._collector)
+            matcher = matcher_of(entry.match, self.at("areas", number, "match"), self._collector)
             tell = self.known(entry.tell, "areas", number, "tell", people=True, rotations=True, pagers=True)
             if matcher is None:
                 continue
