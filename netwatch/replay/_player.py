@@ -144,6 +144,7 @@ class Player:
         self._stirred_at = self._at(wall)
         self._world.troubled.add(site)
         self._world.waiting.add(site)
+        self._world.unsettled = True
 
     def _did(self, human: Human, wall: float) -> None:
         incident = self._same_incident(human.incident) if human.incident else 0
