@@ -61,7 +61,7 @@ def test_runs_give_the_pages_that_were_sent(tmp_path, name):
     assert len(tape.entries) < told.runs
 
 
-@pytest.mark.parametrize("name", (*SHORT_STORIES, "loss-heavy"))
+@pytest.mark.parametrize("name", [*SHORT_STORIES, "loss-heavy"])
 def test_changes_of_belief_alone_give_the_same_pages_at_about_the_same_time(tmp_path, name):
     told, report = record(tmp_path, scenario(name), runs=False)
     tape, [again] = replay(tmp_path, [told.inventory])
