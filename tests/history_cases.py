@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import sqlite3
 import typing
 
 from hypothesis import strategies as st
@@ -23,6 +24,15 @@ def with_history(directory, body, **options):
                 await history.close()
 
     return asyncio.run(scenario())
+
+
+def rows(directory, sql, *values):
+    """What stands in the file itself."""
+    connection = sqlite3.connect(directory / "netwatch.db")
+    try:
+        return connection.execute(sql, values).fetchall()
+    finally:
+        connection.close()
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

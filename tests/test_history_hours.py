@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sqlite3
 from array import array
 
 import pytest
@@ -14,7 +13,7 @@ from netwatch.history._codec import Malformed
 from netwatch.history._hours import HOUR_MS, pack_hour, packable, unpack_hour
 from netwatch.history._raw import runs
 from netwatch.model import Metric, Sample
-from tests.history_cases import with_history
+from tests.history_cases import rows, with_history
 
 HOURS = 3_600
 START = 20_000 * 86_400
@@ -84,14 +83,6 @@ def test_more_than_a_row_may_hold_does_not_fit(monkeypatch):
     assert packable({1: (1.0,), 2: (2.0,), 3: (3.0, 4.0)})
     assert not packable({1: (), 2: (), 3: (), 4: ()})
     assert not packable({1: (0.0,) * 5})
-
-
-def rows(directory, sql, *values):
-    connection = sqlite3.connect(directory / "netwatch.db")
-    try:
-        return connection.execute(sql, values).fetchall()
-    finally:
-        connection.close()
 
 
 def add(history, wall, load=0.5):

@@ -1,7 +1,6 @@
 """Roll-ups, retention and free space: what the file does by itself, a little at a time."""
 
 import asyncio
-import sqlite3
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from netwatch.history import _upkeep
 from netwatch.history._rollup import FIVE_MINUTES, HOUR, decode, summarize
 from netwatch.model import Effects, Metric, Sample
-from tests.history_cases import effects, human, incident, page, transition, with_history
+from tests.history_cases import effects, human, incident, page, rows, transition, with_history
 
 DAY = 86_400
 HOURS = 3_600
@@ -21,14 +20,6 @@ KINDS = {
     "up": Metric("gauge", "bool", "", keep="change"),
     "sent": Metric("counter", "", "", keep="none"),
 }
-
-
-def rows(directory, sql, *values):
-    connection = sqlite3.connect(directory / "netwatch.db")
-    try:
-        return connection.execute(sql, values).fetchall()
-    finally:
-        connection.close()
 
 
 def stored(directory, table, metric):

@@ -205,50 +205,35 @@ def _asking(connection: sqlite3.Connection) -> Callable[[str], Any]:
 
 
 def _broken_rules(connection: sqlite3.Connection) -> Iterator[Finding]:
-    yield from _broken_documents(connection)
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
+    yield from _broken_documents(connection, "incident", "closed", incident_from, lambda one: (one.id, one.closed))
+    yield from _broken_documents(connection, "outbox", "incident", page_from, lambda page: (None, page.incident.id))
+    if "human" in there:
+        yield from _broken_documents(connection, "human", "incident", human_from, lambda human: (None, human.incident))
     beliefs = {belief.value for belief in Belief}
     for number, old, new in connection.execute("SELECT id, old, new FROM transition"):
         if not {old, new} <= beliefs:
             yield Finding("document", f"transition {number}: {old} {new}")
     for (series,) in connection.execute("SELECT DISTINCT series FROM sample WHERE series NOT IN (SELECT id FROM series)"):
         yield Finding("series", f"{series}")
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}  # an old file has fewer
-    if "human" in there:
-        yield from _broken_humans(connection)
     packed = [("sample_hour", "runs", unpack_hour), *((level.table, "records", decode) for level in LEVELS)]
     for table, column, read in packed:
         if table in there:
             yield from _broken_rows(connection, table, column, read)
 
 
-def _broken_documents(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for number, closed, document in connection.execute("SELECT id, closed, document FROM incident"):
+def _broken_documents(
+    connection: sqlite3.Connection, table: str, column: str, read: Callable[[str], Any], told: Callable[[Any], tuple[int | None, object]]
+) -> Iterator[Finding]:
+    """`told` gives what a document says of its own row's number, None for nothing, and of the column beside it."""
+    for number, kept, document in connection.execute(f"SELECT id, {column}, document FROM {table}"):  # noqa: S608  # names from this file
         try:
-            incident = incident_from(document)
+            of_number, of_column = told(read(document))
         except Malformed as error:
-            yield Finding("document", f"incident {number}: {error}")
+            yield Finding("document", f"{table} {number}: {error}")
             continue
-        if (incident.id, incident.closed) != (number, closed):
-            yield Finding("numbers", f"incident {number}")
-    for number, incident_number, document in connection.execute("SELECT id, incident, document FROM outbox"):
-        try:
-            page = page_from(document)
-        except Malformed as error:
-            yield Finding("document", f"outbox {number}: {error}")
-            continue
-        if page.incident.id != incident_number:
-            yield Finding("numbers", f"outbox {number}")
-
-
-def _broken_humans(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for number, incident, document in connection.execute("SELECT id, incident, document FROM human"):
-        try:
-            human = human_from(document)
-        except Malformed as error:
-            yield Finding("document", f"human {number}: {error}")
-            continue
-        if human.incident != incident:
-            yield Finding("numbers", f"human {number}")
+        if of_number not in {None, number} or of_column != kept:
+            yield Finding("numbers", f"{table} {number}")
 
 
 def _broken_rows(connection: sqlite3.Connection, table: str, column: str, read: Callable[[bytes], object]) -> Iterator[Finding]:
