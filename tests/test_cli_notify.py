@@ -2,22 +2,16 @@
 
 import json
 import signal
-import threading
 
 import pytest
 
-from tests.test_daemon import SECRET, Pages, Place, accepting, pages, wait_until  # noqa: F401  # `pages` is a fixture
+from tests.test_daemon import SECRET, Place, accepting, pages, receiving, wait_until  # noqa: F401  # `pages` is a fixture
 
 
 @pytest.fixture
 def others():
-    server = Pages()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with receiving() as server:
+        yield server
 
 
 def entry(name, url, more=""):

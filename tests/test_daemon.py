@@ -85,8 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def pages():
+@contextlib.contextmanager
+def receiving():
+    """A receiver of pages."""
     server = Pages()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -94,6 +95,12 @@ def pages():
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+@pytest.fixture
+def pages():
+    with receiving() as server:
+        yield server
 
 
 def free_port():

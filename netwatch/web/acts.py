@@ -22,7 +22,7 @@ from netwatch.web import documents
 from netwatch.web.api import answer, json_error
 from netwatch.web.backend import BACKEND, SETUP
 from netwatch.web.reader import reader_of
-from netwatch.web.records import moment
+from netwatch.web.records import moment, reach
 
 __all__ = ["LONGEST_NOTE", "LONGEST_WHO", "add_routes"]
 
@@ -30,8 +30,6 @@ LONGEST_WHO = 60
 LONGEST_NOTE = 500
 LONGEST_WINDOW_SECONDS = 366 * 86_400.0
 LONGEST_ETA_SECONDS = 30 * 86_400.0
-USUAL_LIMIT = 200
-MOST = 10_000
 ABOUT = "/api/v1/incidents/{incident:[0-9]{1,15}}/{action:acknowledge|unacknowledge|note}"
 
 
@@ -166,11 +164,10 @@ async def humans(request: web.Request) -> web.Response:
     """The audit trail: `?since=`, `&incident=`, `&limit=`; newest first."""
     backend, zone = request.app[BACKEND], request.app[SETUP].zone
     try:
-        since = moment(request.query.get("since", ""), 0.0)
+        since, limit = reach(request, 0.0)
         incident = int(request.query["incident"]) if "incident" in request.query else None
-        limit = int(request.query.get("limit", USUAL_LIMIT))
-        if not 1 <= limit <= MOST or not 0 <= (incident or 0) < 10**15:
-            raise ValueError(f"limit: 1 to {MOST}")
+        if not 0 <= (incident or 0) < 10**15:
+            raise ValueError("incident: the number of one")
     except ValueError as error:
         return json_error(400, "bad_query", str(error))
     try:

@@ -17,7 +17,7 @@ from netwatch.web.api import answer, json_error
 from netwatch.web.backend import BACKEND, SETUP
 from netwatch.web.reader import reader_of
 
-__all__ = ["add_routes", "moment"]
+__all__ = ["add_routes", "moment", "reach"]
 
 DAY_SECONDS = 86_400.0
 USUAL_LIMIT = 200
@@ -39,10 +39,7 @@ async def _listed(
 ) -> web.Response:
     snapshot, site = request.app[BACKEND].snapshot(), request.query.get("site")
     try:
-        since = moment(request.query.get("since", ""), snapshot.wall - DAY_SECONDS)
-        limit = int(request.query.get("limit", USUAL_LIMIT))
-        if not 1 <= limit <= MOST:
-            raise ValueError(f"limit: 1 to {MOST}")
+        since, limit = reach(request, snapshot.wall - DAY_SECONDS)
     except ValueError as error:
         return json_error(400, "bad_query", str(error))
     try:
@@ -57,6 +54,15 @@ async def inventory(request: web.Request) -> web.Response:
     found = request.app[BACKEND].inventory()
     entries = await asyncio.get_running_loop().run_in_executor(None, flatten, found)
     return answer({"schema": "netwatch/v1/inventory", "entries": entries})
+
+
+def reach(request: web.Request, otherwise: float) -> tuple[float, int]:
+    """`?since=` (`otherwise` when left out) and `&limit=`. Raises ValueError."""
+    since = moment(request.query.get("since", ""), otherwise)
+    limit = int(request.query.get("limit", USUAL_LIMIT))
+    if not 1 <= limit <= MOST:
+        raise ValueError(f"limit: 1 to {MOST}")
+    return since, limit
 
 
 def moment(text: str, otherwise: float) -> float:
