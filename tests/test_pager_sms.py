@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 import netwatch.pagers.sms_spool
 from netwatch._delivery_lanes import open_session
-from netwatch.model import Cause, Incident, Page, PagerSettings, PageText, Secret
+from netwatch.model import PagerSettings, PageText, Secret
 from netwatch.pagers import Busy, PagerMisconfigured, Receipt, Refused, build
 from netwatch.pagers._numbers import digits, national
+from tests import pager_cases
 from tests.servers import HANG, http_receiver, http_server
 
 NOW = 1_795_463_220.0
@@ -41,17 +42,7 @@ loopsleep = 1
 
 
 def page(kind="open", sequence=1):
-    incident = Incident(
-        id=1842,
-        key="netwatch/na-tau",
-        cause=Cause("site", "na-tau"),
-        sites=("na-tau",),
-        severity="critical",
-        opened=NOW,
-        updated=NOW,
-        sequence=sequence,
-    )
-    return Page(incident=incident, kind=kind, wall=NOW, pager="sms")
+    return dataclasses.replace(pager_cases.page(kind, "sms", id=1842, sequence=sequence), wall=NOW)
 
 
 TEXT = PageText(title="🔴 Nà Tấu", body="…", sms="Na Tau mat ket noi tu 02:47 #1842. 0912 & {digits}")
