@@ -16,7 +16,7 @@ from probes._capacity import NOTHING_KNOWN, Bin, Decision, End, Estimate, Plan
 __all__ = ["bounds", "decide", "excess_bytes"]
 
 # Variance of the mixture. Deviations of a shaped line are a small part of what is asked about, so far-off effects are worth betting on.
-MIXTURE = 100.0
+MIXTURE = 20.0
 LEAST_BINS = 6
 STALLED_BINS = 5
 SYSTEMATIC_RATIO = 0.001  # clocks (RFC 5905 allows 500 ppm of slew), a packet at either end of the window
@@ -137,12 +137,12 @@ def _judge(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) 
 
 
 def _held_back_since(bins: Sequence[Bin], plan: Plan) -> int:
-    """Where the last stretch begins in which every bin stayed below our pace, without the bin in which that began."""
+    """Where the last stretch begins in which every bin stayed below our pace."""
     least = LIMITED_RATIO * plan.pace_bits_per_second
     first = len(bins)
     while first > 0 and bins[first - 1].bits_per_second < least:
         first -= 1
-    return first + 1 if first else 0
+    return first
 
 
 def _estimate(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) -> Estimate:

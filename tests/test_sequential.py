@@ -244,3 +244,29 @@ def test_it_does_not_when_the_line_holds_something_back(held_back):
     wanted = plan("down", CONTRACT)
     bins = [Bin(one.seconds, one.bytes_ip, one.packets, **held_back) for one in uneven(wanted.pace_bits_per_second, random.Random(3))]
     assert first_settled(bins, wanted)[0].verdict == "inconclusive"
+
+
+def test_bins_that_are_all_alike_still_leave_room_for_clocks():
+    found = bounds([100e6] * 20, 0.001)
+    assert (found.low, found.high) == pytest.approx((99.9e6, 100.1e6))
+
+
+def test_a_stretch_whose_beginning_was_chosen_late_has_wider_bounds():
+    wanted = plan("down", CONTRACT)
+    slow = shaped(90e6, random.Random(4), count=12)
+    early = decide(slow, wanted).estimate
+    late = decide([*bins_of([wanted.pace_bits_per_second] * 4), *slow], wanted).estimate
+    assert late.value == pytest.approx(early.value, rel=0.01)
+    assert late.high - late.low > 1.2 * (early.high - early.low)
+
+
+def test_a_line_that_was_slow_at_first_is_proved_by_what_it_does_then():
+    wanted = plan("down", CONTRACT)
+    bins = [*bins_of([50e6] * 3), *bins_of([wanted.pace_bits_per_second] * 12)]
+    assert decide(bins, wanted).verdict == "proved"
+
+
+def test_a_short_dip_at_the_end_does_not_refute_what_went_before():
+    wanted = plan("down", CONTRACT)
+    decision = decide(bins_of([104e6] * 32 + [60e6] * 6), wanted)
+    assert decision.verdict == "inconclusive"
