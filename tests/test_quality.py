@@ -57,6 +57,18 @@ def test_the_shortcut_gives_its_known_figure():
     assert found.method == "shortcut"
 
 
+def test_one_packet_alone_has_no_jitter_to_wait_for():
+    assert voice(0.1, None, 0.0, method="shortcut").delay_seconds == pytest.approx(0.11)
+    assert voice(0.1, None, 0.0).delay_seconds == pytest.approx(0.09)
+
+
+def test_the_scale_begins_at_one():
+    # The curve of annex B itself gives 0.99 here.
+    assert mos(3) == 1
+    assert mos(0) == mos(-5) == 1
+    assert mos(100) == 4.5
+
+
 def test_codecs_differ_in_what_they_bear():
     assert r_factor(0.1, 0.02, codec=G711) < r_factor(0.1, 0.02, codec=G729A) < r_factor(0.1, 0.02, codec=G711_PLC)
 

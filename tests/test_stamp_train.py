@@ -152,6 +152,31 @@ def test_zeros_and_copies_tell_only_the_round_trip(time):
     assert one_way(answers, SET) is None
 
 
+def test_one_answer_without_a_set_clock_is_enough_for_no_delay_one_way():
+    path = Path()
+    path.packet()
+    path.packet(change=lie(error=ErrorEstimate.of(1e-4, synchronised=False)))
+    assert one_way(path.train.in_order(), SET).down == ()
+
+
+def test_the_worst_clock_error_and_the_shortest_round_trip_of_a_train_decide():
+    for bad, carried in ((0.019, True), (0.021, False)):
+        path = Path(error=FAR_SET)
+        path.packet(down=20 * MS, up=20 * MS)
+        path.packet(down=60 * MS, up=60 * MS, change=lie(error=ErrorEstimate.of(bad, synchronised=True)))
+        ways = one_way(path.train.in_order(), ClockState(synchronised=True, error_seconds=0.0))
+        assert bool(ways.down) == carried
+        assert not carried or ways.error_seconds == pytest.approx(bad, rel=0.01)
+
+
+def test_one_copied_time_is_enough_for_nothing_one_way():
+    path = Path()
+    path.packet()
+    path.packet(change=lambda reply: lie(received=reply.request.stamp)(reply))
+    path.packet()
+    assert one_way(path.train.in_order(), SET) is None
+
+
 def test_a_far_clock_that_is_set_within_a_train_gives_nothing_one_way():
     path = Path()
     path.packet()
