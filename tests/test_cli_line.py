@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from netwatch import ledger as ledgers
-from tests.lines import a_month
+from netwatch.cli import _line_list
+from tests.lines import ZONE, a_month, october
 from tests.test_cli_db import netwatch
 
 INVENTORY = """\
@@ -166,3 +167,18 @@ def test_a_ledger_that_cannot_be_read(tmp_path):
     done = netwatch("line", "verify", "--state", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "cannot be read" in done.stderr
+
+
+def test_when_a_line_was_last_proved_is_known_beyond_what_counts(made):
+    november = october(31) + 20 * 86_400
+    later = november + 60 * 86_400
+    keys = {("na-tau", "line1", "down"), ("pa-ham", "line1", "up")}
+    for wall, verdict in ((november, "proved"), (later, "stale")):
+        found = {(one["site"], one["direction"]): one for one in _line_list.standings(path_of(made), None, "", wall, ZONE)}
+        assert (found["na-tau", "down"]["verdict"], found["na-tau", "down"]["reason"]) == (
+            verdict,
+            "measured" if verdict == "proved" else "old",
+        )
+        assert found["na-tau", "down"]["proved_at"] == "2026-11-01T00:00:00.000+07:00"
+    pasts, _ = _line_list._pasts(path_of(made), keys, "", later)
+    assert len(pasts["na-tau", "line1", "down"]) == 1

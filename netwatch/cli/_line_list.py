@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,7 @@ def is_verdict(entry: Entry) -> bool:
 
 
 def standings(path: Path, inventory: Inventory | None, site: str, wall: float, zone: dt.tzinfo) -> list[dict[str, Any]]:
-    """Of each direction of each line of the inventory and of the last 400 days of the ledger."""
-    pasts, newest = _pasts(path, site, wall)
+    """Of each direction of each line of the inventory, and of what the ledger has of the last 30 days, or of 400 where one needs them."""
     names = {one.id: one.name for one in inventory.sites.values()} if inventory else {}
     contracts: dict[Key, float] = {}
     for known in inventory.sites.values() if inventory else ():
@@ -39,6 +38,7 @@ def standings(path: Path, inventory: Inventory | None, site: str, wall: float, z
             for direction, contract in (("down", line.contract_down_bits_per_second), ("up", line.contract_up_bits_per_second)):
                 if contract > 0:
                     contracts[known.id, line.id, direction] = contract
+    pasts, newest = _pasts(path, contracts if inventory else None, site, wall)
     for key, record in newest.items():
         contracts.setdefault(key, float(record.get("contract_bits_per_second") or 0))
     return [
@@ -47,18 +47,33 @@ def standings(path: Path, inventory: Inventory | None, site: str, wall: float, z
     ]
 
 
-def _pasts(path: Path, site: str, wall: float) -> tuple[dict[Key, list[Past]], dict[Key, Mapping[str, Any]]]:
+def _pasts(path: Path, keys: Iterable[Key] | None, site: str, wall: float) -> tuple[dict[Key, list[Past]], dict[Key, Mapping[str, Any]]]:
+    """Read back until nothing older can change what is told: what is stale counts only for when a line was last proved.
+
+    `keys` are the lines there are; None: all that the ledger knows of.
+    """
     pasts: dict[Key, list[Past]] = {}
     newest: dict[Key, Mapping[str, Any]] = {}
-    entries = () if not path.exists() else ledger.of_site(path, site) if site else ledger.newest_first(path)
-    for entry in entries:
+    unproved, old = set(keys or ()), False
+    stale_seconds = Limits().stale_seconds
+
+    def wanted(found: str) -> bool:
+        return site in {"", found} and (not old or keys is None or any(key[0] == found for key in unproved))
+
+    for entry in ledger.newest_first(path, wanted) if path.exists() else ():
         if not is_verdict(entry):
             continue
         record = entry.record
-        if wall - wall_of(record) > LOOKED_BACK_SECONDS:
-            break
         key = (record["site"], record["line"], record["direction"])
-        newest.setdefault(key, record)
+        age = wall - wall_of(record)
+        old = old or age > stale_seconds
+        if age > LOOKED_BACK_SECONDS or (old and keys is not None and not unproved):
+            break
+        if key not in newest:
+            newest[key] = record
+            unproved.add(key)
+        if record["verdict"] == "proved":
+            unproved.discard(key)
         pasts.setdefault(key, []).append(past_of(record))
     return pasts, newest
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from netwatch.ledger._file import EMPTY_SEAL, Entry, Head, parse
-from netwatch.ledger._key import BadKey, signed_by
+from netwatch.ledger._key import BadKey, Verifier
 from netwatch.ledger._select import lines
 
 __all__ = ["BadHead", "Flaw", "Report", "head_of", "verify"]
@@ -56,8 +57,7 @@ def head_of(text: str) -> Head:
 
 def verify(path: Path, *, public: str = "", head: Head | None = None) -> Report:
     """Reads the whole ledger. At most one flaw a record is told. Raises OSError, and BadKey when the given key is none."""
-    if public:
-        signed_by(public, b"", b"")  # a bad key is told of even when there are no records
+    verifier = Verifier(public) if public else None
     flaws: list[Flaw] = []
     newest: Head | None = None
     found, number, before, count = head is None, 0, EMPTY_SEAL, 0
@@ -68,8 +68,11 @@ def verify(path: Path, *, public: str = "", head: Head | None = None) -> Report:
             flaws.append(Flaw(number, "malformed"))
             before = ""
             continue
-        public = public or str(entry.record.get("key", ""))
-        code = _wrong_with(entry, number, before, public)
+        if not public:
+            public = str(entry.record.get("key", ""))
+            with contextlib.suppress(BadKey):
+                verifier = Verifier(public)
+        code = _wrong_with(entry, number, before, verifier)
         if code:
             flaws.append(Flaw(entry.number, code))
         newest = Head(entry.number, entry.seal)
@@ -80,15 +83,11 @@ def verify(path: Path, *, public: str = "", head: Head | None = None) -> Report:
     return Report(count, newest, public, tuple(flaws))
 
 
-def _wrong_with(entry: Entry, number: int, before: str, public: str) -> Literal["order", "link", "seal", "signature", ""]:
+def _wrong_with(entry: Entry, number: int, before: str, verifier: Verifier | None) -> Literal["order", "link", "seal", "signature", ""]:
     if entry.number != number:
         return "order"
     if not entry.sealed():
         return "seal"
     if before and entry.previous != before:
         return "link"
-    try:
-        fine = signed_by(public, entry.raw, entry.signature)
-    except BadKey:
-        fine = False
-    return "" if fine else "signature"
+    return "" if verifier and verifier.signed(entry.raw, entry.signature) else "signature"

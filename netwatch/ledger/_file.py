@@ -98,7 +98,11 @@ class Entry:
 
 def canonical(record: Mapping[str, Any]) -> bytes:
     """The one form of a record. What is not finite becomes null: JSON has no NaN."""
-    return json.dumps(_plain(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _written(_plain(record))
+
+
+def _written(record: Any) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -235,8 +239,8 @@ def sound_end(tail: bytes) -> int:
     return tail.rfind(b"\n", 0, len(tail) if zero < 0 else zero) + 1
 
 
-def parse(line: bytes) -> Entry | None:
-    """None for what is no record in its one form. Neither seal nor signature is looked at."""
+def parse(line: bytes, *, strict: bool = True) -> Entry | None:
+    """None for what is no record; `strict`: or not in its one form. Neither seal nor signature is looked at."""
     match = LINE.fullmatch(line)
     if match is None:
         return None
@@ -246,14 +250,14 @@ def parse(line: bytes) -> Entry | None:
     except (binascii.Error, ValueError, RecursionError):
         return None
     number, previous = record.get("number"), record.get("previous")
-    if type(number) is not int or not isinstance(previous, str) or _changed(record, match[3]):
+    if type(number) is not int or not isinstance(previous, str) or (strict and _reads_otherwise(record, match[3])):
         return None
     return Entry(number, previous, match[1].decode(), signature, match[3], record)
 
 
-def _changed(record: Mapping[str, Any], raw: bytes) -> bool:
-    """A key twice, blanks, a number written otherwise: what another program would read in another way."""
+def _reads_otherwise(record: Mapping[str, Any], raw: bytes) -> bool:
+    """A key twice, blanks, another order: what another program might read in another way."""
     try:
-        return canonical(record) != raw
+        return _written(record) != raw
     except (ValueError, UnicodeError):  # such as half a surrogate pair
         return True

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-__all__ = ["KEY_NAME", "BadKey", "Key", "key_in", "pem", "public_of", "signed_by", "sync_directory"]
+__all__ = ["KEY_NAME", "BadKey", "Key", "Verifier", "key_in", "pem", "public_of", "sync_directory"]
 
 KEY_NAME = "key.pem"
 PEM_BEGIN, PEM_END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
@@ -100,13 +100,18 @@ def pem(public: str) -> str:
     return f"{PEM_BEGIN}\n{public}\n{PEM_END}\n"
 
 
-def signed_by(public: str, record: bytes, signature: bytes) -> bool:
-    """Raises BadKey."""
-    try:
-        _loaded(public).verify(signature, record)
-    except InvalidSignature:
-        return False
-    return True
+class Verifier:
+    """Tells whether a public key's other half signed a record. Raises BadKey when it is made."""
+
+    def __init__(self, public: str) -> None:
+        self._key = _loaded(public)
+
+    def signed(self, record: bytes, signature: bytes) -> bool:
+        try:
+            self._key.verify(signature, record)
+        except InvalidSignature:
+            return False
+        return True
 
 
 def _loaded(public: str) -> Ed25519PublicKey:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -15,13 +16,18 @@ from netwatch.ledger._key import BadKey, Key
 
 __all__ = ["LedgerState", "head", "head_text", "lines", "newest_first", "of_site", "state_of", "sums_between"]
 
+SITE = re.compile(rb'"site":"([ -~]*?)"')
 LedgerState: TypeAlias = Literal["none", "sound", "key_missing", "damaged", "unreadable"]
 
 
-def newest_first(path: Path) -> Iterator[Entry]:
-    """From the end backwards; what is no record is passed over. Raises OSError."""
+def newest_first(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[Entry]:
+    """From the end backwards, of the sites that are `wanted` then; what is no record is passed over.
+
+    What `verify` is for is not looked at. Raises OSError.
+    """
     for line in _lines_backwards(path):
-        entry = parse(line)
+        site = SITE.search(line)
+        entry = parse(line, strict=False) if site and wanted(site[1].decode()) else None
         if entry is not None:
             yield entry
 
