@@ -4,7 +4,7 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netwatch.model import Belief, Cause, Human, Incident, Maintenance
@@ -104,6 +104,7 @@ def test_what_is_both_work_and_our_own_trouble_is_counted_once():
     assert account(nothing, [(0.0, 30.0)], [(20.0, 60.0)], 0.0, 100.0) == Account(up=0, down=0, maintenance=30, isolated=30, unwatched=40)
 
 
+@example([(50.0, 60.0)], [(0.0, 10.0)], 20)
 @given(spans, spans, st.integers(0, 100))
 def test_what_is_left_is_what_is_in_the_one_and_not_in_the_other(watched, excluded, moment):
     def inside(found):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,6 +216,56 @@ def test_one_bot_is_asked_once_for_all_its_chats_and_by_none_that_has_no_buttons
             return server.service.polls
 
     assert asyncio.run(scenario())[0] is None
+
+
+def test_a_press_that_is_handed_out_again_is_not_answered_again(tmp_path):
+    class Forgetful(Telegram):
+        handed = 0
+
+        async def waiting_updates(self, asked):
+            self.polls.append(asked.get("offset"))
+            await self.tell()
+            async with self.happened:
+                await self.happened.wait_for(lambda: len(self.updates) > self.handed)
+            self.handed = len(self.updates)
+            return web.json_response({"ok": True, "result": self.updates})
+
+    server, _daemon = pressed(tmp_path, {}, {"user": 502}, service=Forgetful())
+    assert server.service.polls == [None, 7_001, 7_002]
+    assert [answer["callback_query_id"] for answer in server.service.answers] == ["q501", "q502"]
+
+
+def test_pagers_that_stay_the_same_cut_no_poll_short(tmp_path):
+    async def scenario():
+        async with hostile(Telegram()) as server:
+            bot, daemon = telegram(server.url), office()
+            await paged(bot, daemon)
+            async with listening(daemon, {"noc": bot}, tmp_path) as presses:
+                await server.service.wait_until(lambda: server.service.polls)
+                presses.configure({"noc": bot})
+                await asyncio.sleep(0.05)
+                await server.service.press(server.service.messages[0])
+                await server.service.wait_until(lambda: server.service.polls[-1])
+            return server.service.polls
+
+    assert asyncio.run(scenario()) == [None, 7_001]
+
+
+def test_a_server_that_answers_at_once_with_nothing_is_not_asked_over_and_over(tmp_path):
+    patient = Timing(retry_seconds=(1_000.0,))
+
+    async def scenario():
+        async with hostile(Telegram(), default=Status(200, {}, '{"ok": true, "result": []}')) as server:
+            presses = Presses(office(), directory=tmp_path, wall=lambda: WALL, timing=patient)
+            presses.configure({"noc": telegram(server.url)})
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+                task = group.create_task(presses.run())
+                await server.wait_for(1)
+                await asyncio.sleep(0.2)
+                task.cancel()
+            return server.asked
+
+    assert asyncio.run(scenario()) == 1
 
 
 def test_a_bot_that_never_answers_holds_up_no_stop(tmp_path):
