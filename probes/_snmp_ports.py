@@ -28,6 +28,10 @@ COLUMNS = {
     "transmit_32": "1.3.6.1.2.1.2.2.1.16",
     "speed_32": "1.3.6.1.2.1.2.2.1.5",
 }
+PACKETS: Mapping[str, tuple[str, ...]] = {  # unicast, multicast, broadcast; asked of uplinks only: framing is counted by packet
+    "interface_receive_packets_per_second": tuple(f"1.3.6.1.2.1.31.1.1.1.{column}" for column in (7, 8, 9)),
+    "interface_transmit_packets_per_second": tuple(f"1.3.6.1.2.1.31.1.1.1.{column}" for column in (11, 12, 13)),
+}
 OLDER_FORMS = {"receive": "receive_32", "transmit": "transmit_32", "speed": "speed_32"}
 COUNTED: tuple[tuple[str, str, Literal[32, 64], bool], ...] = (  # form, metric, bits, whether the speed is its ceiling
     ("receive", "interface_receive_bytes_per_second", 64, True),
@@ -67,16 +71,19 @@ class Port:
     spoken: Value
     oids: dict[str, str] = field(default_factory=dict)
     _counted: list[Counting] = field(default_factory=list)
+    _packets: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     _said: tuple[Value, ...] = ()
     _samples: list[Sample] = field(default_factory=list)
     _bytes_per_second: float = 0.0
 
     def __post_init__(self) -> None:
         self.oids = {form: f"{column}.{self.index}" for form, column in COLUMNS.items()}
+        for metric, columns in PACKETS.items() if self.uplink else ():
+            self.oids.update({f"{metric}/{kind}": f"{column}.{self.index}" for kind, column in enumerate(columns)})
 
     def narrow(self) -> None:
         """For a protocol without 64-bit counters: they need not be asked for."""
-        self.oids = {form: oid for form, oid in self.oids.items() if form not in {"receive", "transmit"}}
+        self.oids = {form: oid for form, oid in self.oids.items() if form not in {"receive", "transmit"} and "/" not in form}
 
     def confirm(self, values: Mapping[str, Value]) -> None:
         """Keeps what was answered, and of two forms of an object the wider."""
@@ -88,6 +95,11 @@ class Port:
             Counting(self.oids[form], metric, bits, bounded, Sample(metric, (0.0,), self.name))
             for form, metric, bits, bounded in COUNTED
             if form in self.oids
+        ]
+        self._packets = [
+            (metric, oids)
+            for metric, columns in PACKETS.items()
+            if len(oids := tuple(oid for form, oid in self.oids.items() if form.startswith(f"{metric}/"))) == len(columns)
         ]
 
     def read(self, values: Mapping[str, Value], before: Mapping[str, Value], seconds: float, samples: list[Sample]) -> None:
@@ -116,6 +128,10 @@ class Port:
                 samples.append(still)
             elif (growth := rate(earlier, now, seconds, bits, ceiling if bounded else 0.0)) is not None:
                 samples.append(Sample(metric, (growth,), self.name))
+        for metric, kinds in self._packets:
+            grown = [_growth(earlier_get(oid), get(oid), seconds) for oid in kinds]
+            if None not in grown:
+                samples.append(Sample(metric, (sum(one for one in grown if one is not None),), self.name))
 
     def _judge(self, oper: Value, admin: Value, speed: Value) -> None:
         self._said = (oper, admin, speed)
@@ -136,3 +152,7 @@ class Port:
         if "speed" in self.oids:
             return said * 125_000.0
         return said / 8 if said < 2**32 - 1 else 0.0
+
+
+def _growth(earlier: Value, now: Value, seconds: float) -> float | None:
+    return rate(earlier, now, seconds, 64) if type(earlier) is int and type(now) is int else None

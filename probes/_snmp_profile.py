@@ -152,6 +152,8 @@ BUILT_IN: Mapping[str, Metric] = {
     "interface_speed_bytes_per_second": _built_in("bytes/s", "What the port says it can carry.", label="interface", keep="change"),
     "interface_receive_bytes_per_second": _built_in("bytes/s", "Octets received, framing included.", label="interface"),
     "interface_transmit_bytes_per_second": _built_in("bytes/s", "Octets sent, framing included.", label="interface"),
+    "interface_receive_packets_per_second": _built_in("packets/s", "Packets of any kind received, of uplinks.", label="interface"),
+    "interface_transmit_packets_per_second": _built_in("packets/s", "Packets of any kind sent, of uplinks.", label="interface"),
     "interface_receive_errors_per_second": _built_in("packets/s", "Packets received in error.", label="interface"),
     "interface_transmit_errors_per_second": _built_in("packets/s", "Packets not sent for an error.", label="interface"),
     "interface_receive_discards_per_second": _built_in("packets/s", "Good packets dropped on arrival.", label="interface"),

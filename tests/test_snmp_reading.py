@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from probes._snmp_auto import score_of_object_id
 from probes._snmp_counters import Clock
 from probes._snmp_plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Plan, Reader
-from probes._snmp_ports import COLUMNS, Port
+from probes._snmp_ports import COLUMNS, PACKETS, Port
 from probes._snmp_profile import load, parse
 from probes._snmp_reading import Memory, clock_of, outdated, samples_of
 from probes._snmp_values import Row
@@ -56,6 +56,27 @@ def test_another_discontinuity_time_drops_the_rates_of_the_port():
     one = port(WIDE)
     assert RECEIVE in rates(one, said(WIDE), said(WIDE))
     assert rates(one, said(WIDE), said(WIDE | {"discontinuity": 99})) == {}
+
+
+def test_packets_of_an_uplink_are_the_sum_of_three_kinds_or_not_told():
+    made = Port("wan1", "", "1", uplink=True, name_oid="1.3.6.1.2.1.31.1.1.1.1.1", spoken=b"wan1")
+    metric = "interface_receive_packets_per_second"
+    kinds = [f"{column}.1" for column in PACKETS[metric]]
+    up = said({"oper": 1, "admin": 1, "receive": 0})
+    made.confirm({**up, **dict.fromkeys(kinds, 0)})
+    for after, told in (((6_000, 60, 600), (111.0,)), ((6_000, None, 600), ()), ((6_000, 60), ()), ((1, 2, "x"), ())):
+        samples = []
+        now = {**up, **dict(zip(kinds, after, strict=False))}
+        made.read(now, {**up, **dict.fromkeys(kinds, 0)}, 60.0, samples)
+        assert tuple(one.values[0] for one in samples if one.name == metric) == told
+    made.confirm({**up, **dict.fromkeys(kinds[:2], 0)})  # an agent that counts no broadcasts
+    samples = []
+    made.read({**up, kinds[0]: 60, kinds[1]: 60}, {**up, **dict.fromkeys(kinds, 0)}, 60.0, samples)
+    assert not any(one.name == metric for one in samples)
+
+
+def test_packets_are_not_asked_of_other_ports():
+    assert not any("packets" in form for form in port({"oper": 1}).oids)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(COLUMNS)), st.one_of(st.integers(), st.binary(max_size=9), st.text(max_size=9), st.none())))
