@@ -230,9 +230,19 @@ def test_a_press_that_is_handed_out_again_is_not_answered_again(tmp_path):
             self.handed = len(self.updates)
             return web.json_response({"ok": True, "result": self.updates})
 
-    server, _daemon = pressed(tmp_path, {}, {"user": 502}, service=Forgetful())
-    assert server.service.polls == [None, 7_001, 7_002]
-    assert [answer["callback_query_id"] for answer in server.service.answers] == ["q501", "q502"]
+    async def scenario():
+        async with hostile(Forgetful()) as server:
+            bot, daemon = telegram(server.url), office()
+            await paged(bot, daemon)
+            async with listening(daemon, {"noc": bot}, tmp_path):
+                for number, user in enumerate((501, 502), 2):
+                    await server.service.press(server.service.messages[0], user=user)
+                    await server.service.wait_until(lambda number=number: len(server.service.polls) >= number)
+            return server.service
+
+    service = asyncio.run(scenario())
+    assert service.polls == [None, 7_001, 7_002]
+    assert [answer["callback_query_id"] for answer in service.answers] == ["q501", "q502"]
 
 
 def test_pagers_that_stay_the_same_cut_no_poll_short(tmp_path):
