@@ -46,6 +46,7 @@ PLACES = 40
 KILLS_AN_ACT = 10
 SHARE_OF_TROUBLE = 0.4
 AT_START, START_SECONDS = 0.2, (0.3, 1.5)  # so many of the kills at random come so soon
+STOPPED = 0.2  # and so many after it was told to stop
 LONGEST_LIFE_SECONDS, LONGEST_START_SECONDS, LONGEST_DRAIN_SECONDS = 6.0, 60.0, 150.0
 MOST_SPELLS = 2  # a third within half an hour is flapping, which ends ten minutes later
 INVENTORY = """\
@@ -218,11 +219,15 @@ async def live(place: Place, dice: Random, point: str, figures: Figures) -> None
                 if point == "during-checkpoint" or dice.random() < 0.1:
                     await asyncio.to_thread(place.ask_prune)
         died = process.poll()
+        stopping = died is None and not point and dice.random() < STOPPED
+        if stopping:
+            process.terminate()
+            await asyncio.sleep(dice.uniform(0.0, 1.0))
         process.kill()
-        await asyncio.to_thread(process.wait)
-    if died not in {None, -signal.SIGKILL}:
-        figures.wrong.append(f"it ended by itself with {died}: {place.log()[-2_000:]}")
-    figures.kills[point if died is not None else "at random"] += 1
+        ended = await asyncio.to_thread(process.wait)
+    if ended != -signal.SIGKILL and not (stopping and ended == 0):
+        figures.wrong.append(f"it ended by itself with {ended}: {place.log()[-2_000:]}")
+    figures.kills[point if died is not None else "while stopping" if stopping else "at random"] += 1
 
 
 async def believed_by_all(place: Place, session: aiohttp.ClientSession) -> dict[str, set[str]]:
@@ -366,7 +371,7 @@ def lines(figures: Figures) -> list[dict[str, object]]:
 
     return [
         line("kills", figures.kills.total(), "kills"),
-        line("kills_at_named_points", figures.kills.total() - figures.kills["at random"], "kills"),
+        line("kills_at_named_points", sum(figures.kills[point] for point in POINTS), "kills"),
         line("kills_incidents", figures.incidents, "incidents"),
         line("kills_pages", figures.pages, "pages"),
         line("kills_accepted", figures.accepted, "pages"),
@@ -385,6 +390,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--at-once", type=int, default=2, help="daemons that live and die beside each other")
     parser.add_argument("--evidence", type=Path, help="a file for the whole of it, as JSON")
     parser.add_argument("--keep", type=Path, help="a directory that does not exist yet, for logs and histories")
     asked = parser.parse_args()
@@ -392,7 +398,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         place = asked.keep or Path(directory) / "kills"
         place.mkdir(parents=True)
-        figures = asyncio.run(run(plan(asked.kills, asked.seed), asked.seed, place, progress=partial(print, file=sys.stderr, flush=True)))
+        tell = partial(print, file=sys.stderr, flush=True)
+        figures = asyncio.run(run(plan(asked.kills, asked.seed), asked.seed, place, at_once=asked.at_once, progress=tell))
     for line in lines(figures):
         print(json.dumps(line), flush=True)
     if asked.evidence:

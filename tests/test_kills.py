@@ -22,8 +22,7 @@ def test_no_page_is_lost_and_none_told_twice_under_another_key(tmp_path):
     figures = asyncio.run(kills.run(kills.plan(KILLS, SEED, kills_an_act=5), SEED, tmp_path, at_once=4))
     assert (figures.lost, figures.other_keys, figures.wrong) == ([], [], [])
     assert figures.kills.total() == KILLS
-    assert figures.kills.keys() - {"at random"} <= set(crash_points.POINTS)
-    assert figures.kills["at random"] < KILLS, "no named point was reached"
+    assert figures.kills.keys() & set(crash_points.POINTS), "no named point was reached"
     assert figures.incidents > KILLS
 
 

@@ -81,19 +81,19 @@ def main() -> None:
     began, name = time.monotonic(), f"kills-{dt.datetime.now(dt.UTC).date()}"
     with tempfile.TemporaryDirectory() as directory:
         seed = ("--seed", str(asked.seed))
-        kills = run("kills.py", "--kills", str(asked.kills), *seed, to=Path(directory) / "kills.json")
+        kills = run("kills.py", "--kills", str(asked.kills), "--at-once", str(asked.at_once), *seed, to=Path(directory) / "kills.json")
         lab = run("lab_pagers.py", "--all", "--at-once", str(asked.at_once), *seed, to=Path(directory) / "lab.json")
-    write(name, asked.seed, kills, lab, (time.monotonic() - began) / 60)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    write(name, asked.seed, kills, lab, minutes=(time.monotonic() - began) / 60, commit=commit or "?")
     sys.exit(0 if all(one["ok"] is not False for one in (*kills["figures"], *lab)) else 1)
 
 
-def write(name: str, seed: int, kills: Any, lab: Any, minutes: float) -> None:
+def write(name: str, seed: int, kills: Any, lab: Any, *, minutes: float, commit: str) -> None:
     """Both files."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     figures = {one["name"]: one["value"] for one in kills["figures"]}
     text = HEAD.format(
         date=name.removeprefix("kills-"),
-        commit=commit or "?",
+        commit=commit,
         minutes=minutes,
         cores=os.cpu_count(),
         python=platform.python_version(),
