@@ -19,8 +19,10 @@ from netwatch.line import (
     Measurement,
     Past,
     PortReading,
+    RatePoint,
     below_contract,
     carried,
+    counters_of,
     cross_traffic,
     judge,
     measurement_of,
@@ -417,3 +419,59 @@ def test_nothing_told_upsets_the_judge(told):
     except Malformed:
         return
     assert judge(dataclasses.replace(REFUTING, measurement=found)).verdict in {"proved", "refuted", "inconclusive"}
+
+
+def points(bits_per_second, *, count=12, gap_seconds=60.0, packet=1500, jitter=lambda _: 0.0, uptime=True, packets=True):
+    """An SNMP check every minute that divides by the agent's clock; its runs begin a little early or late by ours."""
+    told, answered = [], 0.0
+    for number in range(count):
+        at = 1000.0 + gap_seconds * number
+        shown = at + jitter(number)  # when the agent answered, by its clock and ours
+        seconds = shown - answered
+        rate = int(bits_per_second / 8 / packet * seconds) / seconds
+        first = number == 0
+        told.append(
+            RatePoint(
+                at=at,
+                wall=NOW - gap_seconds * (count - number),
+                took_seconds=max(jitter(number), 0.0) + 0.01,
+                bytes_per_second=None if first else rate * (packet + 18),
+                packets_per_second=rate if packets and not first else None,
+                uptime_seconds=shown + 50 if uptime else None,
+            )
+        )
+        answered = shown
+    return told
+
+
+def test_minutes_of_a_busy_line_prove_it_from_the_rates_of_its_router():
+    found = judge(evidence(counters=counters_of(points(120 * MBPS))))
+    assert (found.verdict, found.reason) == ("proved", "carried")
+    assert found.bounds.value == pytest.approx(120 * MBPS, rel=0.01)
+    assert judge(evidence(counters=counters_of(points(105 * MBPS, count=60), cache_seconds=0.0))).verdict == "proved"
+
+
+def test_rates_without_packets_prove_little():
+    assert judge(evidence(counters=counters_of(points(120 * MBPS, packets=False)))).verdict == "inconclusive"
+    assert judge(evidence(counters=counters_of(points(400 * MBPS, packets=False), cache_seconds=0.0))).verdict == "proved"
+
+
+def test_rates_are_taken_from_the_last_gap_on():
+    told = points(120 * MBPS)
+    told[8] = dataclasses.replace(told[8], bytes_per_second=None)
+    assert [one.at for one in counters_of(told).readings] == [one.at for one in told[8:]]
+    assert counters_of(told[:9]) is None
+    assert counters_of([]) is None
+
+
+@given(
+    st.floats(5 * MBPS, 900 * MBPS),
+    st.integers(3, 30),
+    st.lists(st.floats(0.0, 0.9), min_size=30, max_size=30),
+    st.booleans(),
+    st.sampled_from([None, 0.0, 5.0]),
+)
+def test_rates_never_claim_more_than_was_carried(rate, count, late, uptime, cache):
+    told = points(rate, count=count, jitter=lambda number: late[number], uptime=uptime)
+    found = carried(counters_of(told, cache_seconds=cache), Limits())
+    assert found.bounds is None or found.bounds.low <= rate * 1.0001

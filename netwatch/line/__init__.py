@@ -20,6 +20,7 @@ from netwatch.line._evidence import (
 )
 from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_contract, judge, standing
 from netwatch.line._measurement import Malformed, measurement_of
+from netwatch.line._rates import RatePoint, counters_of
 from netwatch.line._record import Subject, past_of, record_of, wall_of
 
 __all__ = [
@@ -39,12 +40,14 @@ __all__ = [
     "Measurement",
     "Past",
     "PortReading",
+    "RatePoint",
     "Standing",
     "Step",
     "Subject",
     "Verdict",
     "below_contract",
     "carried",
+    "counters_of",
     "cross_traffic",
     "judge",
     "measurement_of",

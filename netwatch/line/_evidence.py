@@ -47,6 +47,7 @@ ETHERNET = frozenset({6, 62, 69, 117})  # ifType: only there is ifHighSpeed what
 UPTIME_TOLERANCE_SECONDS = 2.0
 UPTIME_TOLERANCE_RATIO = 0.02
 SPEED_TOLERANCE = 1.02
+LONGEST_STRETCH = 20  # times the least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,13 +203,13 @@ def carried(counters: Counters, limits: Limits) -> Carried:
 
 
 def _stretches(readings: tuple[CounterReading, ...], least_seconds: float) -> Iterator[tuple[int, int]]:
-    """Twice the least length is enough: a longer one has a half that carried no less."""
+    """A longer stretch has a part that carried no less, but is less blurred by how old a figure may be."""
     for begin, first in enumerate(readings):
         for end in range(begin + 1, len(readings)):
             lasted = readings[end].at - first.at - first.took_seconds
             if lasted >= least_seconds:
                 yield begin, end
-            if lasted >= 2 * least_seconds and end > begin + 2:
+            if lasted >= LONGEST_STRETCH * least_seconds:
                 break
 
 
