@@ -41,6 +41,12 @@ def test_the_sheet_is_a_page_to_print_that_obeys_its_own_policy(ledger):
         assert f'href="{link}"' in text
 
 
+def test_the_page_of_a_site_leads_to_the_sheet_of_this_month(ledger):
+    text = get("/sites/na-tau", ledger)[2]
+    link = re.search(r'href="(/line/na-tau/\d{4}-\d{2})">Bản ghi bằng chứng', text)[1]
+    assert get(link, ledger)[0] == 200
+
+
 def test_the_sheet_speaks_english_when_asked(ledger):
     assert "Evidence of a line" in get("/line/na-tau/2026-10?lang=en", ledger)[2]
 

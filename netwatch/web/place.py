@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -90,6 +91,7 @@ class Place:
     events: tuple[Event, ...]
     wall: float
     moment: str
+    month: str  # of the evidence sheet that is being filled
     revision: int
     started: float
     unhandled: int
@@ -121,6 +123,7 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         events=tuple(_event(one, view, now, reader) for one in transitions),
         wall=now,
         moment=writing.stamp(now, words, reader.zone),
+        month=f"{dt.datetime.fromtimestamp(now, reader.zone):%Y-%m}",
         revision=snapshot.revision,
         started=snapshot.self_view.started_wall,
         unhandled=sum(one.urgent for one in everything),
