@@ -84,8 +84,14 @@ def sla(
     if shape == "table":
         _say(inventory, sites, period, records, excluded)
         return
+    more = _more(inventory, sites, period, excluded) if shape == "json" else {}
+    _records.print_records(shape, "netwatch/v1/report-sla", records, {key: key for key in COLUMNS}, **more)
+
+
+def _more(inventory: Inventory, sites: Mapping[str, Site], period: Period, excluded: Sequence[Excluded]) -> dict[str, Any]:
+    """What a document says besides its figures."""
     zone = period.reach.zone
-    more: dict[str, Any] = {
+    return {
         "period": period.name,
         "since": _written(period.reach.since, zone),
         "until": _written(period.reach.until, zone),
@@ -93,7 +99,6 @@ def sla(
         "method": _method(inventory),
         "excluded": [_excluded(one, zone, sites) for one in excluded],
     }
-    _records.print_records(shape, "netwatch/v1/report-sla", records, {key: key for key in COLUMNS}, **more)
 
 
 def _inventory(file: Path) -> Inventory:
