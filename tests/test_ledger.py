@@ -178,6 +178,8 @@ def test_records_cut_off_at_the_end_are_found_by_a_printed_head(five):
     assert codes(five) == []
     assert codes(five, head=head) == [(5, "head")]
     assert codes(five, head=Head(0, head.seal)) == [(4, "head")]
+    newest = ledgers.head(five.path)
+    assert codes(five, head=Head(newest.number - 1, newest.seal)) == [(3, "head")]
 
 
 def test_a_head_is_read_as_it_is_printed(five):
@@ -231,6 +233,18 @@ def test_what_a_power_cut_leaves_is_set_aside_not_sealed(five, tail):
     assert five.append(record(6)).number == 6
     assert codes(five) == []
     assert (five.path.parent / "torn").exists()
+
+
+def test_only_the_next_record_is_ended_where_its_end_of_line_is_missing(five, tmp_path_factory):
+    lines = list(ledgers.lines(five.path))
+    again = Ledger(tmp_path_factory.mktemp("again"))
+    again.path.parent.mkdir()
+    (again.path.parent / ledgers.KEY_NAME).write_bytes((five.path.parent / ledgers.KEY_NAME).read_bytes())
+    for tail in (lines[1], forged(lines[4], bytes=1)):  # an old one; the next one, changed
+        again.path.write_bytes(b"".join(line + b"\n" for line in lines[:4]) + tail)
+        assert again.append(record(9)).number == 5
+        assert codes(again) == []
+        assert (again.path.parent / "torn").read_bytes().endswith(tail + b"\n")
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"\n"])
