@@ -288,7 +288,7 @@ def test_a_record_beyond_all_measure_is_refused(ledger):
 
 def test_records_are_found_from_the_end_and_by_site(five):
     five.append(record(6, "pu-nhi"))
-    five.append({**record(7), "note": 'says "site":"pu-nhi"'})
+    five.append({**record(7), "note": {"site": "pu-nhi"}})
     assert [one.number for one in ledgers.newest_first(five.path)] == [7, 6, 5, 4, 3, 2, 1]
     assert [one.number for one in ledgers.of_site(five.path, "na-tau")] == [7, 5, 4, 3, 2, 1]
     assert [one.number for one in ledgers.of_site(five.path, "pu-nhi")] == [6]

@@ -62,6 +62,12 @@ def test_each_direction_of_each_line_has_its_part_tested_or_not(sheet):
     assert [one.record["reason"] for one in part(sheet).of("inconclusive")] == ["cross_traffic", "control", "at_contract"]
 
 
+def test_a_month_stays_as_it_ended_however_late_it_is_printed(ledger, sheet):
+    late = sheet_of(ledger.path, "na-tau", OCTOBER, printed=PRINTED + 400 * 86_400, site=SITE)
+    assert late.parts == sheet.parts
+    assert part(late).standing.verdict == "refuted"
+
+
 def test_a_contract_that_changed_within_the_month_makes_two_parts(tmp_path):
     ledger = a_month(tmp_path)
     sealed(ledger, dataclasses.replace(run_at(october(25), 103), contract=50e6))
