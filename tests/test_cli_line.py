@@ -114,10 +114,12 @@ def test_no_such_month_site_or_form(made):
 def test_a_sound_ledger_is_sound(made):
     head, public = ledgers.head(path_of(made)), ledgers.key_in(path_of(made).parent)
     done = line(made, "verify")
+    assert line(made, "verify", "--judge-again").stdout == done.stdout
     assert (done.returncode, public in done.stdout, str(head) in done.stdout) == (0, True, True)
     document = json.loads(line(made, "verify", "--head", str(head), "--key", public, "-o", "json").stdout)
     assert document == {
         "schema": "netwatch/v1/line-verify", "sound": True, "records": 13, "head": str(head), "public_key": public, "flaws": [],
+        "judged_otherwise": [],
     }  # fmt: skip
 
 
@@ -146,6 +148,9 @@ def test_a_ledger_written_anew_is_found_by_a_printed_head(place, tmp_path):
     for one in reversed(list(ledgers.newest_first(path_of(place)))):
         anew.append({**one.record, "verdict": "proved"})
     assert line(again, "verify").returncode == 0
+    judged = line(again, "verify", "--judge-again")
+    assert judged.returncode == 1
+    assert "Record 5: recorded as Proved, but judged again from its own inputs it is Refuted" in judged.stdout
     done = line(again, "verify", "--head", str(printed))
     assert done.returncode == 1
     assert "printed head (record 13)" in done.stdout

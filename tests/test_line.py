@@ -1,12 +1,14 @@
 """The judge of a line: never proved below the contract, never refuted while anything else may have been slow."""
 
 import dataclasses
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netwatch.ledger import canonical
 from netwatch.line import (
     Bounds,
     Clock,
@@ -20,14 +22,19 @@ from netwatch.line import (
     Past,
     PortReading,
     RatePoint,
+    Subject,
     below_contract,
     carried,
     counters_of,
     cross_traffic,
+    evidence_of,
     judge,
+    judged_again,
     measurement_of,
+    record_of,
     standing,
 )
+from tests.lines import LINE, SITE, ZONE
 
 MBPS = 1e6
 CONTRACT = 100 * MBPS
@@ -519,3 +526,14 @@ def test_a_count_of_packets_that_cannot_be_is_not_believed():
 
 def test_a_control_that_just_carried_the_contract_has_passed():
     assert judge(dataclasses.replace(REFUTING, control=dataclasses.replace(CONTROL, low=CONTRACT))).verdict == "refuted"
+
+
+@given(EVIDENCE, st.sampled_from([Limits(), Limits(cross_needed=False, router_cpu_ratio=0.5)]))
+def test_what_is_recorded_can_be_judged_again_and_comes_to_the_same(found, limits):
+    verdict = judge(found, limits)
+    record = record_of(Subject(SITE, LINE), found, verdict, limits, recorded_wall=NOW + 1, zone=ZONE, version="1")
+    kept = json.loads(canonical(record))
+    again = judged_again(kept)
+    assert (again.verdict, again.reason, again.step, again.limit_end) == (verdict.verdict, verdict.reason, verdict.step, verdict.limit_end)
+    assert evidence_of(kept).direction == found.direction
+    assert (kept["verdict"], kept["reason"], kept["bytes"]) == (verdict.verdict, verdict.reason, verdict.bytes)

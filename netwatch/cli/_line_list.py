@@ -10,11 +10,11 @@ from typing import Any
 from netwatch import ledger
 from netwatch.lang import Catalog, writing
 from netwatch.ledger import Entry
-from netwatch.line import Limits, Past, below_contract, past_of, standing, wall_of
+from netwatch.line import Limits, Past, below_contract, judged_again, past_of, standing, wall_of
 from netwatch.model import Inventory
 from netwatch.web.line import between, megabytes, reason_text
 
-__all__ = ["is_verdict", "record_row", "row", "standings"]
+__all__ = ["is_verdict", "judged_otherwise", "record_row", "row", "standings"]
 
 LOOKED_BACK_SECONDS = 400 * 86_400.0
 Key = tuple[str, str, str]  # site, line, direction
@@ -94,6 +94,21 @@ def _standing(key: Key, name: str, contract: float, pasts: Sequence[Past], wall:
         "below_contract": bool(below_contract(pasts, wall, limits)),
         "number": found.last.number if found.last else None,
     }
+
+
+def judged_otherwise(path: Path) -> dict[int, tuple[str, str]]:
+    """Of records whose inputs make today's judge say something else: what was recorded, and what it says."""
+    found = {}
+    for entry in ledger.newest_first(path):
+        if is_verdict(entry):
+            then = str(entry.record["verdict"])
+            try:
+                now: str = judged_again(entry.record).verdict
+            except (KeyError, TypeError, ValueError):
+                now = "stale"  # of another version: it cannot be told
+            if now not in {then, "stale"}:
+                found[entry.number] = (then, now)
+    return dict(sorted(found.items()))
 
 
 def row(one: Mapping[str, Any], words: Catalog, zone: dt.tzinfo) -> Sequence[str]:

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -157,6 +157,7 @@ def evidence(
 def verify(
     head: Annotated[str, typer.Option("--head", help="The head that a sheet or a daily trial page tells: number:seal, or the seal.")] = "",
     key: Annotated[str, typer.Option("--key", help="The public key as printed, or a PEM file; else the ledger's own.")] = "",
+    again: Annotated[bool, typer.Option("--judge-again", help="Also judge each verdict again, from what it was judged by.")] = False,
     state: StateOption = None,
     output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
 ) -> None:
@@ -169,7 +170,7 @@ def verify(
     Exit codes: 0 sound · 1 not sound · 64 not a head or a key · 66 no ledger · 77 no permission
     """
     from netwatch import ledger
-    from netwatch.cli import _records
+    from netwatch.cli import _line_list, _records
 
     shape = _records.shape(output, VERIFY_SHAPES)
     path = _ledger_path(state)
@@ -181,11 +182,14 @@ def verify(
         fail(Exit.NO_INPUT, text("line.no_ledger", path=path))
     with _readable(path):
         report = ledger.verify(path, public=_public(key) or ledger.key_in(path.parent) or "", head=printed)
+        otherwise = _line_list.judged_otherwise(path) if again else {}
     if shape == "json":
-        _print_report(report)
+        _print_report(report, otherwise)
     else:
         _say_report(report, given=bool(key))
-    if not report.sound:
+        for number, (then, now) in otherwise.items():
+            print(text("line.judged_otherwise", number=number, then=text(f"line.verdict_{then}"), now=text(f"line.verdict_{now}")))
+    if not report.sound or otherwise:
         raise typer.Exit(Exit.FAILED)
 
 
@@ -202,7 +206,7 @@ def _public(given: str) -> str:
         fail(Exit.USAGE, text("line.bad_key", given=given[:80]))
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: Report, otherwise: Iterable[int]) -> None:
     _output.print_json(
         {
             "schema": "netwatch/v1/line-verify",
@@ -211,6 +215,7 @@ def _print_report(report: Report) -> None:
             "head": str(report.head) if report.head else None,
             "public_key": report.public or None,
             "flaws": [{"number": flaw.number, "code": flaw.code} for flaw in report.flaws],
+            "judged_otherwise": list(otherwise),
         }
     )
 

@@ -1,5 +1,6 @@
 """Is a line's contract met? What speaks for it, the judge, what has become of a line, and the record of a verdict. Pure."""
 
+from netwatch.line._again import evidence_of, judged_again
 from netwatch.line._evidence import (
     GRADES,
     Bounds,
@@ -49,7 +50,9 @@ __all__ = [
     "carried",
     "counters_of",
     "cross_traffic",
+    "evidence_of",
     "judge",
+    "judged_again",
     "measurement_of",
     "past_of",
     "port_ceiling",

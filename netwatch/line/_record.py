@@ -29,7 +29,7 @@ class Subject:
 def record_of(
     subject: Subject, evidence: Evidence, verdict: Verdict, limits: Limits, *, recorded_wall: float, zone: dt.tzinfo, version: str
 ) -> dict[str, Any]:
-    """`at` is when the evidence is from, `recorded_at` when it was judged; both with their offset. Rates are of the IP layer."""
+    """`at` is when the evidence is from, `judged_at` what was recent then, `recorded_at` now; all with their offset. Rates are of the IP layer."""
     test = evidence.measurement
     site, line = subject.site, subject.line
     at = test.wall if test else evidence.counters.wall if verdict.step == "counters" and evidence.counters else evidence.wall
@@ -37,6 +37,7 @@ def record_of(
         "schema": SCHEMA,
         "netwatch": version,
         "at": writing.rfc3339(at, zone),
+        "judged_at": writing.rfc3339(evidence.wall, zone),
         "recorded_at": writing.rfc3339(recorded_wall, zone),
         "site": site.id,
         "site_name": site.full_name or site.name,
@@ -60,18 +61,23 @@ def record_of(
         "seconds": verdict.seconds,
         "confidence": verdict.confidence,
         "limit_end": verdict.limit_end,
-        "inputs": {
-            "counters": _plain(evidence.counters),
-            "ports": [_plain(one) for one in evidence.ports],
-            "measurement": _plain(test),
-            "control": _plain(evidence.control),
-            "cross_bits_per_second": _plain(evidence.cross),
-            "router_cpu_ratio": evidence.router_cpu_ratio,
-            "other_contract_bits_per_second": evidence.other_contract,
-            "found": dict(verdict.inputs),
-            "limits": _plain(limits),
-        },
+        "inputs": _inputs(evidence, verdict, limits),
         "clock": _plain(evidence.clock),
+    }
+
+
+def _inputs(evidence: Evidence, verdict: Verdict, limits: Limits) -> dict[str, Any]:
+    test = evidence.measurement
+    return {
+        "counters": _plain(evidence.counters),
+        "ports": [_plain(one) for one in evidence.ports],
+        "measurement": _plain(test),
+        "control": _plain(evidence.control),
+        "cross_bits_per_second": _plain(evidence.cross),
+        "router_cpu_ratio": evidence.router_cpu_ratio,
+        "other_contract_bits_per_second": evidence.other_contract,
+        "found": dict(verdict.inputs),
+        "limits": _plain(limits),
     }
 
 
