@@ -225,7 +225,7 @@ async def live(place: Place, dice: Random, point: str, figures: Figures) -> None
             await asyncio.sleep(dice.uniform(0.0, 1.0))
         process.kill()
         ended = await asyncio.to_thread(process.wait)
-    if ended != -signal.SIGKILL and not (stopping and ended == 0):
+    if ended != -signal.SIGKILL and not (stopping and ended in {0, -signal.SIGTERM}):
         figures.wrong.append(f"it ended by itself with {ended}: {place.log()[-2_000:]}")
     figures.kills[point if died is not None else "while stopping" if stopping else "at random"] += 1
 
