@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 from probes import ProbeFailed, ProbeMisconfigured, Secret, Shared, Target
 from probes._capacity import Outcome, plan
-from probes._capacity_udp import UdpTest
+from probes._capacity_udp import UdpTest, _Checked, _Over
 from probes._paced import Counter, Sender
 from probes._wire.capacity import Heard
 from probes.bandwidth import Bandwidth, document
@@ -239,16 +240,27 @@ def test_a_cancelled_run_reports_what_it_has_cost():
     assert [(sample.name, sample.instance, sample.values[0] > 0) for sample in reported] == [("bandwidth_spent_bytes", "down", True)]
 
 
+def test_a_cancelled_run_leaves_the_reflector_free():
+    async def scenario(port):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.4):
+                await probe(port, burst_bytes=10_000_000).run(target(), Shared())
+        return await probe(port).measure(target())
+
+    with reflecting() as port:
+        assert asyncio.run(scenario(port)).verdict == "proved"
+
+
 class Wire:
     """A sender and a counter on two connected sockets, without a network's whims."""
 
-    def __init__(self, pace=5e6, wall_ns=time.time_ns):
+    def __init__(self, pace=5e6, wall_ns=time.time_ns, max_bytes=10_000_000):
         self.here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.there.bind(("127.0.0.1", 0))
         self.here.connect(self.there.getsockname())
         self.there.setblocking(False)
-        self.sender = Sender(self.here, TEST, pace, 10_000_000)
+        self.sender = Sender(self.here, TEST, pace, max_bytes)
         self.counter = Counter(self.there, TEST, pace, 10_000_000, wall_ns)
 
     def __enter__(self):
@@ -283,6 +295,62 @@ def test_after_a_long_pause_the_sender_does_not_make_up_for_all_of_it_at_once():
         wire.sender.send_due(1)
         wire.sender.send_due(10_000_000_000)
         assert wire.sender.sent <= 50e6 / 8 / 1400 * 0.02 + 1
+
+
+def test_the_sender_never_sends_more_than_it_may_however_much_is_due():
+    with Wire(pace=50e6, max_bytes=10_000) as wire:
+        for second in range(1, 4):
+            wire.sender.send_due(second * 1_000_000_000)
+        assert (wire.sender.sent, wire.sender.spent) == (7, True)
+
+
+def test_a_packet_that_comes_twice_is_counted_once():
+    with Wire() as wire:
+        before = wire.until_bins(1)
+        wire.sender.sent = 0
+        wire.sender.send_due(time.monotonic_ns())
+        wire.counter.drain()
+        assert wire.counter.beyond > 0
+        assert wire.counter.packets == wire.counter.highest + 1
+        assert before[0].packets <= wire.counter.packets
+
+
+LIES = [
+    {"index": 1},
+    {"index": 7},
+    {"microseconds": 49_999},
+    {"packets": 9_999},
+    {"bytes_received": 1400},
+    {"digest": 1},
+    {"base": 4_000_000_000},
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=str)
+def test_each_figure_of_a_bin_is_held_against_what_was_sent(lie):
+    with Wire() as wire:
+        one = wire.until_bins(1)[0]
+        later_ns = wire.sender.began_ns + 10_000_000_000
+        _Checked(wire.sender).check(one, later_ns)
+        with pytest.raises(_Over):
+            _Checked(wire.sender).check(dataclasses.replace(one, **lie), later_ns)
+
+
+def test_a_bin_cannot_be_over_before_its_time():
+    with Wire() as wire:
+        one = wire.until_bins(1)[0]
+        with pytest.raises(_Over):
+            _Checked(wire.sender).check(one, wire.sender.began_ns + 40_000_000)
+
+
+def test_a_packet_cannot_be_in_two_bins():
+    with Wire() as wire:
+        one = wire.until_bins(1)[0]
+        checked = _Checked(wire.sender)
+        later_ns = wire.sender.began_ns + 10_000_000_000
+        checked.check(one, later_ns)
+        with pytest.raises(_Over):
+            checked.check(dataclasses.replace(one, index=1), later_ns)
 
 
 def test_a_clock_that_is_set_is_noticed_by_its_counter():

@@ -17,9 +17,9 @@ from netwatch.reflector import Limits
 from netwatch.reflector._limits import refusal_of
 from probes._capacity import plan
 from probes._capacity_udp import UdpTest
-from probes._control import Gone, Turned, introduce
+from probes._control import Control, Gone, Turned, introduce
 from probes._paced import BIN_NS
-from probes._wire.capacity import PREAMBLE, Done, GoOn, Heard, Method, Opened, Ready, Refusal, Request, Stop
+from probes._wire.capacity import PREAMBLE, Challenge, Done, Framer, GoOn, Heard, Hello, Method, Opened, Ready, Refusal, Request, Stop
 from probes._wire.capacity_data import Kind, join, open_datagram, parse_short
 from tests.capacity_peer import TOKEN, reflecting
 
@@ -118,6 +118,19 @@ def test_who_does_not_know_the_token_gets_no_test():
     with reflecting() as port, socket.create_connection(("127.0.0.1", port), 5) as connection, pytest.raises(Turned) as turned:
         introduce(connection, b"wrong")
     assert turned.value.refusal == Refusal.TOKEN
+
+
+def test_a_proof_is_looked_at():
+    """Whoever only pretends learns nothing that the next could use."""
+    with reflecting() as port, socket.create_connection(("127.0.0.1", port), 5) as connection:
+        control = Control(connection, Framer(b"prober", b"reflector"))
+        connection.sendall(PREAMBLE)
+        control.receive(Challenge)
+        control.send(Hello(b"n" * 32, b"p" * 32))
+        with pytest.raises(Turned):
+            control.receive(Ready)
+        with pytest.raises(Gone):
+            control.receive(Ready)
 
 
 def test_the_reflector_has_to_know_the_token_too():

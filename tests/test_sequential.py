@@ -235,7 +235,7 @@ def test_a_sender_that_is_uneven_still_proves_a_line_that_lets_everything_throug
     wanted = plan("down", CONTRACT)
     decision, count = first_settled(uneven(wanted.pace_bits_per_second, random.Random(3)), wanted)
     assert decision.verdict == "proved"
-    assert CONTRACT < decision.estimate.low
+    assert decision.estimate.low > CONTRACT
     assert count < 30
 
 
@@ -268,5 +268,5 @@ def test_a_line_that_was_slow_at_first_is_proved_by_what_it_does_then():
 
 def test_a_short_dip_at_the_end_does_not_refute_what_went_before():
     wanted = plan("down", CONTRACT)
-    decision = decide(bins_of([104e6] * 32 + [60e6] * 6), wanted)
+    decision = decide(bins_of([104e6] * 32 + [60e6] * 10), wanted)
     assert decision.verdict == "inconclusive"
