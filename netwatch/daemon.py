@@ -418,10 +418,10 @@ class Daemon:
         for warning in new.warnings:
             log.warning("the inventory is in force, but not all of it is as it should be", extra={"warning": warning})
         self._delivery.configure(new.pagers, new.settings)
+        self._presses.configure(self._delivery.pagers_in_force())
         pagers = self._delivery.event_pagers(named_pagers(new))
         crash_points.reached("during-reload")
         gone = [check for check in self._world.inventory.checks.values() if check.id not in new.checks]
-        self._presses.configure(self._delivery.pagers_in_force())
         self._metrics.forget(gone)
         self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())

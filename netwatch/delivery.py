@@ -57,9 +57,7 @@ class Delivery:
     ) -> None:
         self._wall = wall
         self._timing = timing or Timing()
-        self._desk = Desk(
-            wall=wall, timing=self._timing, settings=settings or Settings(), link_key=link_key, evidence_head=evidence_head
-        )
+        self._desk = Desk(wall=wall, timing=self._timing, settings=settings or Settings(), link_key=link_key, evidence_head=evidence_head)
         self._states = StatePagers(self._desk)
         self._channels: dict[str, Channel] = {}
         self._chain = Chain(ledger, self._desk, self._channels)
