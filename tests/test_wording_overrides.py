@@ -160,7 +160,7 @@ def test_an_sms_has_only_letters_that_count_once(text):
 
 
 def test_an_icon_is_left_out_of_an_sms_and_what_it_cannot_say_is_marked():
-    assert one_segment("🔴 Nà Tấu – 5 °C… ♥️ №7") == "Na Tau - 5 C... No7"
+    assert one_segment("🔴 Nà Tấu – 5 °C… — ♥️ №7") == "Na Tau - 5 C... - No7"
     assert one_segment("cổng Ж") == "cong ?"
     assert one_segment("x" * 161) == "x" * 157 + "..."
 
