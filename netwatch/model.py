@@ -33,6 +33,9 @@ __all__ = [
     "Incident",
     "Inventory",
     "Line",
+    "LineTest",
+    "LineTests",
+    "LineVerdict",
     "Maintenance",
     "Metric",
     "Outcome",
@@ -145,6 +148,15 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineTest:
+    """When a line may be tested, and what that may cost in a day. Its checks are `capacity-down` and `capacity-up` of the line."""
+
+    budget_bytes: float
+    from_minute: int = 0  # of the local day
+    minutes: int = 1_440
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One way out of a site. The contract is IP-layer bits per second, IP header included."""
 
@@ -160,6 +172,7 @@ class Line:
     interface: str = ""
     metered: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)  # what it shares with other lines: ring, carrier …
+    test: LineTest | None = None  # None: it is not tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +241,14 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineTests:
+    """What all line tests share. `head_room` is in bits per second, of each value of a tag, or of the `uplink`."""
+
+    head_room: Mapping[str, float] = field(default_factory=dict)
+    stale_after_seconds: float = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PagerSettings:
     """One entry of `pagers:`; `options` are the fields of the pager's class in `netwatch/pagers/<kind>.py`."""
 
@@ -266,6 +287,8 @@ class Inventory:
     warnings: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    meetings: tuple[Maintenance, ...] = ()  # an empty matcher: of every site
+    line_tests: LineTests = field(default_factory=LineTests)
     duty: Roster | None = None  # without one, every pager is told of everything
 
     def primary_check(self, site: str, target: str) -> str | None:
@@ -293,6 +316,7 @@ class Result:
     facts: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     reason: RunReason = "schedule"
+    under_test: bool = False  # its site's lines were being tested: what it says of delay and loss is not judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -512,6 +536,20 @@ Request: TypeAlias = Run | Cancel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineVerdict:
+    """What was found of one direction of a line. `record` is what the evidence ledger keeps of it; rates are of the IP layer."""
+
+    site: str
+    line: str
+    direction: Literal["down", "up"]
+    verdict: Literal["proved", "refuted", "inconclusive", "stale"]
+    wall: float
+    bytes: int
+    check: str = ""
+    record: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
     """All that follows from one event; committed in one transaction before anything is sent (ADR 0004)."""
 
@@ -520,7 +558,8 @@ class Effects:
     pages: tuple[Page, ...] = ()
     requests: tuple[Request, ...] = ()
     humans: tuple[Human, ...] = ()  # what people did, for the audit trail
+    verdicts: tuple[LineVerdict, ...] = ()  # in the evidence ledger before any page
 
     def __bool__(self) -> bool:
         """Whether anything must be stored."""
-        return bool(self.transitions or self.incidents or self.pages or self.humans)
+        return bool(self.transitions or self.incidents or self.pages or self.humans or self.verdicts)

@@ -29,7 +29,7 @@ from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
 from netwatch.inventory._texts import read_texts
 from netwatch.lang import catalog
-from netwatch.model import Inventory, PagerSettings, Secret, Settings
+from netwatch.model import Inventory, LineTests, PagerSettings, Secret, Settings
 
 __all__ = [
     "DEMO_SITE_NET",
@@ -142,6 +142,8 @@ def _examined(
         primary_checks=builder.primary,
         anchors=builder.anchors,
         maintenance=builder.maintenance,
+        meetings=builder.meetings,
+        line_tests=LineTests(head_room=dict(file.line_tests.head_room), stale_after_seconds=file.line_tests.stale_after),
         duty=duty,
     )
     return inventory, warnings, builder.networks
@@ -212,7 +214,7 @@ def _build(
     if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
-        if _is_snmp_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles"}:
+        if _is_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles", "line_tests"}:
             collector.warn((document, path), "secret_in_clear")
     pagers = pager_settings(file.pagers, document, file.language, references, collector)
     if file.duty is None:
@@ -222,8 +224,9 @@ def _build(
     return builder, pagers, duty
 
 
-def _is_snmp_secret(path: Keys) -> bool:
-    return path[-1:] == ("community",) or path[-2:] in {("auth", "password"), ("privacy", "password")}
+def _is_secret(path: Keys) -> bool:
+    pairs = {("auth", "password"), ("privacy", "password"), ("test", "token"), ("control", "token")}
+    return path[-1:] == ("community",) or path[-2:] in pairs
 
 
 def _minute(clock: str) -> int:

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from netwatch.inventory._collect import Collector, Where, shown
 from netwatch.inventory._communes import slug as slug_of
+from netwatch.inventory._line_schema import MeetingEntry
 from netwatch.inventory._schema import AnchorEntry, MaintenanceEntry
 from netwatch.matcher import Matcher, WrongMatcher, of_terms, parse
 from netwatch.model import Anchor, Maintenance, Site
 
-__all__ = ["ANCHORS", "anchors_of", "maintenance_of", "matcher_of"]
+__all__ = ["ANCHORS", "anchors_of", "maintenance_of", "matcher_of", "meetings_of"]
 
 ANCHORS = "anchors"  # the place that anchors with an address of their own stand at
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -67,9 +68,28 @@ def maintenance_of(
     return tuple(found)
 
 
-def _planned(name: str, matcher: str, entry: MaintenanceEntry, zone: ZoneInfo, where: Where, collector: Collector) -> Maintenance | None:
+def meetings_of(
+    entries: Sequence[MeetingEntry], sites: Mapping[str, Site], zone: ZoneInfo, where: Where, collector: Collector
+) -> tuple[Maintenance, ...]:
+    """As planned work, with the meeting's name as its id."""
     document, path = where
-    note = entry.note or ""
+    found = []
+    for number, entry in enumerate(entries):
+        at: Where = (document, (*path, number, "match"))
+        matcher = None if entry.match is None else matcher_of(entry.match, at, collector)
+        if matcher is not None and not any(matcher.covers(site) for site in sites.values()):
+            collector.warn(at, "matcher_nothing", value=shown(str(matcher)))
+        if entry.match is None or matcher is not None:
+            planned = _planned(entry.name, str(matcher or ""), entry, zone, (document, (*path, number)), collector)
+            found += [planned] if planned is not None else []
+    return tuple(found)
+
+
+def _planned(
+    name: str, matcher: str, entry: MaintenanceEntry | MeetingEntry, zone: ZoneInfo, where: Where, collector: Collector
+) -> Maintenance | None:
+    document, path = where
+    note = entry.note or "" if isinstance(entry, MaintenanceEntry) else ""
     if entry.weekly is not None:
         weekdays, begins, ends = _weekdays(entry.weekly), _minute(entry.begins), _minute(entry.until)
         for key, value, given in (("weekly", weekdays, entry.weekly), ("from", begins, entry.begins), ("until", ends, entry.until)):

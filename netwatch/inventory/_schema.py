@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from netwatch.inventory._duty_schema import DutyEntry
+from netwatch.inventory._line_schema import LineTestEntry, LineTestsEntry, MeetingEntry
 from netwatch.inventory._shapes import (
     NAME,
     ONE_LINE,
@@ -116,6 +117,7 @@ class LineEntry(Strict):
     metered: bool | None = None
     address: Text | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    test: LineTestEntry | None = None
     tags: dict[Name, Text] = Field(default_factory=dict)
     checks: Loose = Field(default_factory=dict)
     rules: Loose = Field(default_factory=dict)
@@ -256,6 +258,8 @@ class File(Strict):
     plan: Plan
     anchors: Annotated[list[AnchorEntry], Field(max_length=20)] = Field(default_factory=list)
     maintenance: Annotated[list[MaintenanceEntry], Field(max_length=500)] = Field(default_factory=list)
+    meetings: Annotated[list[MeetingEntry], Field(max_length=500)] = Field(default_factory=list)
+    line_tests: LineTestsEntry = LineTestsEntry()
     contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
     pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
     delivery: DeliveryEntry = DeliveryEntry()

@@ -20,6 +20,7 @@ __all__ = [
     "Name",
     "Note",
     "Rate",
+    "Size",
     "Slug",
     "Strict",
     "Text",
@@ -46,6 +47,7 @@ def _unit(parse: Callable[[object], float], written: Any) -> BeforeValidator:
 
 Duration = Annotated[float, _unit(_units.duration, str)]
 Rate = Annotated[float, _unit(_units.rate, str)]
+Size = Annotated[float, _unit(_units.size, str)]
 Threshold = Annotated[float, _unit(_units.threshold, float | str)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]

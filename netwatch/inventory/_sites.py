@@ -13,7 +13,8 @@ from netwatch.inventory._addresses import Network, WrongAddress, network, site_n
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import Commune, communes
 from netwatch.inventory._communes import slug as slug_of
-from netwatch.inventory._planned import ANCHORS, anchors_of, maintenance_of
+from netwatch.inventory._line_tests import CONTROL, LINE_TESTS, control_checks, control_site, line_test_of, test_checks
+from netwatch.inventory._planned import ANCHORS, anchors_of, maintenance_of, meetings_of
 from netwatch.inventory._profiles import Draft, Profiles
 from netwatch.inventory._recipes import Recipe, Recipes
 from netwatch.inventory._schema import File, HubEntry, SiteEntry
@@ -49,6 +50,7 @@ class Builder:
         self.primary: dict[tuple[str, str], str] = {}
         self.anchors: tuple[Anchor, ...] = ()
         self.maintenance: tuple[Maintenance, ...] = ()
+        self.meetings: tuple[Maintenance, ...] = ()
 
     def build(self) -> None:
         places: list[tuple[Keys, str, Place]] = [(("sites", name), name, entry) for name, entry in self.file.sites.items()]
@@ -64,10 +66,11 @@ class Builder:
             net = self._network(path, place)
             if net is not None:
                 self.networks[name] = net
-            targets = self._targets.of(path, place, net, settings)
+            targets = {key: self._tested(target) for key, target in self._targets.of(path, place, net, settings).items()}
             self._renamed(path, name, place)
             self._site(path, name, place, targets)
-            self._checks(name, targets)
+            self._checks(name, targets, net)
+        self._controls()
         self._anchors()
         self._unused()
         self._outside()
@@ -168,7 +171,25 @@ class Builder:
         if old is not None and (old == name or old in self.file.sites or old in self.file.hubs):
             self.collector.error((self.document, (*path, "renamed_from")), "renamed_from_alive", word=old)
 
-    def _checks(self, site: str, targets: dict[str, Target]) -> None:
+    def _tested(self, target: Target) -> Target:
+        """With when its line may be tested, if it is."""
+        line = target.thing
+        if target.test is None or not isinstance(line, Line):
+            return target
+        test = line_test_of(line, target.test, target.test_where or target.where, self.collector)
+        return replace(target, thing=replace(line, test=test))
+
+    def _controls(self) -> None:
+        """What line tests are controlled by stands at a place of its own, and is nobody's outage."""
+        tests = [check for check in self.checks.values() if check.kind == "bandwidth"]
+        site = control_site(catalog(self.file.language).text("inventory.line_tests_name"), self.file.line_tests)
+        controls = tuple(control_checks(self.file.line_tests, tests, self._at("line_tests"), self.collector))
+        if site is not None and controls:
+            self.sites[LINE_TESTS] = site
+            self.checks.update({check.id: check for check in controls})
+            self.primary[LINE_TESTS, CONTROL] = controls[0].id
+
+    def _checks(self, site: str, targets: dict[str, Target], net: Network | None = None) -> None:
         made = {target.id: self._recipes.of(target.profile, target.snmp) for target in targets.values()}
         primary = {name: f"{site}/{name}/{recipes[0].name}" for name, recipes in made.items() if recipes}
         for target in targets.values():
@@ -177,6 +198,8 @@ class Builder:
             for index, recipe in enumerate(made[target.id]):
                 parents = ((primary[target.id],),) if index else tuple(group for group in groups if group)
                 check = _check(site, target, recipe, parents)
+                self.checks[check.id] = check
+            for check in test_checks(site, target, targets, net, primary, self.collector):
                 self.checks[check.id] = check
         self.primary.update({(site, name): check_id for name, check_id in primary.items()})
 
@@ -203,6 +226,7 @@ class Builder:
         self.anchors = anchors_of(self.file.anchors, self.primary, self._at("anchors"), self.collector)
         zone = ZoneInfo(self.file.timezone)
         self.maintenance = maintenance_of(self.file.maintenance, self.sites, zone, self._at("maintenance"), self.collector)
+        self.meetings = meetings_of(self.file.meetings, self.sites, zone, self._at("meetings"), self.collector)
 
     def _unused(self) -> None:
         used = {site.role for site in self.file.sites.values()} | {hub.role for hub in self.file.hubs.values()}

@@ -13,6 +13,7 @@ from netwatch._yaml_document import Document, Keys
 from netwatch.inventory._addresses import Address, Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import slug as slug_of
+from netwatch.inventory._line_schema import LineTestEntry
 from netwatch.inventory._profiles import LINE, Profile, Profiles
 from netwatch.inventory._schema import AnchorEntry, DeviceEntry, File, HubEntry, LineEntry, RoleEntry, SiteEntry
 from netwatch.inventory._snmp import SnmpSettings
@@ -23,6 +24,7 @@ __all__ = ["Place", "Target", "Targets"]
 ROUTER = "router"
 NOT_OF_LINES = frozenset({"feeder", "carrier", "district"})
 E = TypeVar("E", LineEntry, DeviceEntry)
+FAR_END = frozenset({"device", "host", "address"})
 Place = SiteEntry | HubEntry
 
 
@@ -36,6 +38,8 @@ class Target:
     profile: Profile
     snmp: SnmpSettings
     thing: Line | Device
+    test: LineTestEntry | None = None  # of a line
+    test_where: Where | None = None
 
 
 class Targets:
@@ -90,9 +94,11 @@ class Targets:
     def _line(
         self, path: Keys, place: Place, name: str, entry: LineEntry, where: Where, net: Network | None, snmp: SnmpSettings
     ) -> Target | None:
+        written = entry.test
         if entry.role != "backup":
             own = place.line if place.lines.get(name) is None else _over(place.line, place.lines[name] or LineEntry())
             entry = _over(_over(self._file.defaults.line, entry), own)
+            written = written or own.test
         profile = self._profile(entry.profile or LINE, entry, where)
         at = self._address((*path, "lines", name), name, entry, where, net)
         if profile is None or at is None:
@@ -111,7 +117,10 @@ class Targets:
             metered=bool(entry.metered),
             tags=_shared(entry, place),
         )
-        return Target(id=name, where=where, address=at, profile=profile, snmp=snmp, thing=line)
+        test = None if line.metered and written is None else entry.test  # what a test takes of a SIM is paid for
+        nearest = ((*path, "lines", name, "test"), (*path, "line", "test"), (*where[1], "test"), ("defaults", "line", "test"))
+        spot = next((one for one in nearest if one in where[0].marks), path)
+        return Target(id=name, where=where, address=at, profile=profile, snmp=snmp, thing=line, test=test, test_where=(where[0], spot))
 
     def _device(self, path: Keys, name: str, entry: DeviceEntry, where: Where, net: Network | None, snmp: SnmpSettings) -> Target | None:
         if entry.profile is None:
@@ -208,11 +217,21 @@ def _over(lower: E, upper: E) -> E:
         value = getattr(upper, name)
         if name == "tags" and name in merged:
             value = merged[name] | value
+        elif name == "test" and value is not None and merged.get(name) is not None:
+            value = _test_over(merged[name], value)
         elif name in {"checks", "rules"} and name in merged:
             below = merged[name]
             value = below | {key: {**(below.get(key) or {}), **part} if part is not None else None for key, part in value.items()}
         merged[name] = value
     return _constructed(type(lower), merged)
+
+
+def _test_over(lower: LineTestEntry, upper: LineTestEntry) -> LineTestEntry:
+    """By key; but there is one far end, so to name another is to leave the first."""
+    left_out = FAR_END if FAR_END & upper.model_fields_set else frozenset()
+    merged = {name: getattr(lower, name) for name in lower.model_fields_set - left_out}
+    merged |= {name: getattr(upper, name) for name in upper.model_fields_set}
+    return LineTestEntry.model_construct(set(merged), **merged)
 
 
 def _constructed(model: type[E], values: dict[str, Any]) -> E:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["WrongUnit", "duration", "rate", "ratio", "threshold"]
+__all__ = ["WrongUnit", "duration", "rate", "ratio", "size", "threshold"]
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern} ?)+", re.ASCII)
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([kMG]?)(?:bps|bit/s)", re.ASCII)
 _BYTES = re.compile(r"\d+(?:\.\d+)? ?[kKmMgG]?i?B(?:ps|/s)?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([kMG])B", re.ASCII)
 _RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%", re.ASCII)
 _POWERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _MAX_SECONDS = 400 * 86_400.0
@@ -59,6 +60,14 @@ def rate(value: object) -> float:
     if not 0 < bits <= _MAX_RATE:
         raise WrongUnit("rate_range", value=_shown(value))
     return bits
+
+
+def size(value: object) -> float:
+    """Bytes, in powers of ten as carriers sell them."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not float(match[1]) > 0:
+        raise WrongUnit("size", value=_shown(value))
+    return float(match[1]) * _POWERS[match[2]]
 
 
 def ratio(value: object) -> float:

@@ -1,0 +1,56 @@
+"""The shape of what inventory.yaml says of line tests, and of meetings, which no test may disturb."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from netwatch.inventory._shapes import Duration, Name, Rate, Size, Slug, Strict, Text
+
+__all__ = ["LineTestEntry", "LineTestsEntry", "MeetingEntry"]
+
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class LineTestEntry(Strict):
+    """How a line is tested: by what, against which far end, when, and what it may cost in a day."""
+
+    method: Literal["udp"] | None = None
+    device: Slug | None = None
+    host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    address: Text | None = None
+    port: Port | None = None
+    token: Text | None = None
+    every: Duration | None = None
+    window: Annotated[str, StringConstraints(pattern=rf"^{CLOCK}-{CLOCK}$")] | None = None
+    budget: Size | None = None
+    burst: Size | None = None
+    directions: Literal["both", "down", "up"] | None = None
+
+
+class ControlEntry(Strict):
+    """A reflector next to netwatch: what it carries our own end can do."""
+
+    address: Text
+    port: Port = 8621
+    token: Text
+
+
+class LineTestsEntry(Strict):
+    head_room: dict[Name, Rate] = Field(default_factory=dict)
+    control: ControlEntry | None = None
+    stale_after: Duration = 7 * 86_400.0
+
+
+class MeetingEntry(BaseModel):
+    """Once, from a moment to a moment; or `weekly`, from a time to a time. Without `match` it is of every site."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    name: Text
+    begins: Annotated[Text, Field(alias="from")]
+    until: Text
+    weekly: Text | None = None
+    match: dict[Name, Text] | Text | None = None

@@ -1,0 +1,192 @@
+"""`test:` of a line and `line_tests:`, as checks: one for each direction of each line, and those next to us that control them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import pydantic
+
+from netwatch.inventory._addresses import Network, WrongAddress, address, host
+from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._line_schema import LineTestEntry, LineTestsEntry
+from netwatch.inventory._targets import Target
+from netwatch.model import Check, Device, Line, LineTest, Rule, Secret, Site
+from probes.bandwidth import Bandwidth
+
+__all__ = ["CONTROL", "LINE_TESTS", "control_checks", "control_site", "line_test_of", "test_checks"]
+
+LINE_TESTS = "line-tests"  # the place where the control stands
+CONTROL = "control"
+USUAL_PORT = 8621
+USUAL_EVERY_SECONDS = 86_400.0
+USUAL_WINDOW = "20:00-05:00"
+USUAL_RUNS_A_DAY = 2  # of each direction: one that refutes is repeated
+MINUTES_A_DAY = 1_440
+RETRY_SECONDS = 300.0
+MARGIN_SECONDS = 10.0  # for connecting, beside the seconds that a test takes
+Direction = Literal["down", "up"]
+DIRECTIONS: Mapping[str, tuple[Direction, ...]] = {"both": ("down", "up"), "down": ("down",), "up": ("up",)}
+RULES = (
+    Rule(name="contract", metric="line_below_contract", warn=1.0, audience="digest"),
+    Rule(name="proof_old", metric="line_proof_old", warn=1.0, audience="digest"),
+)
+ADAPTER = pydantic.TypeAdapter(Bandwidth)
+
+
+def line_test_of(line: Line, entry: LineTestEntry, where: Where, collector: Collector) -> LineTest | None:
+    """When and for how much; None with a complaint when it could never be run."""
+    begins, _, ends = (entry.window or USUAL_WINDOW).partition("-")
+    from_minute = _minute(begins)
+    costs = [probe.plan().max_bytes for direction in _directions(entry) if (probe := _probe(line, entry, direction, where, collector))]
+    if not costs:
+        return None
+    budget = USUAL_RUNS_A_DAY * sum(costs) if entry.budget is None else entry.budget
+    if budget < max(costs):
+        collector.error(_at(where, "budget"), "line_test_budget", needed=f"{max(costs) / 1e6:.0f} MB")
+        return None
+    return LineTest(budget_bytes=budget, from_minute=from_minute, minutes=(_minute(ends) - from_minute) % MINUTES_A_DAY or MINUTES_A_DAY)
+
+
+def test_checks(
+    site: str, target: Target, targets: Mapping[str, Target], net: Network | None, primary: Mapping[str, str], collector: Collector
+) -> Iterator[Check]:
+    """The checks of a line that is tested. Its own check says whether there is anything to test."""
+    entry, line = target.test, target.thing
+    if entry is None or not isinstance(line, Line) or line.test is None:
+        return
+    where = target.test_where or target.where
+    at = _far_end(entry, where, targets, net, collector)
+    if entry.token is None:
+        collector.error(where, "missing", name="token")
+    if at is None or entry.token is None:
+        return
+    every = entry.every or USUAL_EVERY_SECONDS
+    parents = ((primary[target.id],),) if target.id in primary else ()
+    for direction in _directions(entry):
+        probe = _probe(line, entry, direction, where, collector)
+        if probe is not None:
+            yield _check(f"{site}/{target.id}/capacity-{direction}", probe, at, entry.token, every, parents, RULES)
+
+
+def control_site(name: str, entry: LineTestsEntry) -> Site | None:
+    if entry.control is None:
+        return None
+    device = Device(id=CONTROL, address=entry.control.address, profile="line-test-control", role="server", label=name)
+    return Site(id=LINE_TESTS, kind="hub", name=name, full_name=name, devices={CONTROL: device})
+
+
+def control_checks(entry: LineTestsEntry, tests: Iterable[Check], where: Where, collector: Collector) -> Iterator[Check]:
+    """One for each contract and direction that is tested: what a line did not carry, our own end must have carried."""
+    control = entry.control
+    if control is None:
+        return
+    try:
+        at = str(address(control.address))
+    except WrongAddress as wrong:
+        collector.error((where[0], (*where[1], "control", "address")), wrong.key, at_key=False, hint="", name="", **wrong.fields)
+        return
+    wanted = sorted(
+        {(check.probe.direction, check.probe.contract_bits_per_second) for check in tests if isinstance(check.probe, Bandwidth)}
+    )
+    for direction, contract in wanted:
+        probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=control.port)
+        name = f"capacity-{direction}-{contract / 1e6:g}mbps".replace(".", "-")
+        yield _check(f"{LINE_TESTS}/{CONTROL}/{name}", probe, at, control.token, USUAL_EVERY_SECONDS, (), ())
+
+
+def _check(
+    check_id: str,
+    probe: Bandwidth,
+    at: str,
+    token: str,
+    every: float,
+    parents: tuple[tuple[str, ...], ...],
+    rules: tuple[Rule, ...],
+) -> Check:
+    site, target, name = check_id.split("/")
+    own_part = repr(parents).replace(f"'{site}/", "'/")  # so that a site that is renamed keeps what is believed of it
+    measures = repr((sorted(_measured(probe).items()), at, token, every, own_part))
+    return Check(
+        id=check_id,
+        site=site,
+        target=target,
+        name=name,
+        kind="bandwidth",
+        probe=probe,
+        address=at,
+        secrets={"token": Secret(token)},
+        interval_seconds=every,
+        timeout_seconds=min(probe.plan().max_seconds + MARGIN_SECONDS, every),
+        retry_seconds=min(RETRY_SECONDS, every),
+        rules=rules,
+        parents=parents,
+        audience="digest",
+        fingerprint=hashlib.blake2b(measures.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
+    )
+
+
+def _measured(probe: Bandwidth) -> dict[str, object]:
+    return dict(vars(probe))
+
+
+def _directions(entry: LineTestEntry) -> tuple[Direction, ...]:
+    return DIRECTIONS[entry.directions or "both"]
+
+
+def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where, collector: Collector) -> Bandwidth | None:
+    contract = line.contract_down_bits_per_second if direction == "down" else line.contract_up_bits_per_second
+    if not contract:
+        collector.error(where, "line_test_contract", at_key=True, word=line.id)
+        return None
+    options: dict[str, Any] = {"contract_bits_per_second": contract, "direction": direction, "port": entry.port or USUAL_PORT}
+    options |= {name: value for name, value in {"method": entry.method, "burst_bytes": entry.burst}.items() if value is not None}
+    if entry.burst is not None:
+        options["burst_bytes"] = int(entry.burst)
+    try:
+        return ADAPTER.validate_json(json.dumps(options))
+    except pydantic.ValidationError as error:
+        collector.error(
+            where, "other", at_key=True, reason="; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        )
+        return None
+
+
+def _far_end(entry: LineTestEntry, where: Where, targets: Mapping[str, Target], net: Network | None, collector: Collector) -> str | None:
+    """Where the reflector listens: at a device of the site, at a host of its network, or at an address of its own."""
+    ways: dict[str, Callable[[], str]] = {}
+    if entry.device is not None:
+        name = entry.device
+        if name not in targets:
+            collector.unknown(_at(where, "device"), "line_test_device", name, targets)
+            return None
+        ways["device"] = lambda: targets[name].address
+    if entry.host is not None:
+        number = entry.host
+        if net is None:
+            return None
+        ways["host"] = lambda: str(host(net, number))
+    if entry.address is not None:
+        written = entry.address
+        ways["address"] = lambda: str(address(written))
+    if len(ways) != 1:
+        collector.error(where, "line_test_where", at_key=True)
+        return None
+    ((key, found),) = ways.items()
+    try:
+        return found()
+    except WrongAddress as wrong:
+        collector.error(_at(where, key), wrong.key, at_key=False, hint="", name="", **wrong.fields)
+        return None
+
+
+def _at(where: Where, key: str) -> Where:
+    """The spot of a key, or of what is around it where the key stands elsewhere: in the defaults, or in the role."""
+    document, path = where
+    return (document, (*path, key)) if (*path, key) in document.marks else where
+
+
+def _minute(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])

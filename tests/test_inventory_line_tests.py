@@ -1,0 +1,127 @@
+"""`test:` of a line, `line_tests:` and `meetings:` of inventory.yaml."""
+
+import pytest
+
+from probes import Secret
+from tests.inventories import HEAD, compose, keys, load, refused
+
+TESTED = HEAD.replace("contract: 100 Mbps}", 'contract: 100 Mbps, test: {device: pc, token: "${TOKEN}"}}')
+SECRETS = {"environment": {"TOKEN": "t0p"}}
+BACKUP = """
+sites:
+  na-tau: {n: 34, code: "03316", lines: {backup: {host: 253, role: backup, contract: 50 Mbps}}}
+"""
+
+
+def test_a_line_that_is_tested_has_a_check_for_each_direction(tmp_path):
+    found = load(tmp_path, compose(head=TESTED), **SECRETS)
+    down, up = (found.checks[f"na-tau/main/capacity-{direction}"] for direction in ("down", "up"))
+    assert (down.kind, down.address, down.probe.direction, up.probe.direction) == ("bandwidth", "10.45.34.9", "down", "up")
+    assert down.probe.contract_bits_per_second == 100e6
+    assert down.secrets == {"token": Secret("t0p")}
+    assert (down.interval_seconds, down.audience, down.parents) == (86_400.0, "digest", (("na-tau/main/icmp",),))
+    assert {rule.name for rule in down.rules} == {"contract", "proof_old"}
+    test = found.sites["na-tau"].lines["main"].test
+    assert (test.from_minute, test.minutes) == (20 * 60, 9 * 60)
+    assert test.budget_bytes == 2 * (down.probe.plan().max_bytes + up.probe.plan().max_bytes)
+
+
+def test_without_a_word_of_it_no_line_is_tested(tmp_path):
+    found = load(tmp_path, compose())
+    assert found.sites["na-tau"].lines["main"].test is None
+    assert not [check for check in found.checks.values() if check.kind == "bandwidth"]
+
+
+def test_backup_and_metered_lines_are_tested_only_where_it_is_written(tmp_path):
+    found = load(tmp_path, compose(BACKUP, head=TESTED), **SECRETS)
+    assert found.sites["na-tau"].lines["backup"].test is None
+    metered = 'sites: {na-tau: {n: 34, code: "03316", line: {metered: true}}}'
+    assert load(tmp_path, compose(metered, head=TESTED), **SECRETS).sites["na-tau"].lines["main"].test is None
+    written = 'sites: {na-tau: {n: 34, code: "03316", line: {metered: true, test: {directions: down}}}}'
+    checks = load(tmp_path, compose(written, head=TESTED), **SECRETS).checks
+    assert "na-tau/main/capacity-down" in checks
+    assert "na-tau/main/capacity-up" not in checks
+
+
+def test_a_site_changes_single_keys_and_names_another_far_end(tmp_path):
+    site = 'sites: {na-tau: {n: 34, code: "03316", line: {test: {host: 77, every: 6h, window: "22:00-22:00", budget: 1 GB, burst: 2 MB, port: 99}}}}'
+    found = load(tmp_path, compose(site, head=TESTED), **SECRETS)
+    down = found.checks["na-tau/main/capacity-down"]
+    assert (down.address, down.interval_seconds, down.probe.port, down.probe.burst_bytes) == ("10.45.34.77", 21_600.0, 99, 2_000_000)
+    assert down.secrets["token"].reveal() == "t0p"
+    test = found.sites["na-tau"].lines["main"].test
+    assert (test.budget_bytes, test.from_minute, test.minutes) == (1e9, 22 * 60, 1_440)
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ('{token: "${TOKEN}"}', "line_test_where"),
+        ('{device: pc, host: 4, token: "${TOKEN}"}', "line_test_where"),
+        ('{device: nobody, token: "${TOKEN}"}', "line_test_device"),
+        ("{device: pc}", "missing"),
+        ('{device: pc, token: "${TOKEN}", budget: 1 MB}', "line_test_budget"),
+        ('{device: pc, token: "${TOKEN}", budget: 300}', "size"),
+        ('{device: pc, token: "${TOKEN}", window: "8-9"}', "shape"),
+        ('{device: pc, token: "${TOKEN}", directions: sideways}', "not_one_of"),
+        ('{device: pc, token: "${TOKEN}", evry: 1d}', "unknown_key"),
+        ('{address: 300.1.1.1, token: "${TOKEN}"}', None),
+    ],
+)
+def test_what_is_wrong_with_a_test_is_said_at_its_key(tmp_path, test, said):
+    site = f'sites: {{na-tau: {{n: 34, code: "03316", line: {{test: {test}}}}}}}'
+    refusal = refused(tmp_path, compose(site), **SECRETS)
+    assert all("na-tau" in path for _, path in keys(refusal))
+    assert said is None or said in {key for key, _ in keys(refusal)}
+
+
+def test_a_line_without_a_contract_cannot_be_tested(tmp_path):
+    head = HEAD.replace("contract: 100 Mbps", 'test: {device: pc, token: "${TOKEN}"}')
+    assert {key for key, _ in keys(refused(tmp_path, compose(head=head), **SECRETS))} == {"line_test_contract"}
+
+
+def test_a_token_in_clear_is_warned_of(tmp_path):
+    head = HEAD.replace("contract: 100 Mbps}", "contract: 100 Mbps, test: {device: pc, token: abc}}")
+    assert any("token" in warning for warning in load(tmp_path, compose(head=head)).warnings)
+
+
+def test_the_control_has_a_check_for_each_contract_and_direction_that_is_tested(tmp_path):
+    more = """
+    line_tests: {head_room: {uplink: 500 Mbps, ring: 200 Mbps}, control: {address: 10.45.0.5, token: "${TOKEN}"}, stale_after: 14d}
+    """
+    found = load(tmp_path, compose(BACKUP, head=TESTED, more=more), **SECRETS)
+    controls = [check.id for check in found.checks.values() if check.site == "line-tests"]
+    assert controls == ["line-tests/control/capacity-down-100mbps", "line-tests/control/capacity-up-100mbps"]
+    assert found.line_tests.head_room == {"uplink": 500e6, "ring": 200e6}
+    assert found.line_tests.stale_after_seconds == 14 * 86_400.0
+    assert found.primary_check("line-tests", "control") == controls[0]
+
+
+def test_a_control_is_nothing_without_a_line_to_test(tmp_path):
+    more = 'line_tests: {control: {address: 10.45.0.5, token: "${TOKEN}"}}'
+    assert "line-tests" not in load(tmp_path, compose(more=more), **SECRETS).sites
+
+
+def test_meetings_are_once_or_weekly_and_of_all_sites_unless_they_say_which(tmp_path):
+    more = """
+    meetings:
+      - {name: giao-ban, weekly: mon, from: "07:30", until: "09:00"}
+      - {name: hop-dot-xuat, match: {site: na-*}, from: "2026-12-01 08:00", until: "2026-12-01 10:00"}
+    """
+    weekly, once = load(tmp_path, compose(more=more)).meetings
+    assert (weekly.id, weekly.matcher, weekly.weekdays, weekly.from_minute, weekly.minutes) == ("giao-ban", "", (0,), 450, 90)
+    assert (once.id, once.matcher, once.ends - once.starts) == ("hop-dot-xuat", "site=na-*", 7_200.0)
+
+
+@pytest.mark.parametrize(
+    ("meeting", "said"),
+    [
+        ('{weekly: mon, from: "07:30", until: "09:00"}', "missing"),
+        ('{name: a, weekly: someday, from: "07:30", until: "09:00"}', "weekday_shape"),
+        ('{name: a, from: "2026-12-01 08:00", until: "2026-12-01 07:00"}', "moment_order"),
+        ('{name: a, match: "=", from: "2026-12-01 08:00", until: "2026-12-01 09:00"}', "matcher_shape"),
+    ],
+)
+def test_what_is_wrong_with_a_meeting_is_said_at_its_key(tmp_path, meeting, said):
+    assert keys(refused(tmp_path, compose(more=f"meetings: [{meeting}]")))
+    assert said in {key for key, _ in keys(refused(tmp_path, compose(more=f"meetings: [{meeting}]")))}
