@@ -23,6 +23,7 @@ SYSTEMATIC_RATIO = 0.001  # clocks (RFC 5905 allows 500 ppm of slew), a packet a
 # Bins to leave out, in turn, but never more than are judged: a shaper's own bucket or a peak rate may show in the first.
 LATER = (0, 1, 2, 4, 8, 16, 32)
 LIMITED_RATIO = 0.97  # of our pace: a bin below it was held back by something
+GAP_RATIO = 0.1
 LOST_RATIO, QUEUED_SECONDS = 0.02, 0.01
 # A line with two buckets (a peak rate, and a burst above the contracted one) passes for a faster line while its burst lasts.
 BOOSTED_RATIO = 0.9
@@ -122,6 +123,8 @@ def _judge(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) 
     idle = math.fsum(one.idle_seconds for one in judged)
     # While the sender was silent the line may have been idle: then it can do that much more.
     at_most = found.high * seconds / (seconds - idle) if idle < seconds else math.inf
+    if at_most < contract and _with_gaps(judged):
+        return Decision("inconclusive", "stalled", Estimate(found.low, found.value, at_most), "", first)
     if at_most < contract:
         return Decision("refuted", "below_contract", Estimate(found.low, found.value, at_most), "line", first, settled=True)
     if found.high < contract:
@@ -134,6 +137,12 @@ def _judge(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) 
     if carried - BOOSTED_RATIO * contract * seconds / 8 < plan.burst_bytes:
         return Decision("inconclusive", "burst_not_spent", found, "line", first)
     return Decision("proved", "above_contract", found, "line", first, settled=True)
+
+
+def _with_gaps(judged: Sequence[Bin]) -> bool:
+    """Whether at times next to nothing arrived: a line that is slow is slow all the time, this is something that stands still."""
+    mean = math.fsum(one.bytes_ip for one in judged) / len(judged)
+    return any(one.bytes_ip < GAP_RATIO * mean for one in judged)
 
 
 def _held_back_since(bins: Sequence[Bin], plan: Plan) -> int:

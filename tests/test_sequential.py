@@ -270,3 +270,10 @@ def test_a_short_dip_at_the_end_does_not_refute_what_went_before():
     wanted = plan("down", CONTRACT)
     decision = decide(bins_of([104e6] * 32 + [60e6] * 10), wanted)
     assert decision.verdict == "inconclusive"
+
+
+def test_a_line_that_stands_still_now_and_then_is_not_refuted_by_its_mean():
+    """What a far end that gets no processor looks like: nothing, then what had piled up, then nothing."""
+    rates = [4e6, 0, 0, 90e6, 43e6, 0, 0, 8e6, 23e6, 11e6, 0, 0, 7e6, 0, 0, 22e6] * 2
+    decision, _ = first_settled(bins_of(rates), plan("down", CONTRACT))
+    assert (decision.verdict, decision.reason) == ("inconclusive", "stalled")
