@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import resource
-import signal
 import socket
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from netwatch.lab import network
+from netwatch.lab import child, network
 from netwatch.lab.faults import Scenario
 from netwatch.lab.links import Emulator, serve
 from netwatch.lab.namespaces import enter, enter_private_network
@@ -28,7 +24,6 @@ from netwatch.model import Inventory
 
 __all__ = ["Lab", "LabFailed"]
 
-PR_SET_PDEATHSIG = 1
 PATH_LIMIT_BYTES = 107  # sun_path of unix(7), less its ending NUL
 
 
@@ -73,10 +68,10 @@ class Lab:
         children = []
         if networks is not None:
             emulator = Emulator(seed)
-            children.append(_fork(lambda: _emulate(emulator, networks, theirs, ours)))
+            children.append(child.fork(lambda: _emulate(emulator, networks, theirs, ours)))
         reader, writer = os.pipe()
         server = LabServer(world, control_path, community.encode(), ours if networks is not None else None, reason)
-        children.append(_fork(lambda: _serve(server, networks, theirs, writer)))
+        children.append(child.fork(lambda: _serve(server, networks, theirs, writer)))
         os.close(writer)
         ours.close()
         theirs.close()
@@ -92,12 +87,8 @@ class Lab:
 
     def close(self) -> None:
         """Ends the lab's processes and goes back to where the caller came from, where the kernel allows it."""
-        for child in reversed(self.children):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
-        for child in self.children:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(child, 0)
+        for process in reversed(self.children):
+            child.end(process)
         with contextlib.suppress(OSError):  # not out of a user namespace
             enter(self.original)
         os.close(self.original)
@@ -108,28 +99,6 @@ class Lab:
 
 def _networks_of(inventory: Inventory) -> list[IPv4Network]:
     return sorted({IPv4Network((address, 24), strict=False) for _site, _target, address in addresses_of(inventory)})
-
-
-def _fork(main: Callable[[], None]) -> int:
-    """Runs `main` in a child that dies with its parent and leaves Ctrl-C to it."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        main()
-        status = 0
-    except BaseException:  # noqa: BLE001  # nothing may return into the parent's code: this process ends here
-        traceback.print_exc()
-    finally:
-        _leave(status)
-
-
-def _leave(status: int) -> NoReturn:
-    os._exit(status)
 
 
 def _emulate(emulator: Emulator, networks: network.Networks, control: socket.socket, other_end: socket.socket) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any, Literal
 
-__all__ = ["DOWN", "UP", "Emulator", "LinkSettings", "Shaper", "serve"]
+__all__ = ["DOWN", "UP", "Emulator", "LinkSettings", "Shaper", "as_change", "order", "serve"]
 
 Direction = Literal["down", "up"]
 DOWN: Direction = "down"
@@ -120,6 +120,17 @@ class Emulator:
 def as_change(lines: Mapping[str, tuple[LinkSettings, LinkSettings]]) -> dict[str, Any]:
     """The `lines` part of a change, from (down, up) settings."""
     return {line: {DOWN: asdict(down), UP: asdict(up)} for line, (down, up) in lines.items()}
+
+
+def order(control: socket.socket, change: Mapping[str, Any]) -> None:
+    """Has the emulator at the other end of `control` change its lines, and waits until that holds."""
+    control.sendall(json.dumps(change).encode() + b"\n")
+    answer = b""
+    while not answer.endswith(b"\n"):
+        received = control.recv(65536)
+        if not received:
+            raise ConnectionError("the process that moves packets has ended")
+        answer += received
 
 
 def serve(emulator: Emulator, hub: int, sites: int, control: socket.socket, clock: Callable[[], float]) -> None:

@@ -19,7 +19,7 @@ from netwatch.lab.namespaces import (
     unshare_network,
 )
 
-__all__ = ["Networks", "build", "here", "why_not", "why_not_private"]
+__all__ = ["Networks", "build", "here", "open_tun", "why_not", "why_not_private"]
 
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
@@ -52,13 +52,13 @@ def build(networks: Sequence[IPv4Network]) -> Networks:
         become_root_in_user_namespace()
     sites = unshare_network()
     raise_loopback()
-    sites_tun = _open_tun("sites")
+    sites_tun = open_tun("sites")
     _address("sites", FAR)
     for network in networks:
         netlink.add_local_network(network)
     hub = unshare_network()
     raise_loopback()
-    hub_tun = _open_tun("hub")
+    hub_tun = open_tun("hub")
     _address("hub", HUB)
     for network in networks:
         netlink.add_route(network, "hub")
@@ -107,7 +107,7 @@ def _address(interface: str, address: IPv4Interface) -> None:
     netlink.add_address(interface, address)
 
 
-def _open_tun(name: str) -> int:
+def open_tun(name: str) -> int:
     """A TUN device of raw IP packets in the current namespace."""
     device = None
     try:

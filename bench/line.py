@@ -1,0 +1,386 @@
+"""Does `netwatch probe bandwidth` tell right which lines carry their contract, and what does it cost?
+
+Real packets between two networks through a router whose kernel shapes them (`tc tbf`); delay and loss by the lab's link emulator;
+the far end is `netwatch reflector`. The true rate of each line is known, so each verdict is right, wrong or undecided. Lines
+with other traffic are judged as the daemon does (netwatch.line), with that traffic counted where it arrives.
+
+One JSON line a figure. `--quick` runs a few of each kind; `--runs FILE` keeps every run. docs/line.md says what the figures mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+from _canary import Canary, canary
+from _cross import Meter, cross_traffic
+
+from netwatch.lab.links import LinkSettings
+from netwatch.lab.namespaces import enter
+from netwatch.lab.shaped import FAR, ShapedLine, Shaping
+from netwatch.line import Bounds, Control, Evidence, judge, measurement_of
+from probes import ProbeFailed, Secret, Target
+from probes.bandwidth import Bandwidth, document
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "bench"
+PORT = 8621
+CONTRACT = 100e6
+RATES = (60e6, 70e6, 80e6, 90e6, 95e6, 98e6, 100e6, 102e6, 105e6, 110e6, 120e6, 130e6, 140e6)
+RTTS, LOSSES = (0.005, 0.020, 0.040, 0.080), (0.0, 0.001, 0.005)
+CROSS = (("", 0.0), ("udp", 5e6), ("", 0.0), ("tcp", 0.0))
+NEAR_CONTRACT = 0.01  # of it: there any verdict is as good
+OTHER_CONTRACTS = (10e6, 300e6, 900e6)
+OTHER_RATIOS = (0.6, 0.9, 0.97, 1.03, 1.1)
+POLICER_BURST = 5_000_000
+POLICER_QUEUE = 3_000  # two packets: it drops what it does not let through
+NO_CROSS = Bounds(0.0, 0.0, 0.0)
+OWN_ENDS = frozenset({"near", "far"})
+CROSS_TICK_SECONDS = 0.005
+MOST_WAIT_SECONDS = 0.015  # of this machine: then a line of 16 ms of queue is no longer the line that was to be measured
+MOST_TIMES = 3
+CROSS_SETTLES_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One line and one test of it. Rates are IP-layer bits per second."""
+
+    kind: str
+    rate: float
+    direction: str
+    contract: float = CONTRACT
+    rtt_seconds: float = 0.0
+    loss_ratio: float = 0.0
+    cross: str = ""
+    cross_rate: float = 0.0
+    line_burst_bytes: int = 0
+    line_queue_bytes: int = 200_000
+    burst_bytes: int | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is so near its contract that neither verdict is wrong."""
+        return abs(self.rate / self.contract - 1) <= NEAR_CONTRACT
+
+    @property
+    def truth(self) -> str:
+        return "proved" if self.rate > self.contract else "refuted"
+
+
+@dataclass(slots=True)
+class Run:
+    """`verdict` is the judge's, `alone` the test's own."""
+
+    case: Case
+    verdict: str
+    reason: str
+    alone: str
+    told: dict[str, Any] = field(default_factory=dict)
+    cross: Bounds = NO_CROSS
+    machine_waited_seconds: float = 0.0
+    times: int = 1
+
+    @property
+    def wrong(self) -> bool:
+        return not self.case.open and self.verdict in {"proved", "refuted"} and self.verdict != self.case.truth
+
+    @property
+    def own_pace(self) -> bool:
+        """One of our own ends could not keep up: on a machine that others use, too, that says nothing of the line."""
+        return self.alone == "inconclusive" and (self.told.get("limit_end") in OWN_ENDS or self.reason == "sender_slow")
+
+    @property
+    def spoiled(self) -> bool:
+        """By this machine: it says nothing of the test, but a wrong verdict is wrong all the same."""
+        return self.own_pace or self.machine_waited_seconds > MOST_WAIT_SECONDS
+
+    @property
+    def error_ratio(self) -> float | None:
+        """Of the measured rate, where the line itself was what held back."""
+        if self.told.get("limit_end") != "line" or self.alone == "inconclusive":
+            return None
+        return (self.told["line_bits_per_second"] + self.cross.value) / self.case.rate - 1
+
+
+# --- what is run
+
+
+def matrix(rates: Iterable[float], rtts: Iterable[float], losses: Iterable[float]) -> Iterator[Case]:
+    """Every second run has other traffic."""
+    turn = itertools.cycle(CROSS)
+    for rate, rtt, loss, direction in itertools.product(rates, rtts, losses, ("down", "up")):
+        for _ in range(2):
+            cross, cross_rate = next(turn)
+            yield Case(kind="udp", rate=rate, direction=direction, rtt_seconds=rtt, loss_ratio=loss, cross=cross, cross_rate=cross_rate)
+
+
+def other_contracts(ratios: Sequence[float], times: int) -> Iterator[Case]:
+    for contract in OTHER_CONTRACTS:
+        for _, ratio, direction in itertools.product(range(times), ratios, ("down", "up")):
+            yield Case(kind=f"udp_{contract / 1e6:.0f}", rate=ratio * contract, direction=direction, contract=contract)
+
+
+def policers(times: int) -> Iterator[Case]:
+    for _, ratio, direction in itertools.product(range(times), (0.8, 0.95, 1.05), ("down", "up")):
+        yield Case(
+            kind="policer",
+            rate=ratio * CONTRACT,
+            direction=direction,
+            line_burst_bytes=POLICER_BURST,
+            line_queue_bytes=POLICER_QUEUE,
+            burst_bytes=POLICER_BURST,
+        )
+
+
+QUICK_MATRIX = [one for one in matrix((90e6, 120e6), (0.020,), (0.005,)) if one.cross != "tcp"]
+QUICK_OTHERS = [one for one in other_contracts((0.9, 1.1), 1) if one.direction == "up" and one.contract < 900e6]
+QUICK_POLICERS = [one for one in policers(1) if one.direction == "down"][1:]
+
+
+# --- running
+
+
+@contextlib.contextmanager
+def reflector(line: ShapedLine) -> Iterator[None]:
+    """At the far end, until it listens."""
+    environment = {**os.environ, "NETWATCH_LINE_TOKEN": TOKEN, "LANG": "en"}
+    command = [sys.executable, "-m", "netwatch", "reflector", "--listen", f"{FAR}:{PORT}", "--max-day-bytes", "10000000000000"]
+    enter(line.far)
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    finally:
+        enter(line.near)
+    with process:
+        try:
+            if not (process.stderr and process.stderr.readline()):
+                raise SystemExit("the reflector did not start")
+            yield
+        finally:
+            process.terminate()
+
+
+def shape(line: ShapedLine, case: Case) -> None:
+    shaped = Shaping(rate_bits_per_second=case.rate, burst_bytes=case.line_burst_bytes, queue_bytes=case.line_queue_bytes)
+    down, up = (shaped, Shaping()) if case.direction == "down" else (Shaping(), shaped)
+    line.shape(down, up)
+    if line.emulated:
+        line.emulate(
+            LinkSettings(delay_seconds=case.rtt_seconds / 2, loss_ratio=case.loss_ratio if case.direction == "down" else 0.0),
+            LinkSettings(delay_seconds=case.rtt_seconds / 2, loss_ratio=case.loss_ratio if case.direction == "up" else 0.0),
+        )
+
+
+def measure(case: Case) -> dict[str, Any]:
+    async def scenario() -> dict[str, Any]:
+        probe = Bandwidth(
+            contract_bits_per_second=case.contract,
+            direction=case.direction,
+            port=PORT,
+            burst_bytes=case.burst_bytes,  # type: ignore[arg-type]
+        )
+        deadline = asyncio.get_running_loop().time() + 60
+        return document(await probe.measure(Target(address=FAR, deadline=deadline, secrets={"token": Secret(TOKEN)})))
+
+    return asyncio.run(scenario())
+
+
+class Watched:
+    """What other traffic arrived when, in a thread."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter, self._over = meter, threading.Event()
+        self._seen: list[tuple[float, int]] = []
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            self._seen.append((time.monotonic(), self._meter.ip_bytes))
+            self._over.wait(CROSS_TICK_SECONDS)
+
+    def during(self, told: dict[str, Any], ended: float, rtt_seconds: float) -> Bounds:
+        """While the bins lasted: the last was over when word of it left, or a little before."""
+        seconds = len(told["bins"]) * 0.05
+        if not seconds or not self._seen:
+            return Bounds(0.0, 0.0, math.inf)
+        over = ended - rtt_seconds * (0.5 if told["direction"] == "down" else 1.0)
+        found = [(self._at(end) - self._at(end - seconds)) * 8 / seconds for end in (over - 0.025, over - 0.0125, over)]
+        return Bounds(min(found), statistics.median(found), max(found))
+
+    def _at(self, moment: float) -> int:
+        return min(self._seen, key=lambda one: abs(one[0] - moment))[1]
+
+
+def run(line: ShapedLine, case: Case, control: Control | None) -> Run:
+    shape(line, case)
+    with cross_traffic(line, case.cross, case.direction, case.cross_rate) as meter:
+        if case.cross:
+            time.sleep(CROSS_SETTLES_SECONDS)
+        with Watched(meter) if case.cross else contextlib.nullcontext() as watched:
+            try:
+                told = measure(case)
+            except ProbeFailed as failure:
+                return Run(case, "not_measured", failure.code, "not_measured")
+            ended = time.monotonic()
+            cross = watched.during(told, ended, case.rtt_seconds) if watched else NO_CROSS
+    wall = time.time()
+    test = measurement_of(told, wall)
+    control = replace(control, wall=wall) if control else None
+    direction: Any = case.direction
+    verdict = judge(Evidence(direction=direction, contract=case.contract, wall=wall, measurement=test, control=control, cross=cross))
+    return Run(case, verdict.verdict, verdict.reason, told["verdict"], told, cross)
+
+
+def run_until_quiet(line: ShapedLine, case: Case, control: Control | None, bird: Canary) -> list[Run]:
+    """One run, or several when this machine spoils them: the last is the one that counts."""
+    found: list[Run] = []
+    while len(found) < MOST_TIMES and (not found or found[-1].spoiled):
+        bird.rest()
+        one = run(line, case, control)
+        one.machine_waited_seconds, one.times = bird.longest_seconds, len(found) + 1
+        found.append(one)
+    return found
+
+
+def controls(line: ShapedLine, contracts: Iterable[float]) -> dict[tuple[str, float], Control]:
+    """The same test over a line that nothing holds back: what our own ends can do."""
+    found: dict[tuple[str, float], Control] = {}
+    for contract, direction in itertools.product(contracts, ("down", "up")):
+        for _ in range(3):
+            one = run(line, Case(kind="control", rate=0.0, direction=direction, contract=contract), None)
+            low = one.told.get("low_bits_per_second", 0.0)
+            if one.alone == "proved":
+                break
+        found[direction, contract] = Control(wall=0.0, anchor="near", direction=direction, low=low)  # type: ignore[arg-type]
+    return found
+
+
+def run_all(cases: Sequence[Case], *, emulated: bool, seed: int, keep: Path | None) -> list[Run]:
+    if not cases:
+        return []
+    line = ShapedLine.build(emulated=emulated, hurry=True, seed=seed)
+    found: list[Run] = []
+    try:
+        with canary() as bird, reflector(line), keep.open("a", encoding="utf-8") if keep else contextlib.nullcontext() as kept:
+            control = controls(line, {case.contract for case in cases})
+            for case in cases:
+                found += run_until_quiet(line, case, control[case.direction, case.contract], bird)
+                if kept:
+                    kept.write(json.dumps({**asdict(found[-1]), "wrong": found[-1].wrong}) + "\n")
+                    kept.flush()
+    finally:
+        line.close()
+    return found
+
+
+# --- what came of it
+
+
+def say(name: str, value: float, unit: str, goal: str = "", *, ok: bool | None = None) -> bool:
+    print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "goal": goal or None, "ok": ok}), flush=True)
+    return ok is not False
+
+
+def decided_ratio(runs: Sequence[Run]) -> float:
+    return sum(one.verdict in {"proved", "refuted"} for one in runs) / max(len(runs), 1)
+
+
+def tell(name: str, runs: Sequence[Run], *, least: int) -> bool:
+    """The figures of one kind of line. Runs that this machine spoiled count for nothing but wrong verdicts."""
+    judged = [one for one in runs if not one.spoiled]
+    clear = [one for one in judged if not one.case.open]
+    good = say(f"line_{name}_runs", len(judged), "runs", f">= {least}", ok=len(judged) >= least)
+    say(f"line_{name}_runs_spoiled_by_the_machine", len(runs) - len(judged), "runs")
+    wrong, decided = sum(one.wrong for one in runs), decided_ratio(clear)
+    good &= say(f"line_{name}_wrong", wrong, "runs", "0", ok=wrong == 0)
+    if not clear:
+        return False
+    good &= say(f"line_{name}_decided", decided, "ratio", ">= 0.95", ok=decided >= 0.95)
+    for word, some in (("with", [one for one in clear if one.case.cross]), ("without", [one for one in clear if not one.case.cross])):
+        if some and len(some) < len(clear):
+            say(f"line_{name}_decided_{word}_other_traffic", decided_ratio(some), "ratio")
+    errors = [abs(error) for one in clear if (error := one.error_ratio) is not None and not one.case.cross]
+    if errors:
+        say(f"line_{name}_error_of_the_rate_median", statistics.median(errors), "ratio")
+        good &= say(f"line_{name}_error_of_the_rate_most", max(errors), "ratio", "<= 0.02", ok=max(errors) <= 0.02)
+    return good & tell_cost(name, judged)
+
+
+def tell_cost(name: str, runs: Sequence[Run]) -> bool:
+    spent = [one.told["bytes"] for one in runs if one.told]
+    seconds = [one.told["seconds"] for one in runs if one.told]
+    if not spent:
+        return False
+    if name == "policer":
+        good = say("line_policer_bytes_most", max(spent), "bytes", "<= 45000000", ok=max(spent) <= 45e6)
+        return good & say("line_policer_seconds_most", max(seconds), "seconds", "<= 3.5", ok=max(seconds) <= 3.5)
+    most = 0.8 * runs[0].case.contract / 8
+    good = say(f"line_{name}_bytes_median", statistics.median(spent), "bytes", f"<= {most:.0f}", ok=statistics.median(spent) <= most)
+    say(f"line_{name}_bytes_most", max(spent), "bytes")
+    say(f"line_{name}_seconds_median", statistics.median(seconds), "seconds")
+    return good
+
+
+def tell_why(runs: Sequence[Run]) -> None:
+    """Verdicts by reason, and how often a test alone was wrong where other traffic took a part of the line."""
+    reasons: dict[str, int] = {}
+    for one in (one for one in runs if not one.spoiled):
+        reasons[f"{one.verdict}: {one.reason}"] = reasons.get(f"{one.verdict}: {one.reason}", 0) + 1
+    print(json.dumps({"name": "line_reasons", "value": dict(sorted(reasons.items()))}), flush=True)
+    alone = sum(one.alone in {"proved", "refuted"} and one.alone != one.case.truth and not one.case.open for one in runs if one.case.cross)
+    say("line_wrong_alone_with_other_traffic", alone, "runs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few of each kind, under a minute")
+    parser.add_argument("--only", choices=("udp", "contracts", "policer"))
+    parser.add_argument("--share", type=float, default=1.0, help="of the cases, by chance")
+    parser.add_argument("--runs", type=Path, help="a file for every run, a JSON line each")
+    parser.add_argument("--seed", type=int, default=20261124)
+    asked = parser.parse_args()
+    dice = Random(asked.seed)
+
+    def chosen(name: str, cases: Sequence[Case]) -> list[Case]:
+        if asked.only not in {None, name}:
+            return []
+        return dice.sample(cases, math.ceil(len(cases) * asked.share))
+
+    delayed = chosen("udp", QUICK_MATRIX if asked.quick else [*matrix(RATES, RTTS, LOSSES)])
+    plain = chosen("contracts", QUICK_OTHERS if asked.quick else [*other_contracts(OTHER_RATIOS, 2)])
+    plain += chosen("policer", QUICK_POLICERS if asked.quick else [*policers(3)])
+    runs = run_all(delayed, emulated=True, seed=asked.seed, keep=asked.runs)
+    runs += run_all(plain, emulated=False, seed=asked.seed, keep=asked.runs)
+    kinds = list(dict.fromkeys(one.case.kind for one in runs))
+    of_kind = {kind: [one for one in runs if one.case.kind == kind] for kind in kinds}
+    least = {"udp": 600} if not asked.quick and asked.share == 1 else {}
+    good = [tell(kind, some, least=least.get(kind, 1)) for kind, some in of_kind.items()]
+    tell_why(runs)
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
