@@ -6,7 +6,8 @@ tag's bearers failed; bearers that stand speak against it, those that failed lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import heapq
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,18 +41,6 @@ class Group:
         return round(self.failed / (self.failed + self.standing) * (1 - 0.5**self.failed), 2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    group: Group
-    score: float
-    rank: int
-    size: int
-
-    def order(self) -> tuple[float, int, int]:
-        """The best first: what explains most, then what is most bodily, then what is most particular."""
-        return (-self.score, self.rank, self.size)
-
-
 def explain(
     began: Mapping[str, float],
     bearers: Mapping[Tag, Units],
@@ -66,58 +55,89 @@ def explain(
     site of a part: what no tag explains is one group a site.
     """
     left = dict(began)
-    groups: list[Group] = []
-    while len(left) > 1:
-        found = [
-            candidate
-            for tag, units in bearers.items()
-            if (candidate := _candidate(tag, units, left, began, stands, owner, window_seconds)) is not None
-        ]
-        if not found:
-            break
-        best = min(found, key=_Candidate.order).group
-        groups.append(best)
-        for part in best.parts:
-            del left[part]
+    groups = tuple(_explained(left, _bearers_of(began, bearers, stands), owner, window_seconds))
     alone: dict[str, list[str]] = {}
     for part in left:
         alone.setdefault(owner(part), []).append(part)
     return (*groups, *(Group(tag=None, parts=tuple(parts)) for parts in alone.values()))
 
 
-def _candidate(
-    tag: Tag,
-    units: Units,
-    left: Mapping[str, float],
-    began: Mapping[str, float],
-    stands: Callable[[str], bool],
-    owner: Callable[[str], str],
-    window_seconds: float,
-) -> _Candidate | None:
-    least, share = LEAST.get(tag[0], OTHERWISE)
-    failing = {unit: max(left[part] for part in parts) for unit, parts in units.items() if parts and all(part in left for part in parts)}
-    if len(failing) < least:
-        return None
-    together = _together(failing, window_seconds)
-    parts = tuple(part for unit in together for part in units[unit])
-    failed = len({owner(part) for part in parts})
-    if failed < least:
-        return None
-    standing = sum(any(part not in began and stands(part) for part in units[unit]) for unit in units if unit not in failing)
-    if len(together) < share * (len(together) + standing):
-        return None
-    group = Group(tag=tag, parts=parts, failed=len(together), standing=standing)
-    return _Candidate(group, len(together) - AGAINST * standing, RANKS.get(tag[0], 0), len(units))
+@dataclass(slots=True)
+class _Bearers:
+    """Those of one tag that failed, and are not explained yet; how many of the others stand."""
+
+    tag: Tag
+    units: Units
+    failing: dict[str, float]  # since the last of its parts failed
+    standing: int
+
+    def drop_explained(self, left: Mapping[str, float]) -> None:
+        self.failing = {unit: at for unit, at in self.failing.items() if all(part in left for part in self.units[unit])}
+
+
+def _bearers_of(began: Mapping[str, float], bearers: Mapping[Tag, Units], stands: Callable[[str], bool]) -> list[_Bearers]:
+    """What bears the tags that may explain anything at all."""
+    found: list[_Bearers] = []
+    if len(began) < 2:
+        return found
+    for tag, units in bearers.items():
+        failing = {
+            unit: max([began[part] for part in parts]) for unit, parts in units.items() if parts and all(map(began.__contains__, parts))
+        }
+        if len(failing) < LEAST.get(tag[0], OTHERWISE)[0]:
+            continue
+        standing = sum(any(part not in began and stands(part) for part in units[unit]) for unit in units.keys() - failing.keys())
+        found.append(_Bearers(tag, units, failing, standing))
+    return found
+
+
+def _explained(left: dict[str, float], tags: list[_Bearers], owner: Callable[[str], str], window_seconds: float) -> Iterator[Group]:
+    """What tags explain, the best first; it is taken from `left`.
+
+    The less is left, the less a tag explains: a tag that was not the best yet need not be looked at before its turn.
+    """
+    queue = [((float("-inf"), 0, 0), number) for number in range(len(tags))]
+    idle: list[tuple[tuple[float, int, int], int]] = []
+    while queue and len(left) > 1:
+        thought, number = heapq.heappop(queue)
+        bearers = tags[number]
+        bearers.drop_explained(left)
+        together = _together(bearers.failing, window_seconds)
+        order = _order(bearers, len(together))
+        if not _is_enough(bearers, len(together)):
+            continue
+        if order != thought:
+            heapq.heappush(queue, (order, number))
+            continue
+        parts = tuple(part for unit in together for part in bearers.units[unit])
+        if len({owner(part) for part in parts}) < LEAST.get(bearers.tag[0], OTHERWISE)[0]:
+            idle.append((order, number))  # others of its bearers may do, once these are explained
+            continue
+        yield Group(tag=bearers.tag, parts=parts, failed=len(together), standing=bearers.standing)
+        for part in parts:
+            del left[part]
+        queue += [(order, number), *idle]
+        heapq.heapify(queue)
+        idle.clear()
+
+
+def _order(bearers: _Bearers, failed: int) -> tuple[float, int, int]:
+    """The best first: what explains most, then what is most bodily, then what is most particular."""
+    return (AGAINST * bearers.standing - failed, RANKS.get(bearers.tag[0], 0), len(bearers.units))
+
+
+def _is_enough(bearers: _Bearers, failed: int) -> bool:
+    least, share = LEAST.get(bearers.tag[0], OTHERWISE)
+    return len(bearers.failing) >= least and failed >= share * (failed + bearers.standing)
 
 
 def _together(failing: Mapping[str, float], window_seconds: float) -> list[str]:
     """The most units that failed one after another with no gap longer than the window; of equals, the latest."""
-    best: list[str] = []
-    run: list[str] = []
-    last = 0.0
-    for unit, at in sorted(failing.items(), key=lambda item: (item[1], item[0])):
-        run = [*run, unit] if run and at - last <= window_seconds else [unit]
-        last = at
-        if len(run) >= len(best):
-            best = run
-    return best
+    ordered = sorted(failing.items(), key=lambda item: (item[1], item[0]))
+    start = best_start = best_end = 0
+    for end in range(1, len(ordered) + 1):
+        if end - start > 1 and ordered[end - 1][1] - ordered[end - 2][1] > window_seconds:
+            start = end - 1
+        if end - start >= best_end - best_start:
+            best_start, best_end = start, end
+    return [unit for unit, _ in ordered[best_start:best_end]]

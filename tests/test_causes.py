@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netwatch.causes import explain
+from netwatch.causes import AGAINST, LEAST, OTHERWISE, RANKS, explain
 
 RING = ("ring", "tuan-giao")
 CARRIER = ("carrier", "vnpt")
@@ -93,3 +93,50 @@ def test_every_failure_is_in_exactly_one_group_whatever_is_shared(began, bearers
             assert set(group.parts) <= set(bearers[group.tag])
             times = sorted(began[part] for part in group.parts)
             assert all(later - earlier <= 120.0 for earlier, later in pairwise(times))
+
+
+def by_trying_all(began, bearers, stands):
+    """The same rules, with nothing remembered: every tag is weighed anew for each group."""
+    left, found = dict(began), []
+    while len(left) > 1:
+        weighed = [one for tag, units in bearers.items() if (one := weigh(tag, units, left, began, stands))]
+        if not weighed:
+            break
+        _, tag, parts, failed, standing = min(weighed, key=lambda one: one[0])
+        found.append((tag, parts, failed, standing))
+        left = {part: at for part, at in left.items() if part not in parts}
+    return found
+
+
+def weigh(tag, units, left, began, stands):
+    least, share = LEAST.get(tag[0], OTHERWISE)
+    failing = sorted((max(left[part] for part in parts), unit) for unit, parts in units.items() if all(part in left for part in parts))
+    runs = []
+    for at, unit in failing:
+        if runs and at - runs[-1][-1][0] <= 120.0:
+            runs[-1].append((at, unit))
+        else:
+            runs.append([(at, unit)])
+    together = [unit for _, unit in max(reversed(runs), key=len)] if runs else []
+    parts = tuple(part for unit in together for part in units[unit])
+    standing = sum(any(part not in began and part in stands for part in parts) for parts in units.values())
+    if len(failing) < least or len({owner(part) for part in parts}) < least or len(together) < share * (len(together) + standing):
+        return None
+    return (AGAINST * standing - len(together), RANKS.get(tag[0], 0), len(units)), tag, parts, len(together), standing
+
+
+PAIRS = [f"site-{number}/{line}/icmp" for number in range(6) for line in ("main", "backup")]
+PLACES = st.sets(st.integers(0, 5)).map(lambda places: {f"site-{n}": (PAIRS[2 * n], PAIRS[2 * n + 1]) for n in sorted(places)})
+SHARED = st.one_of(PLACES, st.sets(st.sampled_from(PAIRS)).map(lambda lines: units(*sorted(lines))))
+
+
+@given(
+    st.dictionaries(st.sampled_from(PAIRS), st.sampled_from([0.0, 50.0, 130.0, 400.0]), max_size=12),
+    st.dictionaries(TAGS, SHARED, max_size=6),
+    st.sets(st.sampled_from(PAIRS)),
+)
+@settings(deadline=None, max_examples=300)
+def test_remembering_what_tags_explained_finds_what_weighing_them_all_anew_would(began, bearers, stand):
+    found = explain(began, bearers, stand.__contains__, owner, window_seconds=120.0)
+    shared = [(group.tag, group.parts, group.failed, group.standing) for group in found if group.tag is not None]
+    assert shared == by_trying_all(began, bearers, stand)

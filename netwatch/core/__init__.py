@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from netwatch import state
+from netwatch.core._book import Book
 from netwatch.core._digest import tell_the_morning
 from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
 from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
+from netwatch.core._lines import look_at_lines, take_line_result
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -49,7 +51,7 @@ __all__ = ["OWN_TROUBLE_KEY", "UPLINK_KEY", "Window", "World", "dump", "is_curre
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0
 CLOSED_KEPT = 2_000
-MANY_LINES = 200  # down at once
+MANY_LINES = 60  # failing at once
 SUSPENDED_SECONDS = 30.0  # a gap between ticks this long means that we were stopped, not the sites
 REFUSED_INVENTORY_KEY = "netwatch/self/inventory"
 FORGOTTEN_KEY = "netwatch/self/history"
@@ -100,6 +102,7 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     check = world.inventory.checks[result.check]
     ended_at = result.at + result.duration_seconds
     draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
+    result = take_line_result(world, draft, check, result)
     before = world.memories.get(check.id, Memory())
     memory, transitions = state.observe(check, before, result)
     world.memories[check.id] = memory
@@ -107,14 +110,14 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     if memory.answers.candidate is not None:
         draft.requests.append(Run(check=check.id, not_before=_next_try(check, result), reason="soft"))
     _remember_of_outages(world, check, result, transitions)
+    if transitions:
+        world.note_lines({check.id})
     if check.id in world.anchor_checks or (world.isolated and check.id in world.far_checks):
         look_around(world, draft)
     elif result.reason in {"schedule", "quality"} and result.outcome is Outcome.OK and state.near_a_limit(check, memory):
         draft.requests.append(Run(check=check.id, not_before=result.at + check.interval_seconds / 2, reason="quality"))
     if transitions or check.site in world.troubled:
-        shared = look_at_site(world, draft, check.site)
-        if shared or (check.id in world.line_checks and (transitions or world.unsettled)):
-            _look_at_outages(world, draft)
+        _look_at(world, draft, check, changed=bool(transitions))
     if any(transition.new is Belief.CRIT and not transition.hard for transition in transitions):
         asked = [parent for group in check.parents for parent in group]
         draft.requests += [Run(check=parent, not_before=ended_at, reason="parent") for parent in asked]
@@ -129,11 +132,14 @@ def _remember_of_outages(world: World, check: Check, result: Result, transitions
         note_spell(world, check.id, result.at)
 
 
-def _look_at_outages(world: World, draft: Draft) -> None:
-    """At once; but many lines are looked at together, at the next tick."""
-    if len(world.down) > MANY_LINES:
-        world.unsettled = True
-    else:
+def _look_at(world: World, draft: Draft, check: Check, *, changed: bool) -> None:
+    """At once; but when many lines are failing, sites and what they share are looked at together, at the next tick."""
+    if len(world.failing) > MANY_LINES:
+        world.waiting.add(check.site)
+        world.unsettled = world.unsettled or (changed and check.id in world.line_checks)
+        return
+    shared = look_at_site(world, draft, check.site)
+    if shared or (check.id in world.line_checks and (changed or world.unsettled)):
         look_at_outages(world, draft)
 
 
@@ -153,8 +159,9 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
         _forget_the_stale(world, draft, tick, world.watched_since_at)
     look_around(world, draft)
     shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]
-    if world.unsettled or any(shared):
+    if world.unsettled or world.held or any(shared):
         look_at_outages(world, draft)
+    look_at_lines(world, draft)
     watch_the_clock(world, draft)
     tell_the_morning(world, draft)
     forgotten = world.incidents.get(FORGOTTEN_KEY)
@@ -171,6 +178,7 @@ def _forget_the_stale(world: World, draft: Draft, tick: Tick, watched_since_at: 
             continue
         if tick.at - max(memory.seen_at, watched_since_at) > state.quiet_seconds(check):
             world.memories[check.id], transitions = state.forget(check, memory, tick.at, tick.wall, "stale", "")
+            world.note_lines({check.id})
             draft.transitions += transitions
 
 
@@ -201,6 +209,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         if check_id in event.new.checks and event.new.checks[check_id].fingerprint == memory.fingerprint
     }
     world.waiting &= event.new.sites.keys()
+    world.lines.waiting = {check: one for check, one in world.lines.waiting.items() if check in event.new.checks}
     world.broken &= event.new.checks.keys()
     own_trouble = world.incidents.get(OWN_TROUBLE_KEY)
     if own_trouble is not None and not world.broken:
@@ -210,6 +219,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
             close(world, draft, incident, "removed")
     world.isolated = world.isolated and UPLINK_KEY in world.incidents
     world.down = {check: since for check, since in world.down.items() if check in world.line_checks}
+    world.note_lines({*world.failing, *world.line_checks})
     world.raised = {site: found for site, found in world.raised.items() if site in event.new.sites}
     world.spells = {check: spells for check, spells in world.spells.items() if check in event.new.checks}
     world.troubled = {site for site in (*world.troubled, *sites_with_trouble(world)) if site in event.new.sites}
@@ -243,13 +253,14 @@ def restore(
     """
     checks = world.inventory.checks
     world.memories = {check: memory for check, memory in memories.items() if check in checks}
-    world.incidents = {incident.key: incident for incident in incidents if incident.closed is None}
+    world.incidents = Book(incident for incident in incidents if incident.closed is None)
     world.closed = [incident for incident in incidents if incident.closed is not None]
     world.next_incident_id = max([next_incident_id, *(incident.id + 1 for incident in incidents)])
     world.broken = {check for check, memory in world.memories.items() if memory.errors >= state.ERROR_RUNS}
     if OWN_TROUBLE_KEY in world.incidents:  # a check that never worked has no belief that could have been stored
         world.broken |= {member.check for member in world.incidents[OWN_TROUBLE_KEY].members if member.check in checks}
     world.troubled = sites_with_trouble(world)
+    world.note_lines(world.line_checks)
     world.isolated = UPLINK_KEY in world.incidents
     try:
         if remembered:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from netwatch.causes import PROVINCE, Group, Tag
 from netwatch.core._world import World
 from netwatch.correlate import Finding, place
 from netwatch.model import Audience, Belief, Cause, Site, Subject
 
-__all__ = ["audience_of", "cause_of", "dark_site", "is_dark", "key_of", "shared_facts", "stands"]
+__all__ = ["Facts", "audience_of", "cause_of", "dark_site", "is_dark", "key_of", "shared_facts", "stands"]
 
 MOST_NAMES = 12
+
+
+class Facts(Mapping[str, str]):
+    """Facts that are put together when somebody asks for them: most findings say what is known already, and nobody does."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
+        self._make = make
+        self._made: Mapping[str, str] | None = None
+
+    def _facts(self) -> Mapping[str, str]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, name: str) -> str:
+        return self._facts()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts())
+
+    def __len__(self) -> int:
+        return len(self._facts())
 
 
 def key_of(tag: Tag) -> str:
@@ -36,7 +60,7 @@ def shared_facts(world: World, group: Group, sites: tuple[str, ...]) -> dict[str
         "place_name": _place_name(world, tag, sites),
         "failed": str(group.failed),
         "standing": str(group.standing),
-        "outside": str(len(world.down.keys() - set(group.parts))),
+        "outside": str(len(world.down) - sum(part in world.down for part in group.parts)),
         "names": ", ".join(place.name for place in places[:MOST_NAMES]),
     }
     carriers = {(line.carrier, line.hotline) for place in places for line in place.lines.values() if line.role == "primary"}
@@ -74,12 +98,24 @@ def stands(world: World, line: str) -> bool:
 
 
 def dark_site(
-    world: World, site: str, lines: Sequence[str], facts: Mapping[str, str], members: tuple[Subject, ...], began_at: float
+    world: World,
+    site: str,
+    lines: Sequence[str],
+    members: tuple[Subject, ...],
+    began_at: float,
+    *,
+    likely: str,
+    more: Callable[[], Mapping[str, str]],
 ) -> Finding:
-    check = world.inventory.checks[lines[0]]
-    answers = world.memories[check.id].answers
-    told = {**place(world.inventory.sites[site], check), "code_word": answers.code, "detail": answers.detail, **facts}
+    """`likely` is power or line, where something tells; `more` is what else a page says of it."""
     hidden = world.hidden.get(site, 0)
+
+    def facts() -> dict[str, str]:
+        check = world.inventory.checks[lines[0]]
+        answers = world.memories[check.id].answers
+        told = {**place(world.inventory.sites[site], check), "code_word": answers.code, "detail": answers.detail}
+        return told | ({"likely": likely} if likely else {}) | {**more()} | ({"hidden": str(hidden)} if hidden else {})
+
     return Finding(
         key=f"netwatch/{site}",
         cause=Cause("site", site),
@@ -88,8 +124,8 @@ def dark_site(
         audience=audience_of(world, lines),
         members=tuple(dict.fromkeys(members)),
         hidden=hidden,
-        facts=told | ({"hidden": str(hidden)} if hidden else {}),
-        confidence=0.9 if facts.get("likely") else 0.8,
-        symptom="power" if facts.get("likely") == "power" else "dark",
+        facts=Facts(facts),
+        confidence=0.9 if likely else 0.8,
+        symptom="power" if likely == "power" else "dark",
         began_at=began_at,
     )

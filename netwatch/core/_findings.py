@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from netwatch.causes import PROVINCE, Group, explain
-from netwatch.core._common_cause import audience_of, cause_of, dark_site, is_dark, key_of, shared_facts, stands
+from netwatch.core._common_cause import Facts, audience_of, cause_of, dark_site, is_dark, key_of, shared_facts, stands
 from netwatch.core._mutes import maintenance_now
-from netwatch.core._power import findings_of_power, has_mains, ups_check
+from netwatch.core._power import findings_of_power, has_mains
 from netwatch.core._world import World
 from netwatch.correlate import Finding, place
-from netwatch.model import Cause, Subject
+from netwatch.model import Cause, Check, Subject
 
 __all__ = ["findings_of"]
 
@@ -62,7 +63,7 @@ def _line_finding(world: World, group: Group, dark: Mapping[str, float]) -> Find
         audience=audience_of(world, group.parts),
         members=tuple(Subject(line) for line in group.parts),
         hidden=sum(world.hidden.get(site, 0) for site in lost),
-        facts=shared_facts(world, group, lost or touched),
+        facts=Facts(lambda: shared_facts(world, group, lost or touched)),
         degraded=tuple(site for site in touched if site not in lost) if lost else (),
         confidence=group.confidence,
         symptom="dark",
@@ -77,13 +78,9 @@ def _own_finding(world: World, lines: tuple[str, ...], dark: Mapping[str, float]
     began_at = min(dark[line] for line in lines)
     members = tuple(Subject(line) for line in lines)
     if is_dark(world, site):
-        return dark_site(world, site, lines, _likely(world, site), members, began_at)
+        likely = "line" if site in world.ups_of and has_mains(world, site) else ""
+        return dark_site(world, site, lines, members, began_at, likely=likely, more=partial(_neighbours, world, site))
     name = f"{site}/{check.target}"
-    answers = world.memories[check.id].answers
-    other = next((line for line in world.inventory.sites[site].lines.values() if line.id != check.target), None)
-    facts = {**place(world.inventory.sites[site], check), "code_word": answers.code, "detail": answers.detail}
-    if other is not None:
-        facts["other_line"] = other.label or other.id
     return Finding(
         key=f"netwatch/{name}",
         cause=Cause("line", name),
@@ -91,25 +88,28 @@ def _own_finding(world: World, lines: tuple[str, ...], dark: Mapping[str, float]
         severity="warning",
         audience=audience_of(world, lines),
         members=members,
-        facts=facts,
+        facts=Facts(partial(_of_line, world, check)),
         symptom="dark",
         began_at=began_at,
     )
 
 
-def _likely(world: World, site: str) -> dict[str, str]:
-    """Power or line, where a UPS can tell; and who of the neighbours is well."""
-    facts = {}
-    if ups_check(world, site) and has_mains(world, site):
-        facts["likely"] = "line"
+def _of_line(world: World, check: Check) -> dict[str, str]:
+    site = world.inventory.sites[check.site]
+    answers = world.memories[check.id].answers
+    other = next((line for line in site.lines.values() if line.id != check.target), None)
+    facts = {**place(site, check), "code_word": answers.code, "detail": answers.detail}
+    return facts if other is None else {**facts, "other_line": other.label or other.id}
+
+
+def _neighbours(world: World, site: str) -> dict[str, str]:
+    """Who of them is well."""
     mates = {
         world.inventory.checks[line].site
         for line in world.mates(world.lines_of[site], leaving_out=frozenset({"carrier", PROVINCE[0]}))
         if stands(world, line)
     } - {site}
-    if mates:
-        facts["neighbours"] = ", ".join(world.inventory.sites[mate].name for mate in sorted(mates)[:NEIGHBOURS_SHOWN])
-    return facts
+    return {"neighbours": ", ".join(world.inventory.sites[mate].name for mate in sorted(mates)[:NEIGHBOURS_SHOWN])} if mates else {}
 
 
 def _of_quality(world: World) -> Iterator[Finding]:
@@ -138,7 +138,7 @@ def _quality_finding(world: World, group: Group, metric: str, raised: list[Findi
         severity=worst.severity,
         audience="page",
         members=tuple(member for one in raised for member in one.members),
-        facts=shared_facts(world, group, sites) | told,
+        facts=Facts(lambda: shared_facts(world, group, sites) | told),
         confidence=group.confidence,
         symptom="quality",
         began_at=min(one.began_at for one in raised),

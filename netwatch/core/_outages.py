@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from netwatch.core._findings import findings_of
-from netwatch.core._incidents import close, close_or_hold, grown_later, is_over, open_new, relapsed, reopen, tell
+from netwatch.core._incidents import close, close_or_hold, grown_later, is_over, open_new, reopen, tell
+from netwatch.core._look import Look
 from netwatch.core._traces import with_path
 from netwatch.core._world import Draft, World, keep
 from netwatch.correlate import PARENT_WAIT_SECONDS, Finding
@@ -28,14 +29,14 @@ RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 def look_at_outages(world: World, draft: Draft) -> None:
     """Brings the incidents that sites may share in line with what is failing now."""
-    world.unsettled = False
+    world.unsettled = world.held = False
     if world.isolated:
         return
     findings = sorted(findings_of(world, draft.wall), key=lambda finding: (-len(finding.members), finding.key))
-    failing = {member for finding in findings for member in finding.members}
+    look = Look(world, draft, frozenset(member for finding in findings for member in finding.members))
     seen: set[int] = set()
     for finding in findings:
-        seen |= _place(world, draft, finding, failing)
+        seen |= _place(look, finding)
     for incident in _shared(world):
         if incident.id not in seen and incident.key in world.incidents:
             _end(world, draft, incident)
@@ -51,28 +52,29 @@ def _end(world: World, draft: Draft, incident: Incident) -> None:
     over = is_over(world, incident, draft.at)
     if over == "recovered":
         close_or_hold(world, draft, incident)
-        world.unsettled = world.unsettled or incident.key in world.incidents
+        world.held = world.held or incident.key in world.incidents
     elif over == "removed":
         close(world, draft, incident, "removed")
 
 
-def _place(world: World, draft: Draft, finding: Finding, failing: set[Subject]) -> set[int]:
+def _place(look: Look, finding: Finding) -> set[int]:
     """Puts a finding into the incident it belongs to. Says which incidents have been seen to."""
-    members = set(finding.members)
-    owners = [incident for incident in _shared(world) if members & set(incident.members)]
-    whole = [incident for incident in owners if failing & set(incident.members) <= members]
-    theirs = {member for incident in owners if incident not in whole for member in incident.members}
+    world, draft = look.world, look.draft
+    members = frozenset(finding.members)
+    owners = [incident for incident in world.book.holding(members) if incident.facts.get("symptom")]
+    whole = [incident for incident in owners if look.failing_of(incident) <= members]
+    theirs = [world.book.members(incident) for incident in owners if incident not in whole]
     seen = {incident.id for incident in owners}
-    rest = tuple(member for member in finding.members if member not in theirs)
-    if not rest:
-        return seen
     if theirs:
+        rest = tuple(member for member in finding.members if not any(member in held for held in theirs))
+        if not rest:
+            return seen
         finding = replace(finding, members=rest)
     if not whole:
-        return seen | _open(world, draft, finding)
+        return seen | _open(look, finding)
     first, *others = whole
     if _is_smaller(finding, first):
-        _outlast(world, draft, first, finding)
+        _outlast(look, first, finding)
         return seen
     for other in others:
         finding = replace(finding, members=_joined(finding.members, other.members))
@@ -81,33 +83,28 @@ def _place(world: World, draft: Draft, finding: Finding, failing: set[Subject]) 
     return seen
 
 
-def _open(world: World, draft: Draft, finding: Finding) -> set[int]:
-    earlier = next((old for old in reversed(world.closed) if _is_relapse(old, finding, draft)), None)
+def _open(look: Look, finding: Finding) -> set[int]:
+    world, draft = look.world, look.draft
+    earlier = look.may_be_back(finding)
     if earlier is not None:
         reopen(world, draft, earlier, finding)
         return {earlier.id}
-    if _still_settling(world, finding, draft.at) or _may_follow(world, finding, draft.at):
+    if _still_settling(look, finding) or _may_follow(world, finding, draft.at):
         world.unsettled = True
         return set()
     return {open_new(world, draft, finding).id}
 
 
-def _is_relapse(old: Incident, finding: Finding, draft: Draft) -> bool:
-    """The same lines, most of them, as an incident that was over a moment ago."""
-    if not relapsed(old, draft) or old.facts.get("symptom") != finding.symptom:
-        return False
-    return 2 * len(set(finding.members) & set(old.members)) >= len(finding.members)
-
-
-def _still_settling(world: World, finding: Finding, now: float) -> bool:
+def _still_settling(look: Look, finding: Finding) -> bool:
     """Whether lines that share a tag with these have just begun to fail too: then it is soon known what they have in common."""
     if finding.symptom != "dark":
         return False
+    world = look.world
     checks = [member.check for member in finding.members if not member.rule]
     settled_at = max(min(world.memories[check].answers.changed_at for check in checks), world.sight.sighted_at)
-    if now - settled_at >= SETTLE_SECONDS:
+    if look.draft.at - settled_at >= SETTLE_SECONDS:
         return False
-    return any(_is_failing_too(world, mate, finding.began_at) for mate in world.mates(checks).difference(checks))
+    return look.is_joined(checks, finding.began_at, 2 * SETTLE_SECONDS)
 
 
 def _may_follow(world: World, finding: Finding, now: float) -> bool:
@@ -125,22 +122,18 @@ def _is_undecided(other: SubjectMemory, began_at: float, now: float) -> bool:
     return other.belief is Belief.CRIT and not other.hard
 
 
-def _is_failing_too(world: World, check: str, began_at: float) -> bool:
-    """Softly, or hard but still waiting for its sibling line."""
-    answers = world.memory(check).answers
-    return check not in world.down and answers.belief is Belief.CRIT and abs(answers.since_at - began_at) <= 2 * SETTLE_SECONDS
-
-
 def _is_smaller(finding: Finding, incident: Incident) -> bool:
     """Whether it is only what is left of an incident whose cause was larger."""
     if finding.cause == incident.cause:
         return False
-    return set(finding.members) < set(incident.members)
+    return frozenset(finding.members) < frozenset(incident.members)
 
 
-def _outlast(world: World, draft: Draft, incident: Incident, finding: Finding) -> None:
+def _outlast(look: Look, incident: Incident, finding: Finding) -> None:
     """Part of it is back. If the rest does not follow, the cause is mended and the rest has one of its own."""
-    gone = {member: world.believed(member) for member in incident.members if member not in finding.members}
+    world, draft = look.world, look.draft
+    failing = frozenset(finding.members)
+    gone = {member: world.believed(member) for member in incident.members if member not in failing}
     back = {member: known for member, known in gone.items() if known is not None and known.belief is Belief.OK}
     if not back or len(back) + len(finding.members) < len(incident.members):
         return
@@ -150,7 +143,7 @@ def _outlast(world: World, draft: Draft, incident: Incident, finding: Finding) -
         world.unsettled = True
         return
     close(world, draft, replace(incident, members=tuple(back)), "recovered")
-    _open(world, draft, finding)
+    _open(look, finding)
 
 
 def _is_served(incident: Incident, back: Iterable[Subject]) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from netwatch.causes import Group, Tag, Units, explain
-from netwatch.core._common_cause import cause_of, dark_site, is_dark, key_of, shared_facts, stands
+from netwatch.core._common_cause import Facts, cause_of, dark_site, is_dark, key_of, shared_facts, stands
 from netwatch.core._world import World
-from netwatch.correlate import POWER_METRICS, Finding
+from netwatch.correlate import Finding
 from netwatch.model import Belief, Subject
 
-__all__ = ["findings_of_power", "has_mains", "ups_check"]
+__all__ = ["findings_of_power", "has_mains"]
 
 WINDOW_SECONDS = 240.0  # batteries that took over further apart have nothing to do with each other
 DRAINED_METRICS = frozenset({"ups_runtime_seconds", "ups_charge_ratio"})
@@ -30,6 +31,8 @@ def findings_of_power(world: World) -> Generator[Finding, None, frozenset[str]]:
     """Sites on battery by their feeder, with what went dark since; returns the lines that are explained by it."""
     power = {site: told for site in world.raised if (told := _of_battery(world, site))}
     explained: set[str] = set()
+    if not power:
+        return frozenset()
     began = {site: min(one.began_at for one in told) for site, told in power.items()}
     feeders = {tag: {site: (site,) for site in units} for tag, units in world.bearers.items() if tag[0] == "feeder"}
     joined = _dark_at_once(world, began, feeders)
@@ -50,7 +53,7 @@ def _dark_at_once(world: World, began: Mapping[str, float], feeders: Mapping[Tag
         times = [began[site] for site in units if site in began]
         for site in units:
             lines = world.lines_of[site]
-            if site in began or not times or not lines or not all(line in world.down for line in lines) or ups_check(world, site):
+            if site in began or not times or not lines or not all(line in world.down for line in lines) or site in world.ups_of:
                 continue
             at = max(world.down[line] for line in lines)
             if min(abs(at - time) for time in times) <= WINDOW_SECONDS:
@@ -61,12 +64,11 @@ def _dark_at_once(world: World, began: Mapping[str, float], feeders: Mapping[Tag
 def _power_finding(world: World, group: Group, sites: tuple[str, ...], lines: list[str], raised: list[Finding]) -> Finding:
     members = (*(Subject(line) for line in lines), *(member for one in raised for member in one.members))
     dark = tuple(site for site in sites if is_dark(world, site))
-    facts: dict[str, str] = {"likely": "power"}
     if group.tag is None:
         main = max(raised, key=lambda one: one.severity == "critical")
         if not dark:
             return replace(main, members=tuple(dict.fromkeys(members)), hidden=0)
-        return dark_site(world, sites[0], lines, facts | _battery(main), members, main.began_at)
+        return dark_site(world, sites[0], lines, members, main.began_at, likely="power", more=partial(_battery, main))
     return Finding(
         key=key_of(group.tag),
         cause=cause_of(group.tag),
@@ -75,7 +77,7 @@ def _power_finding(world: World, group: Group, sites: tuple[str, ...], lines: li
         audience="page",
         members=tuple(dict.fromkeys(members)),
         hidden=sum(world.hidden.get(site, 0) for site in dark),
-        facts=shared_facts(world, group, sites) | facts | {"dark": str(len(dark))},
+        facts=Facts(lambda: shared_facts(world, group, sites) | {"likely": "power", "dark": str(len(dark))}),
         confidence=group.confidence,
         symptom="power",
         began_at=min(one.began_at for one in raised),
@@ -86,17 +88,9 @@ def _battery(main: Finding) -> dict[str, str]:
     return {f"ups_{name}": main.facts[name] for name in ("metric", "value") if name in main.facts}
 
 
-def ups_check(world: World, site: str) -> str:
-    """The check that reads a site's UPS, if there is one."""
-    for check in world.checks_by_site.get(site, ()):
-        if any(rule.metric in POWER_METRICS for rule in check.rules):
-            return check.id
-    return ""
-
-
 def has_mains(world: World, site: str) -> bool:
     """Whether a site is known to have power: its UPS says so, or without one, it answers."""
-    check = ups_check(world, site)
+    check = world.ups_of.get(site, "")
     if not check:
         return any(stands(world, line) for line in world.lines_of[site])
     rules = {rule.name for rule in world.inventory.checks[check].rules if rule.metric == "ups_on_battery"}

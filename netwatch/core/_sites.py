@@ -24,7 +24,7 @@ def look_at_site(world: World, draft: Draft, site_id: str) -> bool:
         if not finding.symptom:
             open_or_grow(world, draft, finding)
     _close_the_recovered(world, draft, site_id, found)
-    open_sites = {site_id} if any(site_id in (*incident.sites, *incident.degraded) for incident in world.incidents.values()) else set()
+    open_sites = {site_id} if world.book.about(site_id) else set()
     if is_troubled(world, site_id, open_sites):
         world.troubled.add(site_id)
     else:
@@ -55,7 +55,7 @@ def _lines_down(world: World, site_id: str) -> tuple[str, ...]:
 
 def _close_the_recovered(world: World, draft: Draft, site_id: str, found: Findings) -> None:
     standing = {finding.key for finding in found.findings}
-    for incident in list(world.incidents.values()):
+    for incident in world.book.about(site_id):
         if incident.sites != (site_id,) or incident.key in standing or incident.facts.get("symptom"):
             continue
         over = is_over(world, incident, draft.at)

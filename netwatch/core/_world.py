@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netwatch.causes import PROVINCE, Tag, Units
-from netwatch.correlate import Finding, Sight, line_checks
+from netwatch.core._book import Book
+from netwatch.correlate import POWER_METRICS, Finding, Sight, line_checks
 from netwatch.memory import Memory, SubjectMemory
-from netwatch.model import Check, Effects, Human, Incident, Inventory, Page, Request, Subject, Transition
+from netwatch.model import Belief, Check, Effects, Human, Incident, Inventory, LineVerdict, Page, Request, Subject, Transition
 
 __all__ = ["Draft", "Timer", "Window", "World", "by_site", "keep"]
 
@@ -63,7 +64,9 @@ class World:
     down: dict[str, float] = field(default_factory=dict)  # checks of lines that failed by themselves, and since when
     raised: dict[str, tuple[Finding, ...]] = field(default_factory=dict)  # by site: power and quality
     hidden: dict[str, int] = field(default_factory=dict)  # by site: what cannot be reached
-    unsettled: bool = False  # to be looked at again at the next tick
+    failing: set[str] = field(default_factory=set)  # checks of lines believed down, softly or by whatever cause
+    unsettled: bool = False  # to be looked at again, at the next result of a line or the next tick
+    held: bool = False  # something that flaps is held open: to be looked at at the next tick
     spells: dict[str, tuple[float, ...]] = field(default_factory=dict)  # by check: when it went down of late
     # Whether we can see (sight.py).
     sight: Sight = field(default_factory=Sight)
@@ -73,6 +76,7 @@ class World:
     next_window_id: int = 1
     timers: dict[int, Timer] = field(default_factory=dict)  # by incident
     digest_day: str = ""  # the local day of the last morning digest
+    lines: LineBook = field(default_factory=LineBook)
     # Derived of the inventory.
     lines_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by site, the checks of its lines
     line_checks: frozenset[str] = frozenset()
@@ -81,6 +85,11 @@ class World:
     can_be_blind: bool = False  # there is enough to look at that its silence would mean something
     bearers: Mapping[Tag, Units] = field(default_factory=dict)
     tags_of: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)  # by the check of a line
+    line_tests: Mapping[Key, str] = field(default_factory=dict)  # the check that tests it
+    controls: Mapping[tuple[str, float], str] = field(default_factory=dict)  # by direction and contract, the check next to us
+    uplinks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by a router's SNMP check, the lines whose ports it tells of
+    router_of: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by site and line, that check
+    ups_of: Mapping[str, str] = field(default_factory=dict)  # by site, the check that reads its UPS
 
     def __post_init__(self) -> None:
         self.derive()
@@ -100,6 +109,27 @@ class World:
         self.can_be_blind = bool(self.anchor_checks) or len(watched) >= LEAST_SITES
         self.bearers = _bearers(inventory, self.lines_of)
         self.tags_of = _tags_of(self.bearers)
+        self.line_tests, self.controls = _line_tests(inventory)
+        self.router_of = _routers(inventory)
+        self.uplinks = {check: tuple(line for (_, line), of in self.router_of.items() if of == check) for check in self.router_of.values()}
+        self.lines.meetings.clear()
+        read_ups = [check for check in inventory.checks.values() if any(rule.metric in POWER_METRICS for rule in check.rules)]
+        self.ups_of = {check.site: check.id for check in reversed(read_ups)}  # the first of each site
+
+    def note_lines(self, checks: Iterable[str]) -> None:
+        """What is believed of these has changed: keeps `failing` true."""
+        for check in checks:
+            if check in self.line_checks and self.memory(check).answers.belief is Belief.CRIT:
+                self.failing.add(check)
+            else:
+                self.failing.discard(check)
+
+    @property
+    def book(self) -> Book:
+        """The open incidents, to look things up in."""
+        if not isinstance(self.incidents, Book):
+            self.incidents = Book(self.incidents.values())
+        return self.incidents
 
     def believed(self, subject: Subject) -> SubjectMemory | None:
         memory = self.memories.get(subject.check)
@@ -125,6 +155,7 @@ class Draft:
     pages: list[Page] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     humans: list[Human] = field(default_factory=list)
+    verdicts: list[LineVerdict] = field(default_factory=list)
 
     def effects(self) -> Effects:
         return Effects(
@@ -133,6 +164,7 @@ class Draft:
             pages=tuple(self.pages),
             requests=tuple(self.requests),
             humans=tuple(self.humans),
+            verdicts=tuple(self.verdicts),
         )
 
 
@@ -141,6 +173,32 @@ def by_site(inventory: Inventory) -> dict[str, tuple[Check, ...]]:
     for check in inventory.checks.values():
         grouped.setdefault(check.site, []).append(check)
     return {site: tuple(checks) for site, checks in grouped.items()}
+
+
+def _line_tests(inventory: Inventory) -> tuple[dict[Key, str], dict[tuple[str, float], str]]:
+    """What tests lines, and what tests our own end by the same contract."""
+    tests: dict[Key, str] = {}
+    controls: dict[tuple[str, float], str] = {}
+    for check in inventory.checks.values():
+        if check.kind == "bandwidth":
+            direction, contract = getattr(check.probe, "direction", ""), getattr(check.probe, "contract_bits_per_second", 0.0)
+            if check.target in inventory.sites[check.site].lines:
+                tests[check.site, check.target, direction] = check.id
+            else:
+                controls[direction, contract] = check.id
+    return tests, controls
+
+
+def _routers(inventory: Inventory) -> dict[tuple[str, str], str]:
+    """The SNMP check of the router whose port a line is on, where the inventory names the port."""
+    found = {}
+    for check in inventory.checks.values():
+        site = inventory.sites[check.site]
+        if check.kind == "snmp" and check.target in site.devices and site.devices[check.target].role == "router":
+            for line in site.lines.values():
+                if line.interface:
+                    found.setdefault((site.id, line.id), check.id)
+    return found
 
 
 def _bearers(inventory: Inventory, lines_of: Mapping[str, tuple[str, ...]]) -> dict[Tag, Units]:
