@@ -16,7 +16,6 @@ from netwatch.core._digest import tell_the_morning
 from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
 from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
-from netwatch.core._lines import look_at_lines, take_line_result
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -102,7 +101,6 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     check = world.inventory.checks[result.check]
     ended_at = result.at + result.duration_seconds
     draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
-    result = take_line_result(world, draft, check, result)
     before = world.memories.get(check.id, Memory())
     memory, transitions = state.observe(check, before, result)
     world.memories[check.id] = memory
@@ -161,7 +159,6 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
     shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]
     if world.unsettled or world.held or any(shared):
         look_at_outages(world, draft)
-    look_at_lines(world, draft)
     watch_the_clock(world, draft)
     tell_the_morning(world, draft)
     forgotten = world.incidents.get(FORGOTTEN_KEY)
@@ -209,7 +206,6 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         if check_id in event.new.checks and event.new.checks[check_id].fingerprint == memory.fingerprint
     }
     world.waiting &= event.new.sites.keys()
-    world.lines.waiting = {check: one for check, one in world.lines.waiting.items() if check in event.new.checks}
     world.broken &= event.new.checks.keys()
     own_trouble = world.incidents.get(OWN_TROUBLE_KEY)
     if own_trouble is not None and not world.broken:
