@@ -39,21 +39,42 @@ def test_what_somebody_has_taken_is_not_said_again():
     assert len(story.pages) == 2
 
 
-def test_what_grows_critical_after_its_first_page_is_said_again_too():
+def hot():
     known = inventory("na-tau", rules=(Rule(name="hot", metric="degrees", warn=50.0, crit=70.0),))
     story = Story(core.World(inventory=known, pagers=("noc",)))
     story.all_ok()
+    return story
 
-    def for_minutes(minutes, degrees):
-        for _ in range(minutes):
-            story.say("na-tau/printer/snmp", after=60.0, samples=(Sample("degrees", (degrees,)),))
-            story.effects.append(core.step(story.world, Tick(at=story.at, wall=WALL + story.at)))
 
-    for_minutes(30, 60.0)
+def for_minutes(story, minutes, degrees):
+    for _ in range(minutes):
+        story.say("na-tau/printer/snmp", after=60.0, samples=(Sample("degrees", (degrees,)),))
+        story.effects.append(core.step(story.world, Tick(at=story.at, wall=WALL + story.at)))
+
+
+def test_what_grows_critical_after_its_first_page_is_said_again_too():
+    story = hot()
+    for_minutes(story, 30, 60.0)
     assert [(page.kind, page.incident.severity, page.incident.next_repeat) for page in story.pages] == [("open", "warning", None)]
-    for_minutes(20, 80.0)
+    for_minutes(story, 20, 80.0)
     _, worse, reminder = story.pages
     assert (worse.incident.severity, worse.incident.reminds) == ("critical", False)
     assert worse.incident.next_repeat == pytest.approx(worse.wall + 900)
     assert reminder.incident.reminds
     assert reminder.wall == pytest.approx(worse.incident.next_repeat, abs=61.0)
+
+
+def test_what_grows_critical_in_somebody_s_hands_is_not_said_again():
+    story = hot()
+    for_minutes(story, 5, 60.0)
+    say(story, "acknowledge", incident=story.pages[0].incident.id)
+    for_minutes(story, 30, 80.0)
+    assert [(page.kind, page.incident.next_repeat) for page in story.pages] == [("open", None), ("update", None)]
+
+
+def test_a_warning_that_comes_back_is_told_once():
+    story = hot()
+    for degrees in (60.0, 20.0, 60.0):
+        for_minutes(story, 10, degrees)
+    for_minutes(story, 30, 60.0)
+    assert [(page.kind, page.incident.next_repeat) for page in story.pages] == [("open", None), ("recover", None), ("update", None)]

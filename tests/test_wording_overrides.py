@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netwatch import inventory
+from netwatch._delivery_lanes import Desk, Timing
 from netwatch.lang import LANGUAGES, catalog
-from netwatch.model import Cause, Incident, Page
+from netwatch.model import Acknowledgement, Cause, Incident, Page, Settings
 from netwatch.wording import LONGEST_SMS, LONGEST_TITLE, describe, describe_digest, one_segment
 from netwatch.wording.overrides import fault_of, shipped
 from tests.inventories import compose
@@ -189,3 +190,33 @@ def test_the_example_of_the_docs_is_sound():
     example = json.loads(docs.partition("```json\n")[2].partition("```")[0])
     assert len(example) > 1
     assert {key: fault for key, text in example.items() if (fault := fault_of("vi", key, text))} == {}
+
+
+def test_a_title_may_be_as_long_as_a_lock_screen_shows_and_no_longer():
+    room = "x" * (LONGEST_TITLE - len("🔴 Mường Nhé "))
+    assert fault_of("vi", "open_site", f"{{icon}} {{site}} {room}") is None
+    assert fault_of("vi", "open_site", f"{{icon}} {{site}} {room}x").problem == "too_long"
+
+
+def test_the_desk_of_delivery_words_pages_as_the_settings_say():
+    own = {"vi": {"open_site_power": "{icon} {site}: mất điện"}}
+    desk = Desk(wall=lambda: 1e9, timing=Timing(), settings=Settings(texts=own, power_hotline="0215 3825 000"))
+    dark = dataclasses.replace(SITE, facts={"likely": "power"})
+    text = desk.text(dark, "open", "vi", 1e9)
+    assert text.title == "🔴 na-tau: mất điện"
+    assert "điện lực 0215 3825 000" in text.body
+    assert "power out" in desk.text(dark, "open", "en", 1e9).title
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({}, True),
+        ({"next_repeat": 1e9 - 1}, False),
+        ({"flapping": True}, False),
+        ({"acknowledgement": Acknowledgement(who="an", wall=1e9)}, False),
+    ],
+)
+def test_a_repeat_is_only_promised_where_there_will_be_one(changes, is_told):
+    one = dataclasses.replace(SITE, **{"next_repeat": 1e9 + 900, **changes})
+    assert ("Nhắc lại lúc" in describe(one, "update", "vi", wall=1e9).body) == is_told
