@@ -10,7 +10,8 @@ import time
 
 from netwatch.reflector._udp import SILENCE_NS
 from probes._control import ANSWER_SECONDS, Control
-from probes._paced import BIN_NS
+from probes._paced import BIN_NS, hurry
+from probes._stream_socket import pace_stream, tcp_info_of
 from probes._wire.capacity import Done, GoOn, Heard, Opened, Request, Stop
 
 __all__ = ["serve_tcp"]
@@ -30,6 +31,7 @@ def serve_tcp(control: Control, joined: queue.Queue[socket.socket], request: Req
             except queue.Empty as nobody:
                 raise TimeoutError("not all streams have joined") from nobody
             streams[-1].setblocking(False)
+        hurry()
         control.send(Opened())
         return _Streams(control, streams, request).run()
     finally:
@@ -38,7 +40,7 @@ def serve_tcp(control: Control, joined: queue.Queue[socket.socket], request: Req
 
 
 class _Streams:
-    """Bins are of payload; they begin with the first byte."""
+    """Bins begin with the first payload."""
 
     def __init__(self, control: Control, streams: list[socket.socket], request: Request) -> None:
         self._control, self._request = control, request
@@ -46,9 +48,12 @@ class _Streams:
         self._filling = not request.to_reflector
         self._portion = os.urandom(PORTION)  # what is not random may be compressed on the way
         self._buffer = bytearray(PORTION)
-        self._total = self._binned = 0
-        self._start_ns = self._index = 0
+        self._streams = streams
+        self._total = self._start_ns = self._index = 0
+        self._told = (0, 0)
         for stream in streams:
+            if self._filling:
+                pace_stream(stream, request.pace / len(streams))
             self._selector.register(stream, selectors.EVENT_WRITE if self._filling else selectors.EVENT_READ)
 
     def run(self) -> int:
@@ -81,11 +86,24 @@ class _Streams:
             self._selector.unregister(stream)
         elif not self._start_ns:
             self._start_ns = time.monotonic_ns()
+            self._told = self._arrived()
         self._total += moved
-        self._binned += moved
 
     def _report(self, now_ns: int) -> None:
-        while self._start_ns and now_ns >= self._start_ns + (self._index + 1) * BIN_NS:
-            self._control.send(Heard(self._index, BIN_NS // 1000, self._binned, 0, 0, 0, 0, Heard.USER_CLOCK, 0, 0))
-            self._index += 1
-            self._binned = 0
+        """Bytes that are in order, segments as they come: the kernel's own count, or what was read where it has none."""
+        if not self._start_ns or now_ns < self._start_ns + BIN_NS:
+            return
+        bytes_, segments = self._arrived()
+        since_bytes, since_segments = self._told
+        flags = 0 if segments else Heard.USER_CLOCK
+        elapsed = (now_ns - self._start_ns) // 1000
+        self._control.send(Heard(self._index, elapsed, bytes_ - since_bytes, segments - since_segments, 0, 0, 0, flags, 0, 0))
+        self._told, self._start_ns = (bytes_, segments), now_ns
+        self._index += 1
+
+    def _arrived(self) -> tuple[int, int]:
+        try:
+            infos = [tcp_info_of(one) for one in self._streams]
+        except OSError:  # a system that is no Linux, or an old one
+            return self._total, 0
+        return sum(one.received_bytes for one in infos), sum(one.arrived_segments for one in infos)

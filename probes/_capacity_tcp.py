@@ -1,0 +1,117 @@
+"""One capacity test by TCP with our reflector: several streams at once, what a user would get, and what the line carried."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+
+from probes._capacity import BIN_SECONDS, Plan
+from probes._control import ANSWER_SECONDS, Control, introduce
+from probes._stream_socket import tcp_info_of
+from probes._streams import STREAMS, Over, Receiver, Sender, StreamTest, connect
+from probes._wire.capacity import Done, GoOn, Heard, Method, Opened, Ready, Request, Stop
+from probes._wire.capacity_data import join
+
+__all__ = ["TcpTest"]
+
+GRACE_MILLISECONDS = 2000
+TAIL_SECONDS = 1.0
+AHEAD_RATIO = 1.05
+CAPPED_RATIO = 0.8
+# Of what was acknowledged: less than that has reached the far end's program when something on the way answers in its place.
+REACHED_RATIO = 0.8
+UNREAD_BYTES = 8_000_000  # what the far end's kernel may hold
+
+
+class TcpTest(StreamTest):
+    """See `StreamTest`."""
+
+    method = "tcp"
+
+    def __init__(self, plan: Plan, token: bytes, streams: int = STREAMS, congestion: str = "cubic") -> None:
+        super().__init__(plan)
+        self.told_bins = self.sends
+        self._token, self._count, self._congestion = token, streams, congestion
+        self._control: Control | None = None
+        self._told = 0.0
+        self._reached_bytes = self._reached_segments = 0
+        self._average_segment = 0.0
+        self._done: Done | None = None
+
+    def _open(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> None:
+        began = time.monotonic()
+        connection = connect(family, where, source, ANSWER_SECONDS)
+        self._rtt_seconds = time.monotonic() - began
+        try:
+            control = introduce(connection, self._token)
+        except BaseException:
+            connection.close()
+            raise
+        self._control = control
+        control.send(self._request())
+        test = control.receive(Ready).test
+        for number in range(self._count):
+            stream = connect(family, where, source, ANSWER_SECONDS)
+            pace = self.plan.pace_bits_per_second / self._count
+            self._pipes.append(Sender(stream, pace, self._congestion) if self.sends else Receiver(stream))
+            stream.send(join(control.framer.key, test, number))
+        control.receive(Opened)
+
+    def _request(self) -> Request:
+        plan = self.plan
+        milliseconds = math.ceil(plan.max_seconds * 1000) + GRACE_MILLISECONDS
+        return Request(Method.TCP, int(self.sends), self._count, round(plan.pace_bits_per_second), plan.max_bytes, milliseconds)
+
+    def _tick(self, now: float) -> None:
+        assert self._control is not None  # noqa: S101  # `_open` set it
+        if now - self._told < BIN_SECONDS:
+            return
+        self._told = now
+        if not self.sends:
+            self._control.send(GoOn())
+        for message in self._control.poll():
+            if isinstance(message, Heard):
+                self._hear(message)
+            elif isinstance(message, Done):
+                self._done = message
+
+    def _ended(self) -> None:
+        """The reflector keeps to the cap as well."""
+        raise Over("cap_bytes" if self.bytes_ip > CAPPED_RATIO * self.plan.max_bytes else "peer_gone")
+
+    def _hear(self, heard: Heard) -> None:
+        """Segments are counted as they come, in order or not; how large they are, at the least, is told by what is in order."""
+        self._reached_bytes += heard.bytes_received
+        self._reached_segments += heard.packets
+        if not heard.packets or not heard.microseconds or not self.told_bins:
+            return
+        self._average_segment = max(self._average_segment, self._reached_bytes / self._reached_segments)
+        if self._reached_segments * self._average_segment > self._look().cost * AHEAD_RATIO:
+            raise Over("peer_lied")
+        headers = tcp_info_of(self._pipes[0].connection).headers_bytes(ipv6=self.ipv6)
+        arrived = heard.packets * (self._average_segment + headers)
+        self._close_bin(heard.microseconds / 1e6, arrived, heard.bytes_received)
+
+    def _finish(self) -> None:
+        """What was acknowledged must have reached the reflector, or something between has answered in its place."""
+        assert self._control is not None  # noqa: S101  # `_open` set it
+        self._control.send(Stop())
+        if not self.sends:
+            return
+        acknowledged = self._look().goodput
+        until = time.monotonic() + TAIL_SECONDS + min(self._rtt_seconds, 1.0)
+        while self._done is None and (now := time.monotonic()) < until:
+            self._told = 0.0
+            self._tick(now)
+            time.sleep(0.002)
+        reached = self._done.bytes_sent if self._done is not None else self._reached_bytes
+        self._facts["far_end_bytes"] = str(reached)
+        if reached > self._look().cost:
+            raise Over("peer_lied")
+        if reached + UNREAD_BYTES < acknowledged * REACHED_RATIO:
+            raise Over("peer_disagrees")
+
+    def _leave(self) -> None:
+        if self._control is not None:
+            self._control.connection.close()

@@ -1,0 +1,347 @@
+"""Fills or empties several TCP connections and says, bin by bin, what the kernel saw of it. Standard library only, without asyncio."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import selectors
+import socket
+import statistics
+import struct
+import threading
+import time
+from dataclasses import dataclass
+
+from probes._capacity import BIN_SECONDS, NOTHING_KNOWN, Bin, Decision, End, Method, Outcome, Plan, Verdict
+from probes._paced import hurry
+from probes._stream_rules import decide_streams, mathis_bits_per_second
+from probes._stream_socket import pace_stream, tcp_info_of
+from probes._wire.capacity import BadFrame
+from probes._wire.tcp_info import TcpInfo
+
+__all__ = ["PORTION_BYTES", "STREAMS", "Ended", "Over", "Pipe", "Receiver", "Sender", "StreamTest", "connect"]
+
+STREAMS = 8
+PORTION_BYTES = 1 << 17
+LOOK_SECONDS = 0.01
+WAIT_SECONDS = 0.002
+SPARED_RATIO = 0.97  # of the cap: what is under way when we stop comes on top
+SILENCE_SECONDS = 1.0  # of what arrives: a lost segment's timer alone may take a third of that
+NOW_RESET = struct.pack("ii", 1, 0)
+
+
+class Over(Exception):
+    """Nothing more can be learnt, and not because enough was seen."""
+
+    def __init__(self, reason: str, limit_end: End = "") -> None:
+        self.reason, self.limit_end = reason, limit_end
+        super().__init__(reason)
+
+
+class Ended(Exception):
+    """One stream has no more to give."""
+
+
+class Pipe:
+    """One connection, not blocking. `move` does what can be done now; raises Ended, BlockingIOError, OSError."""
+
+    sends = False
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.setblocking(False)
+
+    def move(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """At once: what is still queued is not sent."""
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOW_RESET)
+        self.connection.close()
+
+
+class Sender(Pipe):
+    sends = True
+
+    def __init__(self, connection: socket.socket, pace_bits_per_second: float, congestion: str = "cubic") -> None:
+        super().__init__(connection)
+        self._portion = os.urandom(PORTION_BYTES)  # what is not random may be compressed on the way
+        pace_stream(connection, pace_bits_per_second, congestion)
+
+    def move(self) -> None:
+        self.connection.send(self._portion)
+
+
+class Receiver(Pipe):
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self._buffer = bytearray(2 * PORTION_BYTES)
+
+    def move(self) -> None:
+        if not self.connection.recv_into(self._buffer):
+            raise Ended
+
+
+@dataclass(slots=True)
+class _Total:
+    """Of all streams, those that have ended included. Bytes are of IP packets, but for `goodput`."""
+
+    bytes_ip: float = 0.0
+    goodput: int = 0
+    segments: int = 0
+    again: int = 0
+    cost: float = 0.0
+    refused_seconds: float = 0.0  # of all streams together
+
+
+class StreamTest:
+    """What the methods over TCP have in common. `run` once, in a thread; `stop` may be set from anywhere.
+
+    A method opens its streams in `_open` and does what its protocol wants of it in `_tick` and `_close`.
+    """
+
+    method: Method = "tcp"
+    told_bins = False  # whether the far end tells what has arrived, bin by bin
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.stop = plan, threading.Event()
+        self._facts: dict[str, str] = {}
+        self._pipes: list[Pipe] = []
+        self._bins: list[Bin] = []
+        self._goodput: list[int] = []
+        self._gone = _Total()
+        self._last = _Total()
+        self._now = _Total()
+        self._average_bytes: dict[Pipe, float] = {}
+        self._rtt_seconds = math.inf
+        self._queues: list[float] = []
+        self._began = self._binned = self._heard = 0.0
+        self._decision = Decision("inconclusive", "too_few", NOTHING_KNOWN)
+
+    @property
+    def bytes_ip(self) -> int:
+        """What the test has cost so far, up to the last look."""
+        return math.ceil(self._last.cost)
+
+    @property
+    def sends(self) -> bool:
+        return self.plan.direction == "down"
+
+    @property
+    def ipv6(self) -> bool:
+        return self._facts.get("ip_version") == "6"
+
+    def run(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None = None) -> Outcome:
+        """Raises Turned, BadFrame, TimeoutError, OSError while nothing is measured yet; afterwards whatever happens is an Outcome."""
+        self._facts["ip_version"] = "6" if family == socket.AF_INET6 else "4"
+        try:
+            self._open(family, where, source)
+            return self._measure()
+        finally:
+            for pipe in self._pipes:
+                pipe.close()
+            self._leave()
+
+    def _open(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> None:
+        """Fills `_pipes`."""
+        raise NotImplementedError
+
+    def _tick(self, now: float) -> None:
+        """Between two looks. Raises Over."""
+
+    def _finish(self) -> None:
+        """Once it is settled. Raises Over when what the far end says at last does not fit."""
+
+    def _leave(self) -> None:
+        """Whatever has happened."""
+
+    def _ended(self) -> None:
+        """A stream has ended by itself. Raises Over where none should."""
+        raise Over("peer_gone")
+
+    def _measure(self) -> Outcome:
+        verdict: Verdict = "inconclusive"
+        reason, end = "", self._decision.limit_end
+        try:
+            self._flow()
+            self._finish()
+            verdict, reason, end = self._decision.verdict, self._decision.reason, self._decision.limit_end
+        except Over as over:
+            reason, end = over.reason, over.limit_end
+        except BadFrame:
+            reason = "peer_garbled"
+        except TimeoutError:
+            reason = "peer_silent"
+        except ConnectionError:
+            reason = "peer_gone"
+        except OSError as error:
+            self._facts["error"] = error.strerror or str(error)
+            reason, end = "own_network", "near"
+        return self._outcome(verdict, reason, end)
+
+    def _flow(self) -> None:
+        hurry()
+        self._began = self._binned = self._heard = time.monotonic()
+        self._last = self._now = self._look()
+        enough = SPARED_RATIO * self.plan.max_bytes - self.plan.pace_bits_per_second / 8 * (min(self._rtt_seconds, 1.0) + 2 * LOOK_SECONDS)
+        looked = self._began
+        with selectors.DefaultSelector() as selector:
+            for pipe in self._pipes:
+                selector.register(pipe.connection, selectors.EVENT_WRITE if pipe.sends else selectors.EVENT_READ, pipe)
+            while not self._decision.settled:
+                if self.stop.is_set():
+                    raise Over("yielded")
+                self._move(selector)
+                now = time.monotonic()
+                self._tick(now)
+                if now - looked < LOOK_SECONDS:
+                    continue
+                looked = now
+                self._take(self._look(), now)
+                if self._last.cost >= enough or now - self._began > self.plan.max_seconds:
+                    return self._capped("bytes" if self._last.cost >= enough else "seconds")
+                if now - self._heard > SILENCE_SECONDS:
+                    raise Over("peer_silent" if any(one.bytes_ip for one in self._bins) else "nothing_arrived")
+        return None
+
+    def _move(self, selector: selectors.BaseSelector) -> None:
+        if not selector.get_map():
+            raise Over("too_short", "far")
+        for key, _ in selector.select(WAIT_SECONDS):
+            try:
+                key.data.move()
+            except BlockingIOError:
+                continue
+            except Ended:
+                self._ended()
+                selector.unregister(key.fileobj)
+                self._gone_with(key.data)
+
+    def _gone_with(self, pipe: Pipe) -> None:
+        self._add(self._gone, pipe, tcp_info_of(pipe.connection))
+        self._pipes.remove(pipe)
+        pipe.close()
+
+    def _look(self) -> _Total:
+        total = dataclasses.replace(self._gone)
+        infos = [(pipe, tcp_info_of(pipe.connection)) for pipe in self._pipes]
+        for pipe, info in infos:
+            self._add(total, pipe, info)
+        rtts = [found for _, info in infos if (found := self._rtt_of(info)) > 0]
+        if rtts:
+            self._queues.append(max(statistics.median(rtts) - self._rtt_seconds, 0.0))
+        return total
+
+    def _rtt_of(self, info: TcpInfo) -> float:
+        if info.least_rtt_seconds < 1000:  # the kernel's largest number stands for none yet
+            self._rtt_seconds = min(self._rtt_seconds, info.least_rtt_seconds)
+        return info.rtt_seconds if self.sends else info.receive_rtt_seconds
+
+    def _add(self, total: _Total, pipe: Pipe, info: TcpInfo) -> None:
+        headers = info.headers_bytes(ipv6=self.ipv6)
+        if self.sends:
+            per_byte = 1 + headers / max(info.segment_bytes, 1)
+            total.bytes_ip += info.delivered_bytes * per_byte
+            total.goodput += info.acknowledged_bytes
+            total.segments += info.sent_segments
+            total.again += info.sent_again
+            total.refused_seconds += info.refused_seconds
+            total.cost += info.spent_bytes * per_byte
+            return
+        # Each segment as it comes, in order or not; how large they are on average is told by what is in order, at the least.
+        if info.arrived_segments:
+            least = info.received_bytes / info.arrived_segments
+            self._average_bytes[pipe] = max(self._average_bytes.get(pipe, 0.0), least)
+        arrived = info.arrived_segments * (self._average_bytes.get(pipe, 0.0) + headers)
+        total.bytes_ip += arrived
+        total.goodput += info.received_bytes
+        total.segments += info.arrived_segments
+        total.cost += arrived
+
+    def _take(self, total: _Total, now: float) -> None:
+        if total.bytes_ip > self._last.bytes_ip:
+            self._heard = now
+        self._last.cost = total.cost
+        if self.told_bins:
+            self._now = total
+        elif now - self._binned >= BIN_SECONDS:
+            self._now = total
+            self._close_bin(now - self._binned, total.bytes_ip - self._last.bytes_ip, total.goodput - self._last.goodput)
+            self._binned = now
+
+    def _close_bin(self, seconds: float, bytes_ip: float, goodput_bytes: int) -> None:
+        now, last = self._now, self._last
+        self._bins.append(
+            Bin(
+                seconds=seconds,
+                bytes_ip=max(round(bytes_ip), 0),
+                packets=max(now.segments - last.segments, 0),
+                lost=max(now.again - last.again, 0),
+                idle_seconds=min(max(now.refused_seconds - last.refused_seconds, 0.0) / max(len(self._pipes), 1), seconds),
+                queue_seconds=min(self._queues, default=0.0),
+            )
+        )
+        self._goodput.append(goodput_bytes)
+        self._last, self._queues = dataclasses.replace(now), []
+        self._decision = decide_streams(self._bins, self.plan, self._rtt_seconds)
+
+    def _capped(self, by: str) -> None:
+        if not self._decision.settled and self._decision.reason not in {"at_contract", "tcp_limited", "receiver_slow"}:
+            raise Over(f"cap_{by}", self._decision.limit_end)
+
+    def _outcome(self, verdict: Verdict, reason: str, limit_end: End) -> Outcome:
+        first = self._decision.first
+        seconds = math.fsum(one.seconds for one in self._bins[first:])
+        self._note(first)
+        return Outcome(
+            verdict=verdict,
+            reason=reason,
+            method=self.method,
+            plan=self.plan,
+            estimate=self._decision.estimate,
+            bytes_ip=self.bytes_ip,
+            seconds=time.monotonic() - self._began,
+            goodput_bits_per_second=sum(self._goodput[first:]) * 8 / seconds if seconds else 0.0,
+            limit_end=limit_end,
+            bins=tuple(self._bins),
+            facts=dict(self._facts),
+        )
+
+    def _note(self, first: int) -> None:
+        """Figures to judge the verdict by."""
+        judged = self._bins[first:] or self._bins
+        packets, lost = sum(one.packets for one in judged), sum(one.lost for one in judged)
+        self._facts["streams"] = str(len(self._pipes))
+        self._facts["judged_from_bin"] = str(first)
+        if math.isfinite(self._rtt_seconds):
+            self._facts["rtt_seconds"] = f"{self._rtt_seconds:.6f}"
+        if judged:
+            self._facts["queue_seconds"] = f"{statistics.median(one.queue_seconds for one in judged):.6f}"
+        if not self.sends or not packets:
+            return
+        self._facts["sent_again_ratio"] = f"{lost / packets:.6f}"
+        limit = mathis_bits_per_second(self._segment_bytes(), self._rtt_seconds, lost / packets, len(self._pipes))
+        if math.isfinite(limit):
+            self._facts["mathis_bits_per_second"] = str(round(limit))
+
+    def _segment_bytes(self) -> int:
+        with contextlib.suppress(OSError):
+            return max((tcp_info_of(pipe.connection).segment_bytes for pipe in self._pipes), default=0)
+        return 0
+
+
+def connect(family: socket.AddressFamily, where: tuple[object, ...], source: str | None, seconds: float) -> socket.socket:
+    """Raises OSError."""
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        if source is not None:
+            connection.bind((source, 0))
+        connection.connect(where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
