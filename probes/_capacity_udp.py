@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from probes._capacity import NOTHING_KNOWN, Bin, Decision, End, Outcome, Plan, Verdict
-from probes._control import ANSWER_SECONDS, Control, Gone, introduce
+from probes._control import ANSWER_SECONDS, Control, introduce
+from probes._dialled import Switchboard
 from probes._paced import BIN_NS, RAMP_NS, Counter, Sender, hurry, receive_buffer
 from probes._sequential import decide
-from probes._wire.capacity import BadFrame, Done, GoOn, Heard, Method, Opened, Ready, Request, Stop
-from probes._wire.capacity_data import IP_BYTES, Kind, headers_bytes, open_datagram, parse_short
+from probes._way import open_way, poked
+from probes._wire.capacity import BadFrame, Done, GoOn, Heard, Method, Ready, Request, Stop
+from probes._wire.capacity_data import IP_BYTES, headers_bytes
 
-__all__ = ["UdpTest", "WayBlocked"]
+__all__ = ["UdpTest"]
 
-OPEN_AGAIN_SECONDS = 0.25
-OPEN_WAIT_SECONDS = 0.005
 SEND_SLEEP_SECONDS = 0.0005
 COUNT_SLEEP_SECONDS = 0.002
 POLL_NS = 5_000_000
@@ -31,10 +31,6 @@ TAIL_SECONDS = 0.5  # for what is still on its way when all is sent
 AHEAD_RATIO = 1.02  # by how much two good clocks may differ, with room
 AHEAD_PACKETS = 128
 GRACE_MILLISECONDS = 2000
-
-
-class WayBlocked(OSError):
-    """The reflector answers on TCP, but datagrams do not come through, one way or the other."""
 
 
 class _Over(Exception):
@@ -80,11 +76,33 @@ class UdpTest:
             ready = control.receive(Ready)
             datagrams.bind((connection.getsockname()[0], 0))
             datagrams.connect((where[0], ready.port, *where[2:]))
-            self._began_ns = _open_way(control, datagrams, ready.test)
-            receive_buffer(datagrams)
-            datagrams.setblocking(False)
-            hurry()
-            return self._measure(control, datagrams, ready.test)
+            return self._run_over(control, datagrams, ready.test)
+
+    def run_dialled(self, board: Switchboard, name: bytes, until: float) -> Outcome | None:
+        """As `run`, over a connection that the reflector of that name opens by `until`, or has opened; None when it does not."""
+        taken = board.take(name, self._token, until, self.stop)
+        if taken is None:
+            return None
+        control, rtt_seconds = taken
+        self._facts["ip_version"] = "6" if control.connection.family == socket.AF_INET6 else "4"
+        self._facts["rtt_seconds"] = f"{rtt_seconds:.6f}"
+        self._facts["dialled_in"] = "yes"
+        with control.connection, socket.socket(control.connection.family, socket.SOCK_DGRAM) as datagrams:
+            datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # tests that are under way have theirs, connected
+            with board.alone:
+                here = control.connection.getsockname()
+                datagrams.bind((here[0], board.port, *here[2:]))
+                control.send(self._request())
+                ready = control.receive(Ready)
+                datagrams.connect(poked(control, datagrams, ready.test))
+            return self._run_over(control, datagrams, ready.test)
+
+    def _run_over(self, control: Control, datagrams: socket.socket, test: bytes) -> Outcome:
+        self._began_ns = open_way(control, datagrams, test)
+        receive_buffer(datagrams)
+        datagrams.setblocking(False)
+        hurry()
+        return self._measure(control, datagrams, test)
 
     def _request(self) -> Request:
         plan = self.plan
@@ -270,29 +288,3 @@ def _numbers(heard: Heard) -> Iterator[int]:
         for bit in range(8):
             if eight >> bit & 1:
                 yield heard.base + 8 * place + bit
-
-
-def _open_way(control: Control, datagrams: socket.socket, test: bytes) -> int:
-    """When the reflector may have begun to send, in monotonic ns. Raises WayBlocked when no cookie came, or it did not hear it again."""
-    question = open_datagram(control.framer.key, test)
-    again, began_ns = 0.0, 0
-    until = time.monotonic() + ANSWER_SECONDS
-    datagrams.settimeout(OPEN_WAIT_SECONDS)
-    while (now := time.monotonic()) < until:
-        try:
-            if now >= again:
-                again = now + OPEN_AGAIN_SECONDS
-                datagrams.send(question)
-            kind, of, cookie = parse_short(datagrams.recv(2048))
-        except (TimeoutError, ConnectionRefusedError, BadFrame):
-            pass
-        else:
-            if kind is Kind.COOKIE and of == test:
-                question, again = open_datagram(control.framer.key, test, cookie), 0.0
-                began_ns = began_ns or time.monotonic_ns()
-        try:
-            if any(isinstance(one, Opened) for one in control.poll()):
-                return began_ns or time.monotonic_ns()
-        except Gone as gone:
-            raise WayBlocked(str(gone)) from gone
-    raise WayBlocked("no datagram came through")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import re
 import secrets
 import socket
 from collections import deque
@@ -16,7 +17,9 @@ from probes._wire.capacity import (
     BadFrame,
     Challenge,
     Denied,
+    Dial,
     Framer,
+    GoOn,
     Hello,
     Message,
     Refusal,
@@ -25,10 +28,12 @@ from probes._wire.capacity import (
     session_key,
 )
 
-__all__ = ["ANSWER_SECONDS", "Control", "Gone", "Turned", "admit", "introduce"]
+__all__ = ["ANSWER_SECONDS", "NAME", "Control", "Gone", "Turned", "admit", "answer", "calling", "dial", "introduce"]
 
 ANSWER_SECONDS = 3.0
 PROBER, REFLECTOR = b"prober", b"reflector"
+DIALLER, HUB = b"dialler ", b"hub "
+NAME = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # of a reflector that dials in
 M = TypeVar("M", bound=Message)
 
 
@@ -123,3 +128,40 @@ def admit(connection: socket.socket, token: bytes) -> Control:
     control.send(Welcome(proof(token, REFLECTOR, nonce, hello.nonce)))
     control.framer.key = session_key(token, nonce, hello.nonce)
     return control
+
+
+def dial(connection: socket.socket, name: bytes, token: bytes) -> Control:
+    """A reflector's side of getting to know each other where it is the one that connects, to the hub that listens.
+
+    Raises Turned when either does not know the token, or the hub not this name.
+    """
+    control = Control(connection, Framer(REFLECTOR, PROBER))
+    challenge = control.receive(Challenge)
+    if challenge.version != VERSION:
+        raise BadFrame(f"version {challenge.version}")
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    control.send(Dial(name, nonce, proof(token, DIALLER + name, nonce, challenge.nonce)))
+    welcome = control.receive(Welcome)
+    if not hmac.compare_digest(welcome.proof, proof(token, HUB + name, nonce, challenge.nonce)):
+        raise Turned(Refusal.TOKEN)
+    control.framer.key = session_key(token, nonce, challenge.nonce)
+    control.send(GoOn())  # what carries a code may come from now on
+    return control
+
+
+def calling(connection: socket.socket) -> tuple[Control, bytes]:
+    """The hub's side begins: a challenge, and its nonce. The `Dial` that answers it is for `answer`."""
+    control = Control(connection, Framer(PROBER, REFLECTOR))
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    control.send(Challenge(VERSION, nonce))
+    return control, nonce
+
+
+def answer(control: Control, nonce: bytes, said: Dial, token: bytes) -> None:
+    """The hub's side ends, but for the reflector's GoOn. Raises Turned when it does not know the token, and has told it so."""
+    name = said.name.rstrip(b"\0")
+    if not hmac.compare_digest(said.proof, proof(token, DIALLER + name, said.nonce, nonce)):
+        control.send(Denied(Refusal.TOKEN))
+        raise Turned(Refusal.TOKEN)
+    control.send(Welcome(proof(token, HUB + name, said.nonce, nonce)))
+    control.framer.key = session_key(token, said.nonce, nonce)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
-from probes._capacity import METHOD_VERSION, Direction, Outcome, Plan, Test, plan
-from probes._capacity_udp import UdpTest, WayBlocked
-from probes._control import Gone, Turned
+from probes._capacity import METHOD_VERSION, Direction, Outcome, Plan, plan
+from probes._capacity_udp import UdpTest
+from probes._control import NAME, Gone, Turned
+from probes._dialled import DialIn, Switchboard
+from probes._way import WayBlocked
 from probes._wire.capacity import BadFrame, Refusal
 
 __all__ = ["Bandwidth", "document"]
@@ -33,6 +36,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "bandwidth_spent_bytes": Metric("counter", "bytes", "What tests of the line have cost.", "direction", labels=LABELS),
     }
 )
+DIAL_IN_SECONDS = 45.0  # a reflector that was refused before we knew its name calls again within 15
+TEST_ROOM_SECONDS = 8.0  # beside the test itself
 OURS_TO_MEND = frozenset({Refusal.TOKEN, Refusal.RATE, Refusal.BYTES, Refusal.SECONDS, Refusal.REQUEST})
 
 
@@ -42,13 +47,15 @@ class Bandwidth(Probe):
 
     `down` is towards the far end, where `netwatch reflector` listens; `up` comes from there. The token is the secret `token`. The
     contract is in bits per second of IP packets, headers included. `burst_bytes` is what may pass above the rate of a policed line:
-    at first 1 MB, less on a slower line. Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
+    at first 1 MB, less on a slower line. With `dial_in_port` the far end calls us there (TCP and UDP), since nothing can call it, and
+    the address is the name it gives. Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
     contract_bits_per_second: Annotated[float, Field(ge=LEAST_CONTRACT, le=MOST_CONTRACT)]
     direction: Direction
     method: Literal["udp"] = "udp"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8621
+    dial_in_port: Annotated[int | None, Field(ge=1, le=65_535)] = None
     burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
     max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
     max_seconds: Annotated[float | None, Field(ge=0.5, le=30)] = None
@@ -65,18 +72,25 @@ class Bandwidth(Probe):
             max_seconds=self.max_seconds,
         )
 
-    async def run(self, target: Target, shared: Shared) -> Reading:
-        del shared
-        return self._reading(await self.measure(target))
+    async def prepare(self, shared: Shared) -> None:
+        if self.dial_in_port is not None:
+            shared.get(DialIn).board(self.dial_in_port)
 
-    async def measure(self, target: Target) -> Outcome:
-        """As `run`, with all that was seen. Cancelled, it ends within milliseconds and reports what it has cost."""
+    async def run(self, target: Target, shared: Shared) -> Reading:
+        return self._reading(await self.measure(target, shared))
+
+    async def measure(self, target: Target, shared: Shared | None = None) -> Outcome:
+        """As `run`, with all that was seen; a reflector that dials in needs `shared`. Cancelled, it ends within milliseconds and reports what it has cost."""
         token = target.secrets.get("token")
         if token is None or not token.reveal():
             raise ValueError("bandwidth needs the secret `token`")
-        (family, where), *_ = _connect.literal(target.address, self.port) or await _connect.resolve(target.address, self.port)
-        test: Test = UdpTest(self.plan(), token.reveal().encode())
+        test = UdpTest(self.plan(), token.reveal().encode())
         try:
+            if self.dial_in_port is not None:
+                if shared is None:
+                    raise ValueError("what dials in needs a port that stays open")
+                return await self._dialled(test, target, shared.get(DialIn).board(self.dial_in_port))
+            (family, where), *_ = _connect.literal(target.address, self.port) or await _connect.resolve(target.address, self.port)
             return await asyncio.to_thread(test.run, family, where, target.source)
         except asyncio.CancelledError:
             target.report(Sample("bandwidth_spent_bytes", (float(test.bytes_ip),), self.direction))
@@ -91,6 +105,17 @@ class Bandwidth(Probe):
             raise ProbeFailed("peer_gone", str(error)) from error
         finally:
             test.stop.set()
+
+    async def _dialled(self, test: UdpTest, target: Target, board: Switchboard) -> Outcome:
+        name = target.address.encode()
+        if not NAME.fullmatch(name):
+            raise ProbeMisconfigured("dial_in_name", f"{target.address!r} is no name of a reflector")
+        left = target.deadline - asyncio.get_running_loop().time() - test.plan.max_seconds - TEST_ROOM_SECONDS
+        outcome = await asyncio.to_thread(test.run_dialled, board, name, time.monotonic() + min(max(left, 0.0), DIAL_IN_SECONDS))
+        if outcome is None:
+            refused = ", ".join(f"{why} {count}" for why, count in sorted(board.refused.items()))
+            raise ProbeFailed("not_dialled_in", f"no reflector {target.address} has dialled in; refused so far: {refused or 'nobody'}")
+        return outcome
 
     def _reading(self, outcome: Outcome) -> Reading:
         samples = [Sample("bandwidth_spent_bytes", (float(outcome.bytes_ip),), self.direction)]

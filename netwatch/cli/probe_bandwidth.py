@@ -26,6 +26,9 @@ def bandwidth(
     contract: Annotated[str, typer.Option("--contract", help="What the line should carry, in IP packets: 100Mbps.")],
     direction: Annotated[str, typer.Option("--direction", help="The site's: down flows from here to the far end, up from there to here.")],
     port: Annotated[int, typer.Option("--port", help="Port of the far end.", min=1, max=65535)] = 8621,
+    dial_in_port: Annotated[
+        int | None, typer.Option("--dial-in-port", help="The far end dials in here, and ADDRESS is its name.", min=1, max=65535)
+    ] = None,
     method: Annotated[str, typer.Option("--method", help="udp.")] = "udp",
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {TOKEN_VARIABLE}.")
@@ -56,6 +59,7 @@ def bandwidth(
         _output.fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
     token = read_token(token_file)
     given = {"port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
+    given["dial_in_port"] = dial_in_port
     probe = _probe(contract, direction, given)
     try:
         outcome = asyncio.run(_measure(probe, address, source, {"token": Secret(token)}))
@@ -106,11 +110,16 @@ def _probe(contract: str, direction: str, given: dict[str, Any]) -> Bandwidth:
 async def _measure(probe: Bandwidth, address: str, source: str, secrets: dict[str, Any]) -> Outcome:
     import asyncio
 
-    from probes import Target
+    from probes import Shared, Target
 
-    deadline = asyncio.get_running_loop().time() + probe.plan().max_seconds + 30
-    async with asyncio.timeout_at(deadline):
-        return await probe.measure(Target(address=address, deadline=deadline, source=source or None, secrets=secrets))
+    shared = Shared()
+    waiting_seconds = 30 if probe.dial_in_port is None else 60
+    deadline = asyncio.get_running_loop().time() + probe.plan().max_seconds + waiting_seconds
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await probe.measure(Target(address=address, deadline=deadline, source=source or None, secrets=secrets), shared)
+    finally:
+        await shared.aclose()
 
 
 def _not_measured(address: str, code: str, detail: str, as_json: bool, *, turned_away: bool = False) -> NoReturn:

@@ -23,6 +23,10 @@ def reflector(
     listen: Annotated[
         str, typer.Option("--listen", help="Address and port, TCP and UDP; without an address all of this machine.")
     ] = ":8621",
+    dial: Annotated[
+        str, typer.Option("--dial", help="Where nothing can call in: netwatch's address and port, which is called instead of listening.")
+    ] = "",
+    site: Annotated[str, typer.Option("--site", help="With --dial: the name netwatch knows this reflector by.")] = "",
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {probe_bandwidth.TOKEN_VARIABLE}.")
     ] = None,
@@ -37,7 +41,8 @@ def reflector(
 
     It runs on any small machine behind the line. Without the token nothing is sent to anybody; a busy one says so.
 
-    Examples: netwatch reflector --token-file token · netwatch reflector --listen 10.45.7.9:8621 --token-file token --max-rate 300Mbps
+    Examples: netwatch reflector --token-file token · netwatch reflector --listen 10.45.7.9:8621 --token-file token --max-rate 300Mbps ·
+    netwatch reflector --dial hub.example:8622 --site na-tau --token-file token
 
     Exit codes: 0 stopped · 1 cannot listen · 64 usage · 66 no such file · 77 no permission
     """
@@ -53,6 +58,11 @@ def reflector(
     except _units.WrongUnit:
         _output.fail(Exit.USAGE, text("line_test.rate", given=max_rate[:40]))
     far_end = Reflector(token.encode(), Limits(bits_per_second=most, test_bytes=max_bytes, day_bytes=max_day_bytes))
+    if stamp_port and dial:
+        _output.fail(Exit.USAGE, text("line_test.dial_stamp"))
+    if dial:
+        _dial(far_end, dial, site, token.encode())
+        return
     _listen(far_end, host, port, listen)
     if stamp_port:
         _listen_stamp(far_end, host, stamp_port)
@@ -61,10 +71,29 @@ def reflector(
     far_end.serve()
 
 
-def _where(listen: str) -> tuple[str, int]:
+def _dial(far_end: Reflector, dial: str, site: str, token: bytes) -> None:
+    import logging
+    import signal
+
+    from netwatch.reflector import Dialler
+    from probes._control import NAME
+
+    host, port = _where(dial, "line_test.dial")
+    if not host or not port:
+        _output.fail(Exit.USAGE, text("line_test.dial", given=dial[:60]))
+    if not NAME.fullmatch(site.encode()):
+        _output.fail(Exit.USAGE, text("line_test.site", given=site[:60]))
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    dialler = Dialler(far_end, host, port, site.encode(), token)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dialler.close())
+    dialler.run()
+
+
+def _where(listen: str, complaint: str = "line_test.listen") -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and not host.startswith("[")):
-        _output.fail(Exit.USAGE, text("line_test.listen", given=listen[:60]))
+        _output.fail(Exit.USAGE, text(complaint, given=listen[:60]))
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

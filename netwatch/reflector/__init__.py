@@ -3,7 +3,8 @@
 It travels alone: only with the standard library, `probes._wire`, `probes._paced` and `probes._control`.
 """
 
+from netwatch.reflector._dial import Dialler
 from netwatch.reflector._limits import Limits
 from netwatch.reflector._server import Reflector
 
-__all__ = ["Limits", "Reflector"]
+__all__ = ["Dialler", "Limits", "Reflector"]

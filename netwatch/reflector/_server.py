@@ -50,7 +50,7 @@ class Reflector:
         self._token, self._limits, self._clock = token, limits or Limits(), clock
         self._listeners: list[socket.socket] = []
         self._stamps: list[_stamp.StampReflector] = []
-        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake: tuple[socket.socket, socket.socket] | None = None  # one that only dials has none
         self._exclusive = threading.Lock()
         self._running: _Running | None = None
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
@@ -58,6 +58,7 @@ class Reflector:
 
     def listen(self, host: str, port: int) -> Sequence[tuple[str, int]]:
         """Binds, on all addresses of both families when `host` is empty. Port 0 takes any. Raises OSError."""
+        self._wake = self._wake or socket.socketpair()
         for family, kind, _, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
             listener = socket.socket(family, kind)
             self._listeners.append(listener)
@@ -71,18 +72,23 @@ class Reflector:
 
     def listen_stamp(self, host: str, port: int, limits: _stamp.Limits | None = None) -> None:
         """Answers STAMP packets too, for whoever asks: see `_stamp`. Raises OSError."""
+        self._wake = self._wake or socket.socketpair()
         self._stamps += _stamp.open_stamp(host, port, _estimate, limits)
 
     def serve(self) -> None:
-        with self._wake_read, self._wake_write, selectors.DefaultSelector() as selector:
+        """Of what it listens to."""
+        if self._wake is None:
+            return
+        wake, end = self._wake
+        with wake, end, selectors.DefaultSelector() as selector:
             for listener in self._listeners:
                 selector.register(listener, selectors.EVENT_READ)
             for stamp in self._stamps:
                 selector.register(stamp, selectors.EVENT_READ)
-            selector.register(self._wake_read, selectors.EVENT_READ)
+            selector.register(wake, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
-                    if key.fileobj is self._wake_read:
+                    if key.fileobj is wake:
                         return
                     if isinstance(key.fileobj, _stamp.StampReflector):
                         key.fileobj.read()
@@ -91,8 +97,9 @@ class Reflector:
                         self._take(*key.fileobj.accept())  # type: ignore[union-attr]  # selectors type it as anything with a descriptor
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._wake_write.send(b"x")
+        if self._wake is not None:
+            with contextlib.suppress(OSError):
+                self._wake[1].send(b"x")
         for listener in self._listeners:
             listener.close()
         for stamp in self._stamps:
@@ -125,16 +132,19 @@ class Reflector:
         if opening != PREAMBLE:
             return False
         control = admit(connection, self._token)
-        request = control.receive(Request)
+        self.take(control, control.receive(Request))
+        return False
+
+    def take(self, control: Control, request: Request, *, dialled: bool = False) -> None:
+        """Runs a test that who has proved himself asks for, or refuses it. Raises what `Control` does, and TimeoutError."""
         if not self._exclusive.acquire(timeout=AFTER_SECONDS):
             control.send(Denied(Refusal.BUSY))
-            return False
+            return
         try:
-            self._test(control, request)
+            self._test(control, request, dialled=dialled)
         finally:
             self._running = None
             self._exclusive.release()
-        return False
 
     def _join(self, connection: socket.socket, opening: bytes) -> bool:
         running = self._running
@@ -145,10 +155,12 @@ class Reflector:
             return True
         return False
 
-    def _test(self, control: Control, request: Request) -> None:
+    def _test(self, control: Control, request: Request, *, dialled: bool) -> None:
         now = self._clock()
         self._spent = [(at, bytes_) for at, bytes_ in self._spent if now - at < DAY_SECONDS]
         refused = refusal_of(request, self._limits, sum(bytes_ for _, bytes_ in self._spent))
+        if refused is None and dialled and request.method != Method.UDP:
+            refused = Denied(Refusal.REQUEST)
         if refused is not None:
             control.send(refused)
             return
@@ -156,20 +168,22 @@ class Reflector:
         self._running = _Running(test, control.framer.key)
         carried = request.max_bytes  # what cannot be told is counted in full
         try:
-            carried = self._udp(control, request, test) if request.method == Method.UDP else self._tcp(control, request)
+            udp = request.method == Method.UDP
+            carried = self._udp(control, request, test, dialled=dialled) if udp else self._tcp(control, request)
         finally:
             self._spent.append((now, carried))
 
-    def _udp(self, control: Control, request: Request, test: bytes) -> int:
+    def _udp(self, control: Control, request: Request, test: bytes, *, dialled: bool) -> int:
         here = control.connection.getsockname()
+        prober = control.connection.getpeername() if dialled else None
         with socket.socket(control.connection.family, socket.SOCK_DGRAM) as datagrams:
             try:
-                datagrams.bind(here)
+                datagrams.bind(here if prober is None else (here[0], 0, *here[2:]))
             except OSError:
                 control.send(Denied(Refusal.UDP_PORT))
                 return 0
-            control.send(Ready(test, here[1]))
-            open_way(control, datagrams, test)
+            control.send(Ready(test, here[1] if prober is None else 0))
+            open_way(control, datagrams, test, prober)
             return serve_udp(control, datagrams, request, test)
 
     def _tcp(self, control: Control, request: Request) -> int:

@@ -6,11 +6,12 @@ import hmac
 import secrets
 import socket
 import time
+from typing import Any
 
 from probes._control import ANSWER_SECONDS, Control, Gone
 from probes._paced import Counter, Sender, hurry, receive_buffer
 from probes._wire.capacity import BadFrame, Done, GoOn, Opened, Request, Stop
-from probes._wire.capacity_data import Kind, cookie_datagram, open_datagram, parse_short, short_tag
+from probes._wire.capacity_data import Kind, cookie_datagram, open_datagram, parse_short, poke_datagram, short_tag
 
 __all__ = ["SILENCE_NS", "open_way", "serve_udp"]
 
@@ -32,8 +33,11 @@ def serve_udp(control: Control, datagrams: socket.socket, request: Request, test
     return _send(control, datagrams, request, test)
 
 
-def open_way(control: Control, datagrams: socket.socket, test: bytes) -> None:
-    """Waits for the prober's OPEN and ECHO and connects the socket to where they came from. Raises TimeoutError, Gone."""
+def open_way(control: Control, datagrams: socket.socket, test: bytes, prober: tuple[Any, ...] | None = None) -> None:
+    """Waits for the prober's OPEN and ECHO and connects the socket to where they came from. Raises TimeoutError, Gone.
+
+    Pokes the `prober` meanwhile, when nothing can reach this socket that it has not written to.
+    """
     cookie = secrets.token_bytes(COOKIE_BYTES)
     opening = open_datagram(control.framer.key, test)
     echo_tag = short_tag(control.framer.key, Kind.ECHO, test + cookie)
@@ -42,6 +46,8 @@ def open_way(control: Control, datagrams: socket.socket, test: bytes) -> None:
     while time.monotonic() < until:
         control.poll()
         try:
+            if prober is not None:
+                datagrams.sendto(poke_datagram(control.framer.key, test), prober)
             datagram, where = datagrams.recvfrom(2048)
         except TimeoutError:
             continue

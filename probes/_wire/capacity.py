@@ -1,7 +1,8 @@
 """What a capacity test and our reflector say to each other on their TCP connection. Pure; datagrams: `capacity_data`.
 
 The prober opens with PREAMBLE; the reflector answers `Challenge`, the prober `Hello`, the reflector `Welcome`: each has then shown
-that it knows the token without saying it. From there every frame carries an authentication code over its place in the sequence.
+that it knows the token without saying it. A reflector that dials in is met with `Challenge`, answers `Dial` and gets `Welcome`.
+From there every frame carries an authentication code over its place in the sequence.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "BadFrame",
     "Challenge",
     "Denied",
+    "Dial",
     "Done",
     "Framer",
     "GoOn",
@@ -47,7 +49,7 @@ VERSION = 1
 NONCE_BYTES = 32
 ID_BYTES = 8
 TAG_BYTES = 16
-MOST_STRANGERS_FRAME_BYTES = 128  # before who it is has been shown
+MOST_STRANGERS_FRAME_BYTES = 128  # a Dial; before who it is has been shown
 _LENGTH = struct.Struct("!HB")  # of what follows the type, and the type
 
 
@@ -70,6 +72,8 @@ class Refusal(enum.IntEnum):
     SECONDS = 5
     REQUEST = 6
     UDP_PORT = 7
+    UNKNOWN = 8
+    REPLACED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,16 @@ class Challenge:
 @dataclass(frozen=True, slots=True)
 class Hello:
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("!32s32s")
+    nonce: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A reflector that calls the prober, where nothing can call it: who it is, padded with zeros, instead of `Hello`."""
+
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct("!64s32s32s")
+    name: bytes
     nonce: bytes
     proof: bytes
 
@@ -103,7 +117,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`to_reflector`: the prober sends, the reflector counts. `pace` is in IP-layer bits per second, 0 for TCP."""
+    """`to_reflector`: the prober sends, the reflector counts. `pace` is in IP-layer bits per second; for TCP of all streams, 0 for none."""
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("!BBBQQI")
     method: int
@@ -176,9 +190,9 @@ class Heard:
     USER_CLOCK: ClassVar[int] = 4  # no kernel stamps on this system
 
 
-Message: TypeAlias = Challenge | Hello | Welcome | Denied | Request | Ready | Opened | GoOn | Stop | Done | Heard
+Message: TypeAlias = Challenge | Hello | Welcome | Denied | Request | Ready | Opened | GoOn | Stop | Done | Heard | Dial
 TYPES: Mapping[int, type[Message]] = MappingProxyType(
-    {1: Challenge, 2: Hello, 3: Welcome, 4: Denied, 5: Request, 6: Ready, 7: Opened, 8: GoOn, 9: Stop, 10: Done, 11: Heard}
+    {1: Challenge, 2: Hello, 3: Welcome, 4: Denied, 5: Request, 6: Ready, 7: Opened, 8: GoOn, 9: Stop, 10: Done, 11: Heard, 12: Dial}
 )
 CODES: Mapping[type[Message], int] = MappingProxyType({kind: code for code, kind in TYPES.items()})
 

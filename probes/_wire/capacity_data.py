@@ -28,6 +28,7 @@ __all__ = [
     "open_datagram",
     "parse_data",
     "parse_short",
+    "poke_datagram",
     "short_tag",
 ]
 
@@ -37,13 +38,14 @@ JOIN_BYTES = len(JOIN) + ID_BYTES + 1 + TAG_BYTES
 
 
 class Kind(enum.IntEnum):
-    """Of a datagram. RAMP is data that is not judged."""
+    """Of a datagram. RAMP is data that is not judged, POKE a reflector's that dialled in: it makes a way through its NAT."""
 
     OPEN = 1
     COOKIE = 2
     ECHO = 3
     DATA = 4
     RAMP = 5
+    POKE = 6
 
 
 _SHORT = struct.Struct("!2sBB8s16s")  # all three of one size: an answer is never longer than the question
@@ -81,6 +83,10 @@ def open_datagram(key: bytes, test: bytes, cookie: bytes = b"") -> bytes:
 
 def cookie_datagram(test: bytes, cookie: bytes) -> bytes:
     return _SHORT.pack(_MAGIC, Kind.COOKIE, VERSION, test, cookie)
+
+
+def poke_datagram(key: bytes, test: bytes) -> bytes:
+    return _SHORT.pack(_MAGIC, Kind.POKE, VERSION, test, short_tag(key, Kind.POKE, test))
 
 
 def parse_short(datagram: bytes) -> tuple[Kind, bytes, bytes]:
