@@ -10,7 +10,7 @@ from typing import Protocol
 
 from netwatch import crash_points
 from netwatch.history import HistoryFailed, OutboxRow
-from netwatch.model import Effects
+from netwatch.model import Effects, LineVerdict
 
 __all__ = ["Commits"]
 
@@ -31,7 +31,7 @@ class Storage(Protocol):
 class Commits:
     """Works from `run` to `stop`. If the disk refuses or hangs, what must be sent goes from memory (ADR 0004).
 
-    `written` is told what may be sent now; `announce` is awaited before each writing; `remembered` is what else the core
+    `recorded` is awaited before anything that verdicts about lines came with is written. `written` is told what may be sent now; `announce` is awaited before each writing; `remembered` is what else the core
     must not forget, asked for once a transaction.
     """
 
@@ -43,9 +43,11 @@ class Commits:
         announce: Callable[[], Awaitable[None]],
         written: Callable[[Sequence[OutboxRow], Effects], None],
         remembered: Callable[[], str | None] = lambda: None,
+        recorded: Callable[[Sequence[LineVerdict]], Awaitable[None]] | None = None,
     ) -> None:
         self._storage = storage
         self._remembered = remembered
+        self._recorded = recorded
         self._wall = wall
         self._announce = announce
         self._written = written
@@ -77,6 +79,8 @@ class Commits:
                 await self._store(*_merged(together))
 
     async def _store(self, effects: Effects, memories: Mapping[str, str]) -> None:
+        if effects.verdicts and self._recorded is not None:
+            await self._recorded(effects.verdicts)
         if effects.pages:
             crash_points.reached("before-commit")
         try:
@@ -122,5 +126,6 @@ def _merged(together: Sequence[tuple[Effects, Mapping[str, str]]]) -> tuple[Effe
         pages=tuple(page for effects, _ in together for page in effects.pages),
         requests=(),
         humans=tuple(human for effects, _ in together for human in effects.humans),
+        verdicts=tuple(verdict for effects, _ in together for verdict in effects.verdicts),
     )
     return merged, {check: text for _, known in together for check, text in known.items()}

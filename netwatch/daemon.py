@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netwatch import __version__, core, crash_points, inventory, lease, ledger, links, memory, snapshot
+from netwatch import __version__, core, crash_points, inventory, ledger, links, memory, snapshot
 from netwatch._commits import Commits
+from netwatch._line_tests import LineTests
 from netwatch._telegram_updates import Presses
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.metrics import Metrics
 from netwatch.model import (
+    Cancel,
     Cause,
     Check,
     Effects,
@@ -94,7 +96,8 @@ class Daemon:
         self._runner = Runner(wall)
         self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
-        self._scheduler = Scheduler(Schedule(), self._handle, _admit, self._begin)
+        self._line_tests = LineTests(lambda: self._world, state_directory, wall=wall)
+        self._scheduler = Scheduler(Schedule(), self._handle, self._line_tests.admit, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
         self._presses = Presses(self, directory=state_directory, wall=wall)
         self._link_key: bytes
@@ -246,9 +249,11 @@ class Daemon:
     async def _handle(self, check: Check, reason: RunReason) -> None:
         """The whole pipeline, in the order it happens."""
         known = self._world.inventory.checks.get(check.id)
-        if known is None or known.fingerprint != check.fingerprint:
-            return  # the inventory was read again before the run could begin
-        self._finish(check, await self._runner.run(check, reason, self._world.generation))
+        try:
+            if known is not None and known.fingerprint == check.fingerprint:  # else the inventory was read again before it could begin
+                self._finish(check, await self._runner.run(check, reason, self._world.generation))
+        finally:
+            self._line_tests.ended(check, self._now())
 
     def _begin(self, check: Check, reason: RunReason, ended: Callable[[Callable[[], None]], None]) -> bool:
         """The same for a run that needs no task."""
@@ -258,6 +263,7 @@ class Daemon:
         return self._runner.begin(check, lambda result: ended(lambda: self._finish(check, result())), reason, self._world.generation)
 
     def _finish(self, check: Check, result: Result) -> None:
+        result = self._line_tests.marked(check, result)
         if core.is_current(self._world, result):
             self._metrics.observe(check, result)
             self._keep(check, result)
@@ -273,8 +279,12 @@ class Daemon:
     def _decide(self, event: Event) -> Effects:
         """One event, one decision; what follows is queued for the disk in the same order."""
         effects = core.step(self._world, event)
+        self._line_tests.note(effects.verdicts)
         for request in effects.requests:
-            self._scheduler.request(request)
+            if isinstance(request, Cancel) and request.reason == "meeting":
+                self._runner.stop(request.check)  # what is put off until later stays so
+            else:
+                self._scheduler.request(request)
         if effects:
             for transition in effects.transitions:
                 log.info(
@@ -389,8 +399,14 @@ class Daemon:
         self._delivery.configure(first.pagers)
         self._world = core.World(inventory=first, pagers=self._delivery.event_pagers(named_pagers(first)))
         self._commits = Commits(
-            self._history, wall=self._wall, announce=self._tell_browsers, written=self._send, remembered=self._remembered
+            self._history,
+            wall=self._wall,
+            announce=self._tell_browsers,
+            written=self._send,
+            remembered=self._remembered,
+            recorded=self._line_tests.record,
         )
+        self._world.lines.pasts.update(await asyncio.to_thread(self._line_tests.restored))
         self._commits.put(Effects(), dict.fromkeys(stored.memories.keys() - first.checks.keys(), ""))
         now, wall = self._now(), self._wall()
         remembered = {}
@@ -426,6 +442,7 @@ class Daemon:
         self._commits.put(Effects(), {check.id: "" for check in gone})
         self._scheduler.update(new.checks.values())
         self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new, pagers=pagers))
+        self._line_tests.adopt()
         self._self_view = replace(
             self._self_view,
             generation=self._world.generation,
@@ -489,8 +506,3 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-
-
-def _admit(_check: Check, _reason: RunReason, now: float) -> lease.Admission:
-    """Whether a check may run now; none of today's probes claims a share of a line."""
-    return lease.admit(lease.Wish(), now, lease.NOTHING_ELSE)

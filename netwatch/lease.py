@@ -16,7 +16,7 @@ BUSY_RETRY_SECONDS = 600.0
 TODAY_RETRY_SECONDS = 3_600.0  # no need to know when the local day ends
 GRACE_SECONDS = 10.0  # after its deadline a test is over, whatever became of it
 
-Reason: TypeAlias = Literal["meeting", "window", "budget", "busy", "shared"]
+Reason: TypeAlias = Literal["fresh", "meeting", "window", "budget", "busy", "shared"]
 
 
 @dataclass(frozen=True, slots=True)

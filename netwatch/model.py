@@ -15,6 +15,7 @@ from probes import BEAT_SECONDS, Metric, Probe, Sample, Secret
 
 __all__ = [
     "BEAT_SECONDS",
+    "STOPPED",
     "Acknowledgement",
     "Anchor",
     "Audience",
@@ -60,6 +61,8 @@ __all__ = [
     "Traced",
     "Transition",
 ]
+
+STOPPED = "stopped"  # the code of a run that we ended
 
 Audience: TypeAlias = Literal["page", "digest", "none"]  # page wakes somebody; digest waits for the morning; none is only shown
 Severity: TypeAlias = Literal["critical", "warning", "info"]

@@ -9,14 +9,13 @@ import logging
 import socket
 from collections.abc import Callable, Iterable
 
-from netwatch.model import Check, Outcome, Result, RunReason, Sample
+from netwatch.model import STOPPED, Check, Outcome, Result, RunReason, Sample
 from probes import ProbeFailed, ProbeMisconfigured, Reading, Shared, Target
 
 __all__ = ["STOPPED", "Runner"]
 
 log = logging.getLogger(__name__)
 
-STOPPED = "stopped"  # the code of a run that we ended
 STALLED_SECONDS = 1.0  # a run that ends so long after its deadline: it is this process that stood still
 
 # Raised for want of something on this host, or of a way out of it; no device is to blame.

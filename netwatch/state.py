@@ -13,7 +13,17 @@ from fnmatch import fnmatchcase
 from netwatch.memory import ANSWERS, NOTHING, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Outcome, Result, Rule, State, Subject, Transition
 
-__all__ = ["ABSENT_KEPT_SECONDS", "ERROR_RUNS", "RECOVERY_RUNS", "forget", "near_a_limit", "observe", "quiet_seconds", "shown"]
+__all__ = [
+    "ABSENT_KEPT_SECONDS",
+    "ERROR_RUNS",
+    "RECOVERY_RUNS",
+    "forget",
+    "near_a_limit",
+    "observe",
+    "observe_rules",
+    "quiet_seconds",
+    "shown",
+]
 
 RECOVERY_RUNS = 2
 ERROR_RUNS = 3
@@ -39,7 +49,7 @@ def observe(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple
         # We were stopped or away: a failure before and one after are not one long one.
         subjects = {key: replace(subject, candidate=None, candidate_runs=0) for key, subject in subjects.items()}
     transitions = list(_observe_answer(check, subjects, result))
-    if result.outcome is Outcome.OK:
+    if result.outcome is Outcome.OK and not result.under_test:
         for rule in check.rules:
             transitions += _observe_rule(check, rule, subjects, result)
     good_at = result.at if result.outcome is Outcome.OK else memory.good_at
@@ -55,6 +65,15 @@ def observe(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple
         ),
         tuple(transitions),
     )
+
+
+def observe_rules(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple[Transition, ...]]:
+    """What is believed once more is known than its own runs tell; whether it answers is left as it was."""
+    subjects = dict(memory.subjects)
+    transitions: list[Transition] = []
+    for rule in check.rules:
+        transitions += _observe_rule(check, rule, subjects, result)
+    return replace(memory, subjects=subjects, fingerprint=check.fingerprint, seen_at=result.at), tuple(transitions)
 
 
 def forget(check: Check, memory: Memory, at: float, wall: float, code: str, detail: str) -> tuple[Memory, tuple[Transition, ...]]:

@@ -16,6 +16,8 @@ from netwatch.core._digest import tell_the_morning
 from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
 from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
+from netwatch.core._line_book import MOST_PASTS
+from netwatch.core._lines import busy_ratio, look_at_lines, meeting_of, take_line_result
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -45,7 +47,21 @@ from netwatch.model import (
 )
 from netwatch.route import out_of_band
 
-__all__ = ["OWN_TROUBLE_KEY", "UPLINK_KEY", "Window", "World", "dump", "is_current", "maintenance_now", "muted", "restore", "step"]
+__all__ = [
+    "MOST_PASTS",
+    "OWN_TROUBLE_KEY",
+    "UPLINK_KEY",
+    "Window",
+    "World",
+    "busy_ratio",
+    "dump",
+    "is_current",
+    "maintenance_now",
+    "meeting_of",
+    "muted",
+    "restore",
+    "step",
+]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0
@@ -101,6 +117,7 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     check = world.inventory.checks[result.check]
     ended_at = result.at + result.duration_seconds
     draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
+    result = take_line_result(world, draft, check, result)
     before = world.memories.get(check.id, Memory())
     memory, transitions = state.observe(check, before, result)
     world.memories[check.id] = memory
@@ -159,6 +176,7 @@ def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
     shared = [look_at_site(world, draft, site) for site in sorted(world.waiting)]
     if world.unsettled or world.held or any(shared):
         look_at_outages(world, draft)
+    look_at_lines(world, draft)
     watch_the_clock(world, draft)
     tell_the_morning(world, draft)
     forgotten = world.incidents.get(FORGOTTEN_KEY)
@@ -206,6 +224,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         if check_id in event.new.checks and event.new.checks[check_id].fingerprint == memory.fingerprint
     }
     world.waiting &= event.new.sites.keys()
+    world.lines.waiting = {check: one for check, one in world.lines.waiting.items() if check in event.new.checks}
     world.broken &= event.new.checks.keys()
     own_trouble = world.incidents.get(OWN_TROUBLE_KEY)
     if own_trouble is not None and not world.broken:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from netwatch.causes import PROVINCE, Tag, Units
 from netwatch.core._book import Book
+from netwatch.core._line_book import Key, LineBook
 from netwatch.correlate import POWER_METRICS, Finding, Sight, line_checks
 from netwatch.memory import Memory, SubjectMemory
-from netwatch.model import Belief, Check, Effects, Human, Incident, Inventory, Page, Request, Subject, Transition
+from netwatch.model import Belief, Check, Effects, Human, Incident, Inventory, LineVerdict, Page, Request, Subject, Transition
 
 __all__ = ["Draft", "Timer", "Window", "World", "by_site", "keep"]
 
@@ -76,6 +77,7 @@ class World:
     next_window_id: int = 1
     timers: dict[int, Timer] = field(default_factory=dict)  # by incident
     digest_day: str = ""  # the local day of the last morning digest
+    lines: LineBook = field(default_factory=LineBook)
     # Derived of the inventory.
     lines_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by site, the checks of its lines
     line_checks: frozenset[str] = frozenset()
@@ -84,6 +86,10 @@ class World:
     can_be_blind: bool = False  # there is enough to look at that its silence would mean something
     bearers: Mapping[Tag, Units] = field(default_factory=dict)
     tags_of: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)  # by the check of a line
+    line_tests: Mapping[Key, str] = field(default_factory=dict)  # the check that tests it
+    controls: Mapping[tuple[str, float], str] = field(default_factory=dict)  # by direction and contract, the check next to us
+    uplinks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by a router's SNMP check, the lines whose ports it tells of
+    router_of: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by site and line, that check
     ups_of: Mapping[str, str] = field(default_factory=dict)  # by site, the check that reads its UPS
 
     def __post_init__(self) -> None:
@@ -104,6 +110,10 @@ class World:
         self.can_be_blind = bool(self.anchor_checks) or len(watched) >= LEAST_SITES
         self.bearers = _bearers(inventory, self.lines_of)
         self.tags_of = _tags_of(self.bearers)
+        self.line_tests, self.controls = _line_tests(inventory)
+        self.router_of = _routers(inventory)
+        self.uplinks = {check: tuple(line for (_, line), of in self.router_of.items() if of == check) for check in self.router_of.values()}
+        self.lines.meetings.clear()
         read_ups = [check for check in inventory.checks.values() if any(rule.metric in POWER_METRICS for rule in check.rules)]
         self.ups_of = {check.site: check.id for check in reversed(read_ups)}  # the first of each site
 
@@ -146,6 +156,7 @@ class Draft:
     pages: list[Page] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     humans: list[Human] = field(default_factory=list)
+    verdicts: list[LineVerdict] = field(default_factory=list)
 
     def effects(self) -> Effects:
         return Effects(
@@ -154,6 +165,7 @@ class Draft:
             pages=tuple(self.pages),
             requests=tuple(self.requests),
             humans=tuple(self.humans),
+            verdicts=tuple(self.verdicts),
         )
 
 
@@ -162,6 +174,32 @@ def by_site(inventory: Inventory) -> dict[str, tuple[Check, ...]]:
     for check in inventory.checks.values():
         grouped.setdefault(check.site, []).append(check)
     return {site: tuple(checks) for site, checks in grouped.items()}
+
+
+def _line_tests(inventory: Inventory) -> tuple[dict[Key, str], dict[tuple[str, float], str]]:
+    """What tests lines, and what tests our own end by the same contract."""
+    tests: dict[Key, str] = {}
+    controls: dict[tuple[str, float], str] = {}
+    for check in inventory.checks.values():
+        if check.kind == "bandwidth":
+            direction, contract = getattr(check.probe, "direction", ""), getattr(check.probe, "contract_bits_per_second", 0.0)
+            if check.target in inventory.sites[check.site].lines:
+                tests[check.site, check.target, direction] = check.id
+            else:
+                controls[direction, contract] = check.id
+    return tests, controls
+
+
+def _routers(inventory: Inventory) -> dict[tuple[str, str], str]:
+    """The SNMP check of the router whose port a line is on, where the inventory names the port."""
+    found: dict[tuple[str, str], str] = {}
+    for check in inventory.checks.values():
+        site = inventory.sites[check.site]
+        if check.kind == "snmp" and check.target in site.devices and site.devices[check.target].role == "router":
+            for line in site.lines.values():
+                if line.interface:
+                    found.setdefault((site.id, line.id), check.id)
+    return found
 
 
 def _bearers(inventory: Inventory, lines_of: Mapping[str, tuple[str, ...]]) -> dict[Tag, Units]:

@@ -1,0 +1,77 @@
+"""Line tests in the daemon, against a real reflector on loopback."""
+
+import signal
+
+import pytest
+
+from netwatch import ledger
+from tests.capacity_peer import TOKEN, reflecting
+from tests.test_daemon import Place, free_port, pages, wait_until
+
+__all__ = ["pages", "place"]
+
+LINES = """\
+version: 1
+language: en
+listen: 127.0.0.1:{port}
+plan: {{site_net: "127.46.{{n}}.0/24", hosts: {{main: 254, router: 1, pc: 9}}}}
+defaults:
+  contact: noc
+  line: {{carrier: VNPT, contract: {contract}, test: {{host: 9, port: {far}, token: "{token}", window: "00:00-00:00", {test}}}}}
+contacts: {{noc: {{name: NOC, phone: "09xx xxx xxx"}}}}
+pagers:
+  noc: {{pager: webhook, url: "{webhook}", secret: "${{HOOK_SECRET}}"}}
+profiles:
+  gate: {{role: router, checks: {{icmp: {{probe: icmp}}}}}}
+roles:
+  commune: {{lines: {{main: {{}}}}, devices: {{router: {{profile: gate}}}}}}
+sites:
+  na-tau: {{n: 34, code: "03316"}}
+{more}
+"""
+
+
+class Lines(Place):
+    """Its one line is tested against a reflector that listens at the site's address."""
+
+    far, contract = 1, "5 Mbps"
+
+    def write(self, more="", text=None, test="directions: both"):
+        values = {"port": self.port, "far": self.far, "token": TOKEN.decode(), "webhook": self.webhook, "contract": self.contract}
+        super().write(text=text or LINES.format(test=test, more=more, **values))
+
+    def records(self):
+        path = ledger.path_in(self.state)
+        return [one.record for one in ledger.newest_first(path)][::-1] if path.exists() else []
+
+
+@pytest.fixture
+def place(tmp_path, pages):
+    made = Lines(tmp_path, webhook=pages.url)
+    yield made
+    made.close()
+
+
+def test_a_line_is_proved_in_both_directions_and_the_ledger_says_so(place):
+    with reflecting(host="127.46.34.9") as place.far:
+        place.write()
+        place.start()
+        wait_until(lambda: len(place.records()) == 2)
+    assert {(one["site"], one["line"], one["direction"], one["verdict"]) for one in place.records()} == {
+        ("na-tau", "main", "down", "proved"),
+        ("na-tau", "main", "up", "proved"),
+    }
+    assert all(one["bytes"] > 0 and one["inputs"]["measurement"]["bins"] for one in place.records())
+    assert ledger.verify(ledger.path_in(place.state), public=ledger.key_in(ledger.path_in(place.state).parent)).sound
+
+
+def test_a_restart_does_not_test_again_what_was_proved_today(place):
+    with reflecting(host="127.46.34.9") as place.far:
+        place.write()
+        daemon = place.start()
+        wait_until(lambda: len(place.records()) == 2)
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait(10)
+        place.start()
+        wait_until(lambda: 'netwatch_device_up{site="na-tau",device="main"' in place.metrics())
+    assert len(place.records()) == 2
