@@ -34,6 +34,15 @@ def test_running_out_of_descriptors_is_our_trouble_and_no_device_is_paged_for_it
     assert {page["incident"]["cause"]["type"] for page in pages.pages} == {"netwatch"}
 
 
+def test_own_words_that_cannot_be_used_are_logged_and_stop_nothing(place: Place):  # noqa: F811  # a fixture
+    (place.directory / "texts").mkdir()
+    (place.directory / "texts" / "vi.json").write_text('{"opne_site": "x"}', "utf-8")
+    daemon = place.start()
+    wait_until(lambda: "not all of it is as it should be" in place.logs())
+    assert "texts/vi.json:1:2: opne_site: " in place.logs()
+    assert daemon.poll() is None
+
+
 @dataclass(kw_only=True, eq=False)
 class Hanging(Probe):
     running: set

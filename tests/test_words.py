@@ -80,6 +80,8 @@ def test_what_is_behind_a_failed_parent_is_hidden_and_not_called_down():
         (incident("tag", "tuan-giao", sites=("na-tau", "pu-nhi", "na-son", "xa-dung")), "4 điểm mất kết nối cùng lúc (tuan-giao)"),
         (incident("tag", "ring=tuan-giao", sites=("na-tau", "pu-nhi", "na-son")), "3 điểm mất kết nối cùng lúc (vòng Tuan Giao)"),
         (incident("uplink", "anchors", sites=()), "netwatch: có mốc không trả lời"),
+        (incident("carrier", "vnpt", sites=("na-tau", "pu-nhi", "na-son")), "3 điểm mất kết nối cùng lúc (nhà mạng VNPT)"),
+        (incident("feeder", "373-e21", sites=("na-tau", "pu-nhi"), symptom="power"), "Mất điện lộ 373 E21: 2 điểm chạy ắc quy"),
         (incident("uplink", "uplink", sites=()), "netwatch mất đường lên: không nhìn thấy các điểm"),
         (incident("netwatch", "inventory", sites=()), "netwatch: tệp inventory mới có lỗi, vẫn dùng bản cũ"),
         (incident("site", "gone", sites=("gone",), site_name="Điểm cũ"), "Điểm cũ: mất kết nối (cả điểm)"),
