@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help demo test venv run check lint types imports bench soak fmt wheel lock clean
+.PHONY: help demo test venv run check lint types imports bench soak fmt reflector wheel lock clean
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -55,6 +55,9 @@ soak: venv  ## an hour of kill -9 and of scenarios in the lab; writes docs/evide
 fmt: venv
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+reflector:  ## dist/netwatch-reflector.pyz, the far end of line tests as one file
+	$(PYTHON) tools/reflector.py
 
 wheel: $(VENV)/runtime.stamp  ## dist/*.whl, with all that an installation needs
 	$(PY) -m hatchling build -t wheel -d dist
