@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,25 @@ MOST_UNWRITTEN = 1_000
 BY_HAND: frozenset[RunReason] = frozenset({"human", "evidence"})
 FELT = frozenset({"icmp", "stamp", "tcp", "http", "dns", "tls"})  # what a test on the same line may slow
 DAILY = tuple(range(7))
+LONGEST_WAIT_SECONDS = 200.0
+TOLD = (
+    "at",
+    "direction",
+    "verdict",
+    "reason",
+    "step",
+    "method",
+    "grade",
+    "contract_bits_per_second",
+    "low_bits_per_second",
+    "value_bits_per_second",
+    "high_bits_per_second",
+    "goodput_bits_per_second",
+    "bytes",
+    "seconds",
+    "confidence",
+    "limit_end",
+)
 
 
 class _Planned(Protocol):
@@ -190,7 +210,7 @@ class LineTests:
             if not writing.done():
                 log.error("the disk hangs; verdicts of line tests do not wait for it")
         for one in verdicts:
-            self._tell(one.check, one.record)
+            self._tell(one.check, {name: _finite(one.record.get(name)) for name in TOLD})
 
     def _write(self, verdicts: tuple[LineVerdict, ...]) -> None:
         """Runs in a thread, one at a time: the ledger waits for whoever is appending."""
@@ -231,12 +251,15 @@ class LineTests:
     # --- who waits
 
     async def outcome(self, check_id: str, begin: Callable[[], object]) -> Mapping[str, object]:
-        """Begins something and waits for what comes of the check: a record, `denied` or `failed`. May be cancelled."""
+        """Begins something and waits for what comes of the check: what its record tells, `denied` or `failed`. May be cancelled."""
         waiter: asyncio.Future[Mapping[str, object]] = asyncio.get_running_loop().create_future()
         self._waiters[check_id].append(waiter)
         try:
             begin()
-            return await waiter
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                return await waiter
+        except TimeoutError:
+            return {"denied": "timeout"}
         finally:
             if waiter in self._waiters[check_id]:
                 self._waiters[check_id].remove(waiter)
@@ -245,3 +268,8 @@ class LineTests:
         for waiter in self._waiters.pop(check_id, ()):
             if not waiter.done():
                 waiter.set_result(told)
+
+
+def _finite(value: object) -> object:
+    """JSON has no infinity: nothing is known of the most."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

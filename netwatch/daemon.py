@@ -183,6 +183,15 @@ class Daemon:
         self._take(Human(at=self._now(), wall=self._wall(), action="check_now", who=who, check=check_id))
         return True
 
+    async def test_line(self, check_id: str, who: str) -> Mapping[str, object] | None:
+        check = self._world.inventory.checks.get(check_id)
+        if check is None or check.kind != "bandwidth":
+            return None
+        told = await self._line_tests.outcome(check_id, lambda: self.check_now(check_id, who))
+        if "denied" in told:
+            self._scheduler.request(Cancel(check=check_id, reason="denied"))  # whoever asked may ask again
+        return told
+
     async def prune(self) -> tuple[int, int]:
         return await self._history.prune()
 

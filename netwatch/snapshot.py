@@ -200,9 +200,8 @@ def _target_view(look: _Look, site: Site, target: Line | Device, checks: list[Ch
     problems = tuple(problem for check in checks for problem in _problems(check, look.world.memories.get(check.id, _NOTHING)))
     main = next((view for view in views if view.id == primary), None)
     hidden = main is not None and main.state is State.UNREACHABLE
-    state = (
-        State.UNREACHABLE if hidden else worst([*(view.state for view in views), *(State(problem.belief.value) for problem in problems)])
-    )
+    counted = [view.state for view in views if view.last_wall is not None or view.kind != "bandwidth" or len(views) == 1]
+    state = State.UNREACHABLE if hidden else worst([*counted, *(State(problem.belief.value) for problem in problems)])
     since, detail = _speaks(main, views, problems, state)
     asked_again = [view.id for view in views if view.rechecking]
     view = TargetView(

@@ -58,6 +58,10 @@ class FakeDaemon:
         self.asked.append((check_id, who))
         return check_id.startswith("na-tau/")
 
+    async def test_line(self, check_id, who):
+        self.asked.append((check_id, who))
+        return {"denied": "meeting"} if "/capacity-" in check_id else None
+
     def act(self, human):
         self.acts.append(human)
         known = {incident.id for incident in self.now.incidents}

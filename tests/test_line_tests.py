@@ -1,12 +1,13 @@
 """Line tests in the daemon, against a real reflector on loopback."""
 
+import json
 import signal
 
 import pytest
 
 from netwatch import ledger
 from tests.capacity_peer import TOKEN, reflecting
-from tests.test_daemon import Place, free_port, pages, wait_until
+from tests.test_daemon import Place, pages, wait_until
 
 __all__ = ["pages", "place"]
 
@@ -75,3 +76,29 @@ def test_a_restart_does_not_test_again_what_was_proved_today(place):
         place.start()
         wait_until(lambda: 'netwatch_device_up{site="na-tau",device="main"' in place.metrics())
     assert len(place.records()) == 2
+
+
+def test_a_test_asked_for_by_hand_waits_for_the_verdict(place):
+    with reflecting(host="127.46.34.9") as place.far:
+        place.write(test="directions: down")
+        place.start()
+        wait_until(lambda: len(place.records()) == 1)
+        table = place.ask("line", "test", "na-tau", "--direction", "down")
+        assert table.returncode == 0, table.stderr
+        assert "Proved" in table.stdout
+        asked = place.ask("line", "test", "na-tau", "-o", "json")
+        (told,) = json.loads(asked.stdout)["tests"]
+        assert (told["verdict"], told["check"]) == ("proved", "na-tau/main/capacity-down")
+        assert len(place.records()) == 3
+        assert place.ask("line", "test", "na-tau", "--direction", "up").returncode == 66
+        assert place.ask("line", "test", "na-tau", "--direction", "sideways").returncode == 64
+
+
+def test_a_test_asked_for_during_a_meeting_is_not_run_and_says_why(place):
+    with reflecting(host="127.46.34.9") as place.far:
+        place.write(test="directions: down", more='meetings: [{name: hop, weekly: daily, from: "00:00", until: "00:00"}]')
+        place.start()
+        asked = place.ask("line", "test", "na-tau")
+        assert asked.returncode == 1
+        assert "meeting is on" in asked.stdout
+        assert place.records() == []

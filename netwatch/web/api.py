@@ -22,6 +22,7 @@ EVENTS_SHOWN_SECONDS = 7 * 86400.0
 MOST_EVENTS = 50
 MOST_PAGES = 1_000
 CHECK_PATH = "/api/v1/checks/{check:[^/]+/[^/]+/[^/]+}/run"
+TEST_PATH = "/api/v1/checks/{check:[^/]+/[^/]+/[^/]+}/test"
 
 
 def answer(document: Mapping[str, Any], status: int = 200) -> web.Response:
@@ -94,6 +95,14 @@ async def run_check(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/run", "check": check, "accepted": True}, 202)
 
 
+async def test_line(request: web.Request) -> web.Response:
+    check = request.match_info["check"]
+    told = await request.app[BACKEND].test_line(check, request.headers.get("X-Netwatch-Who", "")[:60])
+    if told is None:
+        return json_error(404, "no_such_check", f"{check!r} tests no line")
+    return answer({"schema": "netwatch/v1/line-test", "check": check, **told})
+
+
 async def pagers(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/pagers", "pagers": list(request.app[BACKEND].pagers())})
 
@@ -124,6 +133,7 @@ def add_routes(app: web.Application) -> None:
         app.router.add_post("/api/v1/reload", reload)
         app.router.add_post("/api/v1/prune", prune)
         app.router.add_post(CHECK_PATH, run_check)
+        app.router.add_post(TEST_PATH, test_line)
         app.router.add_get("/api/v1/pagers", pagers)
         app.router.add_get("/api/v1/outbox", outbox)
         app.router.add_post("/api/v1/pagers/{pager}/try", try_pager)

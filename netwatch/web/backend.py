@@ -37,6 +37,9 @@ class Backend(Protocol):
     def check_now(self, check_id: str, who: str) -> bool:
         """False when there is no such check."""
 
+    async def test_line(self, check_id: str, who: str) -> Mapping[str, object] | None:
+        """What came of a line test run now: a verdict's record, `denied` or `failed` and why. None when no line is tested by it."""
+
     def pagers(self) -> Sequence[Mapping[str, object]]:
         """Each pager and how it fares."""
 

@@ -1,0 +1,100 @@
+"""`netwatch line test`: tests a line now, through the daemon, so that it disturbs nobody and the ledger keeps what is found."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netwatch.cli import _output
+from netwatch.cli._common import Socket, complete_site
+from netwatch.cli._output import Exit, fail, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netwatch.cli._daemon import Daemon, Document
+
+__all__ = ["run_test"]
+
+ANSWER_SECONDS = 240.0
+HEADINGS = ("line", "direction", "verdict", "reason", "value", "between", "cost", "took")
+
+
+def run_test(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A site's id or name.", autocompletion=complete_site)],
+    line: Annotated[str, typer.Option("--line", help="Only this line.")] = "",
+    direction: Annotated[str, typer.Option("--direction", help="Only down (towards the site) or up.")] = "",
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
+    socket: Socket = None,
+) -> None:
+    """Tests the lines of a site now and waits for the verdicts. Not held to the daily window, but never during a meeting.
+
+    Examples: netwatch line test na-tau · netwatch line test na-tau --line main --direction down -o json
+
+    Exit codes: 0 proved · 1 refuted, undecided or not run · 64 usage · 66 no such site, or no test of it · 69 the daemon does not answer
+    """
+    from netwatch.cli import _records
+    from netwatch.cli._common import find
+    from netwatch.cli._daemon import daemon
+
+    shape = _records.shape(output, ("table", "json"))
+    if direction not in {"", "down", "up"}:
+        fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
+    reached = daemon(socket, Exit.UNAVAILABLE)
+    found = find(reached, site).site
+    checks = [
+        check["id"]
+        for target in found["targets"]
+        for check in target["checks"]
+        if check["name"].startswith("capacity-")
+        and line in {"", target["id"]}
+        and direction in {"", check["name"].removeprefix("capacity-")}
+    ]
+    if not checks:
+        fail(Exit.NO_INPUT, text("line_test.not_tested", site=found["name"]))
+    outcomes = {check: _tested(reached, check) for check in checks}
+    if shape == "json":
+        _output.print_json({"schema": "netwatch/v1/line-tests", "tests": list(outcomes.values())})
+    else:
+        _output.print_table([text(f"line.{name}") for name in HEADINGS], [_row(check, told) for check, told in outcomes.items()])
+    if any(told.get("verdict") != "proved" for told in outcomes.values()):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _tested(reached: Daemon, check: str) -> Document:
+    status, document = reached.post(f"/api/v1/checks/{urllib.parse.quote(check)}/test", ANSWER_SECONDS)
+    if status >= 400:
+        fail(Exit.FAILED, str(document.get("text", status))[:200])
+    return document
+
+
+def _row(check: str, told: Mapping[str, Any]) -> list[str]:
+    from netwatch.lang import writing
+    from netwatch.web.line import between, megabytes, reason_text
+
+    words = _output.words()
+    _, line, name = check.split("/")
+    shown = [line, text(f"line.direction_{name.removeprefix('capacity-')}")]
+    if "verdict" not in told:
+        return [*shown, text("line_test.not_run"), _why_not(told), "", "", "", ""]
+    value, low, high = (told.get(f"{one}_bits_per_second") for one in ("value", "low", "high"))
+    return [
+        *shown,
+        text(f"line.verdict_{told['verdict']}"),
+        reason_text(str(told["reason"]), words),
+        writing.bits_per_second(value, words) if value else "",
+        between(low, high, words),
+        megabytes(int(told["bytes"] or 0), words),
+        writing.seconds(float(told["seconds"]), words) if told["seconds"] else "",
+    ]
+
+
+def _why_not(told: Mapping[str, Any]) -> str:
+    for prefix, key in (("line_test.denied", "denied"), ("line_test.failed", "failed")):
+        word = told.get(key)
+        if word:
+            named = f"{prefix}_{word}"
+            return text(named) if _output.words().has(named) else str(told.get("detail") or word)[:120]
+    return text("line_test.denied_timeout")
