@@ -17,9 +17,9 @@ pagers:
 DUTY = """\
 duty:
   people:
-    an: {name: Lò Văn An, phone: "0912 000 001", pagers: [an-zalo]}
-    binh: {name: Quàng Thị Bình, pagers: [binh-zalo]}
-    chi: {name: Vàng A Chí, pagers: [chi-zalo]}
+    an: {name: Trực ca 1, phone: "09xx xxx 001", pagers: [an-zalo]}
+    binh: {name: Trực ca 2, pagers: [binh-zalo]}
+    chi: {name: Trực ca 3, pagers: [chi-zalo]}
     chief: {name: Trưởng phòng, pagers: [chief-zalo]}
   rotations:
     noc: {order: [an, binh], starts: 2026-11-30, handover: "07:30"}

@@ -41,7 +41,7 @@ def page(kind="open", name="noc", **changes):
 
 
 def acknowledged(**changes):
-    return page("update", acknowledgement=Acknowledgement(who="Lò Văn A", wall=OPENED + 60), **changes)
+    return page("update", acknowledgement=Acknowledgement(who="Trực ca A", wall=OPENED + 60), **changes)
 
 
 def texted(body="", **changes):

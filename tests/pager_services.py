@@ -220,7 +220,7 @@ class Telegram(Service):
         async with asyncio.timeout(30), self.happened:
             await self.happened.wait_for(so)
 
-    async def press(self, shown: dict[str, Any], /, user: int = 501, name: str = "Lò Văn A", **changes: Any) -> None:
+    async def press(self, shown: dict[str, Any], /, user: int = 501, name: str = "Trực ca A", **changes: Any) -> None:
         """Somebody presses the first button below a message."""
         chat = {"id": -1009, "username": shown["chat"][1:]} if shown["chat"].startswith("@") else {"id": int(shown["chat"])}
         rows = [[{"text": text, "callback_data" if target.startswith("ack:") else "url": target}] for text, target in shown["buttons"]]

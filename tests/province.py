@@ -137,7 +137,7 @@ def site_view(number, row):
         longitude=float(row["lon"]),
         tile=(int(row["tile_col"]), int(row["tile_row"])),
         tags={"ring": "tuan-giao", "carrier": "vnpt"},
-        contact=Contact(id=f"truc-{slug}", name="Lò Văn Pánh", phone="0912 345 678"),
+        contact=Contact(id=f"truc-{slug}", name="Trực xã", phone="0912 345 678"),
         lines={"line1": Line(id="line1", address=f"127.45.{number}.254")},
         devices={id_: Device(id=id_, address="127.45.0.1", profile=role, role=role) for id_, role in DEVICES},
     )
@@ -269,7 +269,7 @@ def province(revision=1):
         "target_label": "printer1",
         "target_role": "printer",
     }
-    owner = Acknowledgement(who="Quàng Thị Mai", wall=WALL - 29000, note="Đã gọi đội dây máy")
+    owner = Acknowledgement(who="Tổ trưởng ca", wall=WALL - 29000, note="Đã gọi đội dây máy")
     incidents = (
         incident(1842, views["na-tau"], "site", WALL - 250, hidden=6),
         incident(1841, views["muong-nhe"], "check", WALL - 1200, severity="warning", facts=loss),

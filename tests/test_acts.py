@@ -92,14 +92,14 @@ def test_an_incident_is_taken_by_its_number_and_let_go(tmp_path):
     took, let_go = spoken(
         tmp_path,
         daemon,
-        ("ack", "12", "--eta", "45m", "-m", "Đã gọi đội dây máy", "--who", "Lò Văn A"),
+        ("ack", "12", "--eta", "45m", "-m", "Đã gọi đội dây máy", "--who", "Trực ca A"),
         ("unack", "12"),
     )
     assert took[0] == 0, took
-    assert took[1].startswith("Lò Văn A đã tiếp nhận #12: Na-Tau")
+    assert took[1].startswith("Trực ca A đã tiếp nhận #12: Na-Tau")
     assert "dự kiến xong" in took[1]
     first, second = daemon.acts
-    assert (first.who, first.via, first.note, first.until) == ("Lò Văn A", f"cli {ACCOUNT}", "Đã gọi đội dây máy", WALL + 2_700)
+    assert (first.who, first.via, first.note, first.until) == ("Trực ca A", f"cli {ACCOUNT}", "Đã gọi đội dây máy", WALL + 2_700)
     assert (let_go[0], second.action, second.who, second.via) == (0, "unacknowledge", ACCOUNT, "cli")
     assert daemon.world.incidents["netwatch/na-tau/12"].acknowledgement is None
 
@@ -247,18 +247,18 @@ def test_what_is_silenced_and_who_has_what_is_shown(tmp_path):
     *_, status, alerts = spoken(
         tmp_path,
         daemon,
-        ("ack", "12", "--eta", "45m", "--who", "Lò Văn A"),
+        ("ack", "12", "--eta", "45m", "--who", "Trực ca A"),
         ("silence", "add", "pu-nhi", "--for", "2h", "-m", "Dông", "--yes"),
         ("status",),
         ("alerts", "list"),
     )
-    assert "Lò Văn A đã tiếp nhận · dự kiến xong" in status[1]
+    assert "Trực ca A đã tiếp nhận · dự kiến xong" in status[1]
     assert "site=pu-nhi: tạm tắt cảnh báo đến" in status[1]
-    assert "Lò Văn A đã tiếp nhận · dự kiến xong" in alerts[1]
+    assert "Trực ca A đã tiếp nhận · dự kiến xong" in alerts[1]
     reader = Reader(words=catalog("vi"), zone=VIETNAM)
     board = board_of(daemon.snapshot(), reader)
     taken = next(one for one in board.problems if one.key == "i12")
-    assert taken.owner == "Lò Văn A"
+    assert taken.owner == "Trực ca A"
     assert taken.notes[-1].startswith("dự kiến xong ")
     assert [one.endswith(f"· {ACCOUNT} · Dông") for one in board.windows] == [True]
 

@@ -26,7 +26,7 @@ def test_an_acknowledgement_a_silence_and_the_links_key_survive_kill(place, page
     page = pages.pages[0]
     number, link = page["incident"]["id"], page["text"]["acknowledge_url"]
     assert link.startswith(f"https://nw.example.vn/a/{number}?k=")
-    assert place.ask("ack", str(number), "--eta", "45m", "--who", "Lò Văn A").returncode == 0
+    assert place.ask("ack", str(number), "--eta", "45m", "--who", "Trực ca A").returncode == 0
     made = place.ask("silence", "add", "na-tau", "--for", "2h", "-m", "x", "--yes")
     assert (made.returncode, made.stdout[:9]) == (0, "Silence 1"), made.stderr
     wait_until(lambda: len(json.loads(place.ask("audit", "-o", "json").stdout)["records"]) == 2)
@@ -36,5 +36,5 @@ def test_an_acknowledgement_a_silence_and_the_links_key_survive_kill(place, page
     place.start()
     assert (place.state / "link.key").read_bytes() == key
     found = json.loads(place.ask("alerts", "show", str(number), "-o", "json").stdout)
-    assert found["acknowledgement"]["who"] == "Lò Văn A"
+    assert found["acknowledgement"]["who"] == "Trực ca A"
     assert [one["id"] for one in json.loads(place.ask("silence", "list", "-o", "json").stdout)["records"]] == [1]

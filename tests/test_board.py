@@ -16,7 +16,7 @@ def test_unowned_problems_come_before_owned_ones_and_only_urgent_ones_are_counte
     assert [one.key for one in board.problems] == ["i1842", "i1841", "s-pu-nhi", "s-muong-luan", "i1838"]
     assert [one.key for one in board.quiet] == ["i1830"]
     assert (board.unhandled, board.icon) == (3, "crit")
-    assert board.problems[-1].owner == "Quàng Thị Mai"
+    assert board.problems[-1].owner == "Tổ trưởng ca"
     assert "(3) netwatch" in ask("/")[2]
 
 

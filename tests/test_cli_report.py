@@ -47,7 +47,7 @@ def place(tmp_path):
     ok, down = Belief.OK, Belief.CRIT
     begins = OCTOBER + 2 * DAY
     work = Human(
-        at=0.0, wall=begins, action="maintenance", who="Lò Văn A", matcher="pu-nhi", note="=1+1 Thay router", until=begins + DAY, window=1
+        at=0.0, wall=begins, action="maintenance", who="Trực ca A", matcher="pu-nhi", note="=1+1 Thay router", until=begins + DAY, window=1
     )  # fmt: skip
     cut_off = Incident(
         id=1, key="netwatch/self/uplink", cause=Cause("uplink", "isolated"), sites=(), severity="critical", opened=OCTOBER + 20 * DAY,
@@ -96,7 +96,7 @@ def test_the_figures_of_a_month_add_up_and_say_what_was_left_out(place):
     assert (pu_nhi["down_seconds"], pu_nhi["maintenance_seconds"]) == (2 * DAY, DAY + 2 * HOUR)
     assert pu_nhi["availability"] == pytest.approx(1 - 2 * DAY / (total - unwatched - HOUR - DAY - 2 * HOUR))
     assert [(one["kind"], one["matcher"], one["who"], one["sites"]) for one in found["excluded"]] == [
-        ("maintenance", "pu-nhi", "Lò Văn A", ["pu-nhi"]),
+        ("maintenance", "pu-nhi", "Trực ca A", ["pu-nhi"]),
         ("maintenance", "site=pu-nhi", "", ["pu-nhi"]),
         ("isolated", "", "", ["na-tau", "pu-nhi"]),
     ]
@@ -115,7 +115,7 @@ def test_the_table_speaks_vietnamese_and_states_its_method(place):
     assert "1 giờ" in [cell.strip() for cell in na_tau]
     assert any(line.strip().startswith("spare Viettel") for line in lines), "two lines: each by itself"
     assert sum("main" in line for line in lines) == 1, "of a single line nothing is said twice"
-    assert any("bảo trì pu-nhi" in line and "Lò Văn A" in line and "1 ngày" in line for line in lines)
+    assert any("bảo trì pu-nhi" in line and "Trực ca A" in line and "1 ngày" in line for line in lines)
     assert any("lịch trong inventory" in line and "Thay pin" in line for line in lines)
     assert any("máy theo dõi bị cô lập" in line for line in lines)
     assert lines[-1].startswith("Cách tính: ")

@@ -117,30 +117,32 @@ def test_opening_a_link_shows_a_form_and_changes_nothing():
 
 def test_sending_the_form_acts_once():
     async def steps(daemon, client, incident, token):
-        form = {"k": token, "who": "  Lò Văn A\x1b ", "eta": "30", "note": "đang đi"}
+        form = {"k": token, "who": "  Trực ca A\x1b ", "eta": "30", "note": "đang đi"}
         sent = await fetched(client, "POST", f"/a/{incident.id}", data=form)
         again = await fetched(client, "POST", f"/a/{incident.id}", data=form | {"who": "Người khác"})
         return daemon.acts, sent, again
 
     acts, sent, again = followed(steps)
-    assert [(one.action, one.who, one.note, one.until) for one in acts] == [("acknowledge", "Lò Văn A", "đang đi", WALL + 1_800)]
+    assert [(one.action, one.who, one.note, one.until) for one in acts] == [("acknowledge", "Trực ca A", "đang đi", WALL + 1_800)]
     assert acts[0].via.startswith("link telegram ")
     assert (sent[0], again[0]) == (303, 200)
     assert sent[1]["Location"].startswith("/a/")
-    assert "Lò Văn A đã tiếp nhận" in again[2]
+    assert "Trực ca A đã tiếp nhận" in again[2]
 
 
 def test_a_used_link_stays_used_over_a_restart():
     async def steps(daemon, client, incident, token):
         known = links.read(KEY, token, incident.id, incident.opened)
         daemon.acts = [
-            Human(at=0.0, wall=daemon.now.wall, action="acknowledge", who="Vàng A", incident=incident.id, via=f"link telegram {known.id}")
+            Human(
+                at=0.0, wall=daemon.now.wall, action="acknowledge", who="Trực ca C", incident=incident.id, via=f"link telegram {known.id}"
+            )
         ]
         return await fetched(client, "POST", f"/a/{incident.id}", data={"k": token, "who": "B"}), daemon.acts
 
     answer, acts = followed(steps)
     assert (answer[0], len(acts)) == (200, 1)
-    assert "Vàng A đã tiếp nhận" in answer[2]
+    assert "Trực ca C đã tiếp nhận" in answer[2]
 
 
 def test_one_that_somebody_has_says_who_and_offers_no_form():

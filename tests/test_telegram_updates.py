@@ -76,24 +76,24 @@ def pressed(tmp_path, *presses, daemon=None, script=(), service=None, **options)
 def test_a_press_acknowledges_says_so_and_stands_below_the_message(tmp_path):
     server, daemon = pressed(tmp_path, {})
     (act,) = daemon.acts
-    assert (act.action, act.incident, act.who, act.via) == ("acknowledge", 12, "Lò Văn A (501)", "telegram")
-    assert daemon.world.incidents["netwatch/na-tau/12"].acknowledgement.who == "Lò Văn A (501)"
+    assert (act.action, act.incident, act.who, act.via) == ("acknowledge", 12, "Trực ca A (501)", "telegram")
+    assert daemon.world.incidents["netwatch/na-tau/12"].acknowledgement.who == "Trực ca A (501)"
     (answer,) = server.service.answers
-    assert answer["text"] == "Đã ghi nhận: Lò Văn A (501) tiếp nhận sự cố #12."
+    assert answer["text"] == "Đã ghi nhận: Trực ca A (501) tiếp nhận sự cố #12."
     (edit,) = server.service.edits
     assert (str(edit["chat_id"]), edit["message_id"]) == ("-1001", server.service.messages[0]["number"])
     labels = [row[0]["text"] for row in edit["reply_markup"]["inline_keyboard"]]
-    assert labels[0].startswith("✓ Lò Văn A · ")
+    assert labels[0].startswith("✓ Trực ca A · ")
     assert labels[1:] == ["Xem"]
 
 
 def test_a_second_press_says_who_has_it_and_changes_nothing(tmp_path):
-    server, daemon = pressed(tmp_path, {}, {"user": 502, "name": "Vàng Thị B"}, {})
-    assert [act.who for act in daemon.acts] == ["Lò Văn A (501)"]
+    server, daemon = pressed(tmp_path, {}, {"user": 502, "name": "Trực ca B"}, {})
+    assert [act.who for act in daemon.acts] == ["Trực ca A (501)"]
     first, second, again = (answer["text"] for answer in server.service.answers)
     assert first.startswith("Đã ghi nhận")
     assert second == again
-    assert second.startswith("Lò Văn A (501) đã tiếp nhận sự cố #12 lúc ")
+    assert second.startswith("Trực ca A (501) đã tiếp nhận sự cố #12 lúc ")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_the_daemon_hears_a_press_and_tells_the_audit_trail(tmp_path):
             return await history.humans()
 
     (act,) = asyncio.run(scenario())
-    assert (act.action, act.who, act.via) == ("acknowledge", "Lò Văn A (501)", "telegram")
+    assert (act.action, act.who, act.via) == ("acknowledge", "Trực ca A (501)", "telegram")
 
 
 def dark(pager: PagerSettings) -> Inventory:

@@ -19,8 +19,8 @@ FACTS = {
     "code": "03316",
     "office": "UBND xã Nà Tấu",
     "address": "10.45.24.254",
-    "contact": "Lò Văn A",
-    "phone": "0912 345 678",
+    "contact": "Trực ca A",
+    "phone": "09xx xxx xxx",
     "carrier": "vnpt",
     "circuit": "NT-100M-024",
     "hotline": "0215 800 126",
@@ -81,13 +81,13 @@ def test_a_dark_site_says_where_what_since_when_and_whom_to_ring():
         "UBND xã và Trung tâm Phục vụ hành chính công không có mạng; 9 thiết bị không tới được.",
         "10.45.24.254 không trả lời",
         "Chưa rõ nguyên nhân.",
-        "Lò Văn A 0912 345 678 · kênh NT-100M-024 · VNPT 0215 800 126",
+        "Trực ca A 09xx xxx xxx · kênh NT-100M-024 · VNPT 0215 800 126",
         "Trụ sở: UBND xã Nà Tấu",
         "Xem: https://nw/sites/na-tau",
     ):
         assert told in text.body
     assert text.url == "https://nw/sites/na-tau"
-    assert text.sms == "Na Tau mat ket noi (ca diem) tu 02:47 #1842. Lo Van A 0912 345 678. kenh NT-100M-024. VNPT 0215 800 126"
+    assert text.sms == "Na Tau mat ket noi (ca diem) tu 02:47 #1842. Truc ca A 09xx xxx xxx. kenh NT-100M-024. VNPT 0215 800 126"
 
 
 def test_a_cause_is_only_guessed_with_its_reason():
@@ -190,14 +190,14 @@ def test_titles_name_the_place_then_the_trouble(made, vietnamese, english):
 def test_trouble_of_netwatch_itself_is_not_blamed_on_a_site():
     text = page(incident("netwatch", "errors", FACTS, sites=("",)))
     assert text.url == "https://nw"
-    assert "0912 345 678" not in text.body + text.sms
+    assert "09xx xxx xxx" not in text.body + text.sms
 
 
 def test_recovery_says_how_long_and_who_took_it():
-    made = closed(incident(acknowledgement=Acknowledgement(who="Lò Văn\nA", wall=OPENED + 240)))
+    made = closed(incident(acknowledgement=Acknowledgement(who="Trực ca\nA", wall=OPENED + 240)))
     text = describe(made, "recover", "vi", wall=OPENED + 90_000, page_url="")
     assert text.title == "🟢 Nà Tấu đã kết nối lại, gián đoạn 38 phút"
-    assert "38 phút) · #1842 · tiếp nhận: Lò Văn A" in text.body
+    assert "38 phút) · #1842 · tiếp nhận: Trực ca A" in text.body
     assert "0912" not in text.sms
     assert text.url == ""
 

@@ -173,8 +173,8 @@ def test_an_icon_is_left_out_of_an_sms_and_what_it_cannot_say_is_marked():
 def test_whom_to_ring_about_power_is_what_the_inventory_says(tmp_path, written, told):
     (tmp_path / "inventory.yaml").write_text(f"{compose()}\n{written}\n", "utf-8")
     hotline = inventory.load(tmp_path / "inventory.yaml", environment={}).settings.power_hotline
-    dark = dataclasses.replace(SITE, facts={"likely": "power", "contact": "Lò Văn A"})
-    assert f"\nLiên hệ: Lò Văn A{told}\n" in describe(dark, "open", "vi", wall=1e9, page_url="https://nw", power_hotline=hotline).body
+    dark = dataclasses.replace(SITE, facts={"likely": "power", "contact": "Trực ca A"})
+    assert f"\nLiên hệ: Trực ca A{told}\n" in describe(dark, "open", "vi", wall=1e9, page_url="https://nw", power_hotline=hotline).body
 
 
 def test_the_texts_that_the_command_prints_can_be_used_as_they_are(tmp_path):

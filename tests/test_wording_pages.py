@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parent / "golden" / "pages"
 OPENED = 1_795_463_220.0  # 02:47 in Vietnam
 PLACE = {
     "site_name": "Nà Tấu", "site_full_name": "Xã Nà Tấu", "code": "03316", "office": "UBND xã Nà Tấu", "address": "10.45.24.254",
-    "contact": "Lò Văn A", "phone": "0912 345 678", "carrier": "vnpt", "circuit": "NT-100M-024", "hotline": "18001166", "code_word": "timeout",
+    "contact": "Trực ca A", "phone": "09xx xxx xxx", "carrier": "vnpt", "circuit": "NT-100M-024", "hotline": "18001166", "code_word": "timeout",
 }  # fmt: skip
 SLUGS = ("tuan-giao", "quai-to", "pu-nhung", "chieng-sinh", "muong-mun", "na-tau", "muong-ang")
 NAMES = ("Tuần Giáo", "Quài Tở", "Pú Nhung", "Chiềng Sinh", "Mường Mùn", "Nà Tấu", "Mường Ảng")
@@ -51,7 +51,7 @@ def over(one, reason="recovered", minutes=38):
 RING = shared(facts={"place_name": "Tuần Giáo"})
 BATTERY = {**PLACE, "target_role": "ups", "metric": "ups_on_battery", "value": "1", "threshold": "1", "symptom": "power"}
 LOSS = {"metric": "icmp_loss_ratio", "value": "0.12", "threshold": "0.1", "symptom": "quality"}
-TAKEN = Acknowledgement(who="Lò Văn A", wall=OPENED + 60, until=OPENED + 3_600, note="đang tới trạm")
+TAKEN = Acknowledgement(who="Trực ca A", wall=OPENED + 60, until=OPENED + 3_600, note="đang tới trạm")
 DARK_POWER = {**PLACE, "likely": "power", "symptom": "power", "ups_metric": "ups_on_battery", "ups_value": "1"}
 FEEDER = shared("feeder", "373-e21", symptom="power", facts={"likely": "power", "dark": "2"})
 

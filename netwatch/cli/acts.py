@@ -33,7 +33,7 @@ def ack(
 ) -> None:
     """I have it: no more reminders about this incident until it is over.
 
-    Examples: netwatch ack 12 --eta 45m · netwatch ack na-tau --who "Lò Văn A" -m "Đã gọi đội dây máy"
+    Examples: netwatch ack 12 --eta 45m · netwatch ack na-tau --who "Trực ca A" -m "Đã gọi đội dây máy"
 
     Exit codes: 0 done · 64 several incidents, or no such time · 66 no such open incident · 69 the daemon does not answer
     """
