@@ -163,6 +163,16 @@ def test_a_port_goes_down_and_up():
     assert (number("router", column, down), number("router", column, up)) == (2, 1)
 
 
+def test_a_port_that_agreed_on_ten_megabits_half_duplex_says_so():
+    speed, high_speed = (1, 3, 6, 1, 2, 1, 2, 2, 1, 5, 1), (1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 15, 1)
+    duplex = (1, 3, 6, 1, 2, 1, 10, 7, 2, 1, 19, 1)
+    slow = after("negotiate", "router", port="ether1", speed=10e6, duplex="half")
+    assert (slow(speed), slow(high_speed), slow(duplex)) == (10_000_000, 10, 2)
+    assert [number("router", oid) for oid in (speed, high_speed, duplex)] == [1_000_000_000, 1000, 3]
+    assert (slow((*speed[:-1], 2)), slow((*duplex[:-1], 2))) == (1_000_000_000, 3)
+    assert after("negotiate", "router", port="ether1", speed=100e6)(duplex) == 3
+
+
 def test_a_set_value_keeps_the_type_of_the_object():
     state = Fault(at_seconds=0, kind="snmp", values={"oid": "1.3.6.1.2.1.1.3.0", "value": 4200.0}).on_device(DeviceState(booted_at=0), 0)
     shown = view(LAYOUTS["router"], device("router", state), 0)

@@ -51,6 +51,23 @@ def test_queued_rate_is_the_rate_exactly():
     assert 99.9e6 <= bits <= 100e6
 
 
+def test_other_peoples_traffic_takes_about_its_part_of_a_full_line():
+    """As in one queue: in proportion to what each offers."""
+    for offered in (8e6, 20e6, 80e6):
+        line = shaper(rate_bits_per_second=10e6, traffic_bits_per_second=6e6)
+        every = 8000 / offered
+        passed = sum(line.due(1000, 1.0 + index * every) is not None for index in range(int(10 / every)))
+        part = 10e6 * offered / (offered + 6e6)
+        assert 0.97 * part < passed * 800 < 1.25 * part
+
+
+def test_other_peoples_traffic_delays_a_slow_sender_only_where_it_fills_the_line():
+    half, full = (shaper(rate_bits_per_second=10e6, traffic_bits_per_second=rate) for rate in (5e6, 12e6))
+    waits = {line: [line.due(1000, now) for now in (1.0, 2.0, 3.0)] for line in (half, full)}
+    assert waits[half] == [1.0008, 2.0008, 3.0008]
+    assert all(due is None or due >= now + 0.1 for due, now in zip(waits[full], (1.0, 2.0, 3.0), strict=True))
+
+
 def test_a_cut_line_is_silent():
     assert shaper(cut=True).due(100, 0.0) is None
 

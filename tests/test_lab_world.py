@@ -326,3 +326,20 @@ def test_without_a_battery_a_feeder_takes_its_site_along_and_batteries_may_be_to
     assert made.dark("alpha")
     made.apply(fault("power", tag=("feeder", "f1"), state="on"))
     assert not made.dark("gamma")
+
+
+def test_traffic_on_a_line_is_counted_by_its_router_until_the_line_is_restored():
+    made = world(fault("traffic", at=10, site="alpha", line="main", down=8e6), fault("restore", at=20, site="alpha", line="main"))
+    made.advance(15)
+    assert made.line("alpha", "main").traffic_down_bits_per_second == 8e6
+    assert made.device("alpha", "router").carried_bytes("primary", "down", 15) == 5e6
+    assert made.device("alpha", "router").carried_bytes("primary", "up", 15) == 0
+    made.advance(30)
+    assert made.line("alpha", "main").traffic_down_bits_per_second == 0
+    assert made.device("alpha", "router").carried_bytes("primary", "down", 30) == 10e6
+
+
+def test_a_line_carries_no_more_of_other_peoples_traffic_than_it_can():
+    made = world(fault("rate", site="alpha", line="main", up=8e6), fault("traffic", at=1, site="alpha", line="main", up=80e6))
+    made.advance(11)
+    assert made.device("alpha", "router").carried_bytes("primary", "up", 11) == 10e6

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from netwatch.cli._output import Exit, fail, text
 
-__all__ = ["has_line", "line_of", "number", "place_of"]
+__all__ = ["Duplex", "Form", "Paper", "Power", "Supply", "UpDown", "Way", "has_line", "line_of", "number", "place_of"]
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+class Way(StrEnum):
+    DOWN = "down"
+    UP = "up"
+    BOTH = "both"
+
+
+class Power(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+class Supply(StrEnum):
+    BATTERY = "battery"
+    MAINS = "mains"
+
+
+class Paper(StrEnum):
+    OUT = "out"
+    OK = "ok"
+
+
+class UpDown(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+class Duplex(StrEnum):
+    HALF = "half"
+    FULL = "full"
 
 
 def has_line(socket: Path, place: str, name: str) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from netwatch.cli import _output
-from netwatch.cli._lab_words import has_line, line_of, number, place_of
+from netwatch.cli._lab_words import Duplex, Form, Paper, Power, Supply, UpDown, Way, has_line, line_of, number, place_of
 from netwatch.cli._output import Exit, fail, text
 
 __all__ = ["DEFAULT_SOCKET", "app"]
 
 DEFAULT_SOCKET = Path(".demo/lab.sock")
-OF_LINES = frozenset({"cut", "loss", "delay", "rate"})  # what can be broken of a site's lines alone
+OF_LINES = frozenset({"cut", "loss", "delay", "rate", "traffic"})  # what can be broken of a site's lines alone
 
 app = typer.Typer(
     name="lab",
@@ -23,37 +22,6 @@ app = typer.Typer(
     help="Faults by hand in a running lab: cut a line, switch a device off, let a battery drain.\n\n"
     "Exit codes: 0 done · 1 not possible in this lab · 64 wrong place or value · 69 there is no lab",
 )
-
-
-class Form(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-
-
-class Way(StrEnum):
-    DOWN = "down"
-    UP = "up"
-    BOTH = "both"
-
-
-class Power(StrEnum):
-    ON = "on"
-    OFF = "off"
-
-
-class Supply(StrEnum):
-    BATTERY = "battery"
-    MAINS = "mains"
-
-
-class Paper(StrEnum):
-    OUT = "out"
-    OK = "ok"
-
-
-class UpDown(StrEnum):
-    UP = "up"
-    DOWN = "down"
 
 
 Place = Annotated[
@@ -131,6 +99,21 @@ def rate(
     Example: netwatch lab rate pu-nhi --down '64 Mbps'
     """
     _put(socket, "rate", where, line=line, down=down, up=up)
+
+
+@app.command()
+def traffic(
+    where: Place,
+    down: Annotated[str, typer.Option("--down", help="Towards the site, such as '30 Mbps'.")] = "",
+    up: Annotated[str, typer.Option("--up", help="From the site.")] = "",
+    line: LineOption = "",
+    socket: SocketOption = DEFAULT_SOCKET,
+) -> None:
+    """Other people's traffic on the lines, until they are restored; the site's router counts it.
+
+    Example: netwatch lab traffic pu-nhi --down '30 Mbps'
+    """
+    _put(socket, "traffic", where, line=line, down=down, up=up)
 
 
 @app.command()
@@ -213,6 +196,21 @@ def port(where: OneDevice, name: str, state: UpDown, socket: SocketOption = DEFA
     Example: netwatch lab port na-tau/switch GigabitEthernet0/0/3 down
     """
     _put(socket, "port", where, port=name, state=state.value)
+
+
+@app.command()
+def negotiate(
+    where: OneDevice,
+    name: str,
+    speed: Annotated[str, typer.Argument(help="'10 Mbps', '1 Gbps' …")],
+    duplex: Annotated[Duplex, typer.Option("--duplex", help="half or full.")] = Duplex.FULL,
+    socket: SocketOption = DEFAULT_SOCKET,
+) -> None:
+    """What a port has agreed on with its neighbour, as SNMP tells it.
+
+    Example: netwatch lab negotiate na-tau/router ether1 '10 Mbps' --duplex half
+    """
+    _put(socket, "negotiate", where, port=name, speed=speed, duplex=duplex.value)
 
 
 @app.command()

@@ -19,6 +19,7 @@ SYSTEM = (1, 3, 6, 1, 2, 1, 1)
 INTERFACES = (1, 3, 6, 1, 2, 1, 2)
 INTERFACES_X = (1, 3, 6, 1, 2, 1, 31, 1)
 HOST = (1, 3, 6, 1, 2, 1, 25)
+ETHER_LIKE = (1, 3, 6, 1, 2, 1, 10, 7)
 PRINTER = (1, 3, 6, 1, 2, 1, 43)
 UPS = (1, 3, 6, 1, 2, 1, 33, 1)
 SWELL_SECONDS = 600.0  # traffic rises and falls over ten minutes
@@ -59,16 +60,27 @@ class Port:
     receive: float = 20_000.0  # mean bytes a second
     transmit: float = 20_000.0
     kind: int = 6  # ethernetCsmacd
+    carries: str = ""  # the role of the line behind it
+
+    def received(self, device: LabDevice, now: float) -> int:
+        return device.moved(self.receive, now) + int(device.state().carried_bytes(self.carries, "down", now))
+
+    def transmitted(self, device: LabDevice, now: float) -> int:
+        return device.moved(self.transmit, now) + int(device.state().carried_bytes(self.carries, "up", now))
+
+    def negotiated(self, device: LabDevice) -> tuple[float, bool]:
+        """Bits per second, and whether both ways at once."""
+        return device.state().negotiated.get(self.name, (self.megabits * 1e6, True))
 
 
 def layouts() -> Mapping[str, Layout[LabDevice]]:
     """The objects of each role; the role "" is for a device that has only the system group and one port."""
     ports = {
         "router": (
-            Port(name="ether1", alias="WAN", receive=3e6, transmit=8e5),
+            Port(name="ether1", alias="WAN", receive=3e6, transmit=8e5, carries="primary"),
             Port(name="ether2", alias="LAN", receive=9e5, transmit=3e6),
             Port(name="ether3", receive=2e3, transmit=2e3),
-            Port(name="lte1", alias="4G", megabits=100, receive=500, transmit=500),
+            Port(name="lte1", alias="4G", megabits=100, receive=500, transmit=500, carries="backup"),
         ),
         "switch": tuple(Port(name=f"GigabitEthernet0/0/{n}", alias="uplink" if n == 1 else "") for n in range(1, 9)),
         "wifi-ap": (Port(name="eth0"), Port(name="wifi0", megabits=300, kind=71), Port(name="wifi1", megabits=866, kind=71)),
@@ -143,28 +155,30 @@ def _one_port(index: int, port: Port) -> Objects:
         column(2): ber.text(port.name),
         column(3): ber.integer(port.kind),
         column(4): ber.integer(1500),
-        column(5): ber.gauge(min(port.megabits * 1_000_000, 2**32 - 1)),
+        column(5): lambda device, _now: ber.gauge(min(int(port.negotiated(device)[0]), 2**32 - 1)),
         column(6): ber.text(bytes((0x02, 0, 0, 0, 0, index))),
         column(7): ber.integer(1),
         column(8): oper,
         column(9): ber.ticks(0),
-        column(10): lambda device, now: ber.counter32(device.moved(port.receive, now)),
-        column(11): lambda device, now: ber.counter32(device.moved(port.receive / 700, now)),
+        column(10): lambda device, now: ber.counter32(port.received(device, now)),
+        column(11): lambda device, now: ber.counter32(port.received(device, now) // 700),
         column(13): ber.counter32(0),
         column(14): errors,
-        column(16): lambda device, now: ber.counter32(device.moved(port.transmit, now)),
-        column(17): lambda device, now: ber.counter32(device.moved(port.transmit / 700, now)),
+        column(16): lambda device, now: ber.counter32(port.transmitted(device, now)),
+        column(17): lambda device, now: ber.counter32(port.transmitted(device, now) // 700),
         column(19): ber.counter32(0),
         column(20): ber.counter32(0),
         column_x(1): ber.text(port.name),
-        column_x(6): lambda device, now: ber.counter64(device.moved(port.receive, now)),
-        column_x(7): lambda device, now: ber.counter64(device.moved(port.receive / 700, now)),
-        column_x(10): lambda device, now: ber.counter64(device.moved(port.transmit, now)),
-        column_x(11): lambda device, now: ber.counter64(device.moved(port.transmit / 700, now)),
-        column_x(15): ber.gauge(port.megabits),
+        column_x(6): lambda device, now: ber.counter64(port.received(device, now)),
+        column_x(7): lambda device, now: ber.counter64(port.received(device, now) // 700),
+        column_x(10): lambda device, now: ber.counter64(port.transmitted(device, now)),
+        column_x(11): lambda device, now: ber.counter64(port.transmitted(device, now) // 700),
+        column_x(15): lambda device, _now: ber.gauge(int(port.negotiated(device)[0] / 1e6)),
         column_x(17): ber.integer(1),
         column_x(18): ber.text(port.alias),
         column_x(19): ber.ticks(0),
+        # dot3StatsDuplexStatus, RFC 3635: halfDuplex 2, fullDuplex 3
+        (*ETHER_LIKE, 2, 1, 19, index): lambda device, _now: ber.integer(3 if port.negotiated(device)[1] else 2),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from netwatch.lab.states import Counting, DeviceState, LineState, Value
 from netwatch.model import Cause
 
 __all__ = [
@@ -20,12 +21,11 @@ __all__ = [
     "FaultKind",
     "LineState",
     "Scenario",
+    "Value",
     "Where",
 ]
 
 ALL_SITES = "*"
-TONER_START_RATIO = 0.62
-BATTERY_LOW_RATIO = 0.2
 FaultKind: TypeAlias = Literal[
     "cut",
     "restore",
@@ -38,8 +38,10 @@ FaultKind: TypeAlias = Literal[
     "ups",
     "paper",
     "toner",
+    "traffic",
     "errors",
     "port",
+    "negotiate",
     "snmp",
     "service",
     "anchor",
@@ -51,12 +53,8 @@ FaultKind: TypeAlias = Literal[
     "pager",
 ]
 ONLY_SIMULATED: frozenset[FaultKind] = frozenset({"service", "anchor", "kill", "human", "clock", "errors_of_ours", "pager"})
-Value: TypeAlias = float | str
 ROLES: Mapping[str, str] = MappingProxyType({"ups": "ups", "paper": "printer", "toner": "printer"})
 NO_VALUES: Mapping[str, Value] = MappingProxyType({})
-NO_OIDS: Mapping[str, Value] = MappingProxyType({})
-NO_METRICS: Mapping[tuple[str, str], float] = MappingProxyType({})
-NO_ERRORS: Mapping[str, tuple[float, float, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,75 +69,6 @@ class Where:
     def __str__(self) -> str:
         place = self.site or ("=".join(self.tag) if self.tag else "")
         return "/".join(part for part in (place, self.line or self.device) if part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineState:
-    """A line now. Loss is one way; the jitter is the most that a packet is late, one way; rates count IP packets."""
-
-    cut: bool = False
-    loss_down_ratio: float = 0.0
-    loss_up_ratio: float = 0.0
-    round_trip_seconds: float = 0.0
-    jitter_seconds: float = 0.0
-    down_bits_per_second: float = 0.0
-    up_bits_per_second: float = 0.0
-
-    def words(self, before: LineState) -> str:
-        """How it differs from how it was: `loss_down_ratio=0.3`; empty when it does not."""
-        changed = ((name, getattr(self, name)) for name in self.__slots__ if getattr(self, name) != getattr(before, name))
-        return " ".join("cut" if name == "cut" else f"{name}={value:g}" for name, value in changed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceState:
-    """A device now. Times are on the world's clock; before its start they are negative."""
-
-    booted_at: float
-    powered: bool = True
-    back_at: float | None = None  # when a reboot ends
-    battery_since: float | None = None
-    battery_lasts_seconds: float = 1800.0
-    battery_ratio: float = 1.0  # of a full charge, when the battery took over
-    paper: bool = True
-    toner_ratio: float = TONER_START_RATIO
-    ports_down: frozenset[str] = frozenset()
-    services_dead: frozenset[str] = frozenset()  # names of checks that fail though the device is there
-    errors: Mapping[str, tuple[float, float, float]] = field(default_factory=lambda: NO_ERRORS)  # port: since, counted before, per second
-    oids: Mapping[str, Value] = field(default_factory=lambda: NO_OIDS)
-    metrics: Mapping[tuple[str, str], float] = field(default_factory=lambda: NO_METRICS)  # (metric, instance): value, for simulations
-
-    @property
-    def on_battery(self) -> bool:
-        return self.battery_since is not None
-
-    def words(self) -> str:
-        """What is wrong with it; empty when nothing is."""
-        wrong = {
-            "off": not self.powered,
-            "battery": self.on_battery,
-            "paper out": not self.paper,
-            f"toner {self.toner_ratio:.0%}": self.toner_ratio != TONER_START_RATIO,
-            "ports down " + " ".join(sorted(self.ports_down)): self.ports_down,
-            "services dead " + " ".join(sorted(self.services_dead)): self.services_dead,
-            "errors " + " ".join(sorted(self.errors)): self.errors,
-            "set " + " ".join(sorted(self.oids)): self.oids,
-        }
-        return ", ".join(word for word, so in wrong.items() if so)
-
-    def battery_seconds_left(self, now: float) -> float:
-        spent = 0.0 if self.battery_since is None else now - self.battery_since
-        return max(0.0, self.battery_ratio * self.battery_lasts_seconds - spent)
-
-    def charge_ratio(self, now: float) -> float:
-        return self.battery_seconds_left(now) / self.battery_lasts_seconds if self.on_battery else 1.0
-
-    def battery_low(self, now: float) -> bool:
-        return self.charge_ratio(now) < BATTERY_LOW_RATIO
-
-    def error_count(self, port: str, now: float) -> float:
-        since, before, per_second = self.errors.get(port, (now, 0.0, 0.0))
-        return before + (now - since) * per_second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +110,11 @@ class Fault:
             case "rate":
                 down, up = self.number("down", line.down_bits_per_second), self.number("up", line.up_bits_per_second)
                 return replace(line, down_bits_per_second=down, up_bits_per_second=up)
+            case "traffic":
+                down = self.number("down", line.traffic_down_bits_per_second)
+                return replace(
+                    line, traffic_down_bits_per_second=down, traffic_up_bits_per_second=self.number("up", line.traffic_up_bits_per_second)
+                )
             case _:
                 return line
 
@@ -205,16 +139,24 @@ class Fault:
                 return replace(device, toner_ratio=self.number("ratio"))
             case "errors":
                 port = self.word("port")
-                counted = now, device.error_count(port, now), self.number("per_second")
-                return replace(device, errors=MappingProxyType({**device.errors, port: counted}))
-            case "port":
-                return replace(device, ports_down=_with(device.ports_down, self.word("port"), there=state == "down"))
-            case "service":
-                return replace(device, services_dead=_with(device.services_dead, self.word("check"), there=state == "dead"))
+                counting = Counting(now, device.error_count(port, now), self.number("per_second"))
+                return replace(device, errors=MappingProxyType({**device.errors, port: counting}))
+            case "port" | "negotiate" | "service":
+                return self._on_a_part(device)
             case "snmp":
                 return self._set(device)
             case _:
                 return device
+
+    def _on_a_part(self, device: DeviceState) -> DeviceState:
+        """On one port, or on one check."""
+        port, state = self.word("port"), self.word("state")
+        if self.kind == "port":
+            return replace(device, ports_down=_with(device.ports_down, port, there=state == "down"))
+        if self.kind == "service":
+            return replace(device, services_dead=_with(device.services_dead, self.word("check"), there=state == "dead"))
+        agreed = self.number("speed"), self.word("duplex", "full") == "full"
+        return replace(device, negotiated=MappingProxyType({**device.negotiated, port: agreed}))
 
     def _set(self, device: DeviceState) -> DeviceState:
         if "oid" in self.values:

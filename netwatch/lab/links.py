@@ -28,13 +28,17 @@ DESTINATION = slice(16, 20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """One direction of a line. `rate_bits_per_second` counts IP packets, header included; 0 means no limit."""
+    """One direction of a line. Rates count IP packets, header included; a line of rate 0 has no limit.
+
+    Other people's traffic waits in the same queue, as a steady flow.
+    """
 
     delay_seconds: float = 0.0
     jitter_seconds: float = 0.0
     loss_ratio: float = 0.0
     rate_bits_per_second: float = 0.0
     queue_seconds: float = 0.1
+    traffic_bits_per_second: float = 0.0
     cut: bool = False
 
 
@@ -46,6 +50,7 @@ class Shaper:
     random: Random
     busy_until: float = 0.0
     last_due: float = 0.0
+    looked_at: float = 0.0
 
     def due(self, size: int, now: float) -> float | None:
         """When a packet of `size` bytes leaves the line; None when it is lost. Order is kept, as on a real line."""
@@ -56,12 +61,21 @@ class Shaper:
             return None
         sent = now
         if settings.rate_bits_per_second:
+            self._queue_traffic(now)
             start = max(self.busy_until, now)
             if start - now > settings.queue_seconds:
                 return None
             sent = self.busy_until = start + size * 8 / settings.rate_bits_per_second
         self.last_due = max(self.last_due, sent + settings.delay_seconds + wander)
         return self.last_due
+
+    def _queue_traffic(self, now: float) -> None:
+        """What of it has come since the last packet stands before this one; what finds the queue full is dropped, as packets are."""
+        settings, since = self.settings, self.looked_at
+        self.looked_at = now
+        if settings.traffic_bits_per_second:
+            come_seconds = (now - since) * settings.traffic_bits_per_second / settings.rate_bits_per_second
+            self.busy_until = min(max(self.busy_until, since) + come_seconds, max(self.busy_until, now + settings.queue_seconds))
 
 
 @dataclass(slots=True)

@@ -42,6 +42,7 @@ KINDS: Mapping[str, Kind] = {
     "loss": Kind("lines", {"ratio": RATIO, "direction": one_of("down", "up", "both")}, ("ratio",)),
     "delay": Kind("lines", {"round_trip": SECONDS, "jitter": SECONDS}, ("round_trip",)),
     "rate": Kind("lines", {"down": RATE, "up": RATE}),
+    "traffic": Kind("lines", {"down": RATE, "up": RATE}),
     "flap": Kind("lines", {"every": SECONDS, "down": SECONDS, "times": NUMBER}, ("every", "down", "times")),
     "uplink": Kind("none", {"state": UP_DOWN}, ("state",)),
     "power": Kind("devices", {"state": ON_OFF, "lasts": SECONDS}, ("state",)),
@@ -51,6 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "toner": Kind("devices", {"ratio": RATIO}, ("ratio",)),
     "errors": Kind("devices", {"port": NAME, "per_second": NUMBER}, ("port", "per_second"), device_required=True),
     "port": Kind("devices", {"port": NAME, "state": UP_DOWN}, ("port", "state"), device_required=True),
+    "negotiate": Kind("devices", {"port": NAME, "speed": RATE, "duplex": one_of("half", "full")}, ("port", "speed"), device_required=True),
     "snmp": Kind("devices", {"oid": OID, "metric": NAME, "instance": NAME, "value": NUMBER_OR_TEXT}, ("value",), device_required=True),
     "service": Kind("devices", {"check": NAME, "state": one_of("dead", "ok")}, ("check", "state"), device_required=True),
     "anchor": Kind("none", {"name": NAME, "state": UP_DOWN}, ("name", "state")),
@@ -100,7 +102,7 @@ class _Reading(ExpectReading):
             self.complain(path, "missing", name=missing)
         if kind_name == "snmp" and ("oid" in entry) == ("metric" in entry):
             self.complain(path, "want_oid_or_metric")
-        if kind_name == "rate" and not {"down", "up"} & entry.keys():
+        if kind_name in {"rate", "traffic"} and not {"down", "up"} & entry.keys():
             self.complain(path, "want_down_or_up")
         if kind_name == "clock" and ("forward" in entry) == ("back" in entry):
             self.complain(path, "want_forward_or_back")

@@ -27,7 +27,7 @@ __all__ = ["LINE_FAULTS", "LabServer", "addresses_of", "lab_services"]
 
 SNMP_PORT = 161
 PORT_OFFSETS = (0, 10_000, 20_000)
-LINE_FAULTS = frozenset({"cut", "restore", "loss", "delay", "rate", "uplink"})
+LINE_FAULTS = frozenset({"cut", "restore", "loss", "delay", "rate", "traffic", "uplink"})
 MESSAGE_LIMIT_BYTES = 1 << 20
 
 
@@ -225,9 +225,14 @@ def _settings(line: LineState) -> tuple[LinkSettings, LinkSettings]:
         jitter_seconds=line.jitter_seconds,
         loss_ratio=line.loss_down_ratio,
         rate_bits_per_second=line.down_bits_per_second,
+        traffic_bits_per_second=line.traffic_down_bits_per_second,
     )
     up = LinkSettings(
-        delay_seconds=half, jitter_seconds=line.jitter_seconds, loss_ratio=line.loss_up_ratio, rate_bits_per_second=line.up_bits_per_second
+        delay_seconds=half,
+        jitter_seconds=line.jitter_seconds,
+        loss_ratio=line.loss_up_ratio,
+        rate_bits_per_second=line.up_bits_per_second,
+        traffic_bits_per_second=line.traffic_up_bits_per_second,
     )
     return down, up
 

@@ -149,7 +149,7 @@ class WorldModel:
 
     def _apply_given(self, fault: Fault) -> Fault:
         match fault.kind:
-            case "cut" | "restore" | "loss" | "delay" | "rate":
+            case "cut" | "restore" | "loss" | "delay" | "rate" | "traffic":
                 self._apply_to_lines(fault)
             case "uplink":
                 self.uplink_up = fault.word("state") == "up"
@@ -176,6 +176,14 @@ class WorldModel:
             for line in self._lines_at(site, fault.where):
                 key = site.id, line.id
                 self._lines[key] = self._base_lines[key] if fault.kind == "restore" else fault.on_line(self._lines[key])
+                self._count_traffic(site, line)
+
+    def _count_traffic(self, site: Site, line: Line) -> None:
+        """Its router counts what a line carries of other people's."""
+        for device in site.devices.values():
+            if device.role == "router":
+                key = site.id, device.id
+                self._devices[key] = self._devices[key].carrying(line.role, self._lines[site.id, line.id], self.now)
 
     def _apply_power(self, fault: Fault, site: Site) -> None:
         """Mains of a site, or of all on a feeder: there a UPS carries its site until its battery is empty."""
