@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from probes._capacity import Plan
 from probes._control import ANSWER_SECONDS, Gone, Turned
-from probes._streams import PORTION_BYTES, STREAMS, Over, Receiver, Sender, StreamTest, connect
+from probes._streams import PORTION_BYTES, STREAMS, Over, Receiver, Sender, ServerRefuses, StreamTest, connect
 from probes._wire.capacity import BadFrame, Refusal
 from probes._wire.iperf3 import Reader, State, cookie, parameters, received_bytes, results
 
-__all__ = ["Iperf3Test", "ServerRefuses"]
+__all__ = ["Iperf3Test"]
 
 BUSY_SECONDS = 10.0  # for somebody else's test to end
 AGAIN_SECONDS = (0.3, 1.2)
@@ -24,10 +24,6 @@ GRACE_SECONDS = 2
 T = TypeVar("T")
 REACHED_RATIO = 0.8
 UNREAD_BYTES = 8_000_000
-
-
-class ServerRefuses(Exception):
-    """It gave an error of its own before the test: it wants a password, or does not do what it was asked for."""
 
 
 class Iperf3Test(StreamTest):
@@ -83,7 +79,7 @@ class Iperf3Test(StreamTest):
     def _expect(self, state: State) -> None:
         found = self._next()
         if found is not state:
-            raise ServerRefuses("busy" if found is State.ACCESS_DENIED else found.name.lower())
+            raise ServerRefuses("iperf3_error", found.name.lower())
 
     def _next(self) -> State:
         """Waits. Raises Gone, BadFrame, TimeoutError, ServerRefuses."""
@@ -94,7 +90,7 @@ class Iperf3Test(StreamTest):
             return found
         while (numbers := self._reader.error()) is None:
             self._wait(until)
-        raise ServerRefuses(f"error {numbers[0]} of iperf3, {numbers[1]} of its system")
+        raise ServerRefuses("iperf3_error", f"error {numbers[0]} of iperf3, {numbers[1]} of its system")
 
     def _wait(self, until: float) -> None:
         assert self._control is not None  # noqa: S101  # set before anything is awaited

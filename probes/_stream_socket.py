@@ -8,7 +8,7 @@ import socket
 from probes._wire import tcp_info
 from probes._wire.tcp_info import TcpInfo
 
-__all__ = ["pace_stream", "tcp_info_of"]
+__all__ = ["clamp_window", "pace_stream", "tcp_info_of"]
 
 # Linux's numbers, which Python names only there or not at all.
 SO_MAX_PACING_RATE, TCP_INFO, TCP_CONGESTION, TCP_NOTSENT_LOWAT = 47, 11, 13, 25
@@ -26,6 +26,12 @@ def pace_stream(connection: socket.socket, bits_per_second: float = 0.0, congest
     ):
         with contextlib.suppress(OSError):
             connection.setsockopt(level, option, value)
+
+
+def clamp_window(connection: socket.socket, size_bytes: int) -> None:
+    """No more than about so much may be under way towards us. A window clamp would follow the buffer as the kernel lets that grow."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size_bytes)
 
 
 def tcp_info_of(connection: socket.socket) -> TcpInfo:

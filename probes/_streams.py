@@ -17,17 +17,19 @@ from dataclasses import dataclass
 from probes._capacity import BIN_SECONDS, NOTHING_KNOWN, Bin, Decision, End, Method, Outcome, Plan, Verdict
 from probes._paced import hurry
 from probes._stream_rules import decide_streams, mathis_bits_per_second
-from probes._stream_socket import pace_stream, tcp_info_of
+from probes._stream_socket import clamp_window, pace_stream, tcp_info_of
 from probes._wire.capacity import BadFrame
 from probes._wire.tcp_info import TcpInfo
 
-__all__ = ["PORTION_BYTES", "STREAMS", "Ended", "Over", "Pipe", "Receiver", "Sender", "StreamTest", "connect"]
+__all__ = ["PORTION_BYTES", "STREAMS", "Ended", "Over", "Pipe", "Receiver", "Sender", "ServerRefuses", "StreamTest", "connect"]
 
 STREAMS = 8
 PORTION_BYTES = 1 << 17
 LOOK_SECONDS = 0.01
 WAIT_SECONDS = 0.002
 SPARED_RATIO = 0.97  # of the cap: what is under way when we stop comes on top
+# What may be under way to us: a far end that knows no pace floods the line no longer than that.
+LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS = 0.04, 3
 SILENCE_SECONDS = 1.0  # of what arrives: a lost segment's timer alone may take a third of that
 NOW_RESET = struct.pack("ii", 1, 0)
 
@@ -40,12 +42,20 @@ class Over(Exception):
         super().__init__(reason)
 
 
+class ServerRefuses(Exception):
+    """It does not take the test, for a reason of its own. `code` is a stable word."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(detail)
+
+
 class Ended(Exception):
     """One stream has no more to give."""
 
 
 class Pipe:
-    """One connection, not blocking. `move` does what can be done now; raises Ended, BlockingIOError, OSError."""
+    """One connection, not blocking. `move` does what can be done now and gives its bytes; raises Ended, BlockingIOError, OSError."""
 
     sends = False
 
@@ -53,7 +63,7 @@ class Pipe:
         self.connection = connection
         connection.setblocking(False)
 
-    def move(self) -> None:
+    def move(self) -> int:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -71,8 +81,8 @@ class Sender(Pipe):
         self._portion = os.urandom(PORTION_BYTES)  # what is not random may be compressed on the way
         pace_stream(connection, pace_bits_per_second, congestion)
 
-    def move(self) -> None:
-        self.connection.send(self._portion)
+    def move(self) -> int:
+        return self.connection.send(self._portion)
 
 
 class Receiver(Pipe):
@@ -80,9 +90,11 @@ class Receiver(Pipe):
         super().__init__(connection)
         self._buffer = bytearray(2 * PORTION_BYTES)
 
-    def move(self) -> None:
-        if not self.connection.recv_into(self._buffer):
+    def move(self) -> int:
+        moved = self.connection.recv_into(self._buffer)
+        if not moved:
             raise Ended
+        return moved
 
 
 @dataclass(slots=True)
@@ -117,6 +129,7 @@ class StreamTest:
         self._now = _Total()
         self._average_bytes: dict[Pipe, float] = {}
         self._rtt_seconds = math.inf
+        self._moved = 0
         self._queues: list[float] = []
         self._began = self._binned = self._heard = 0.0
         self._decision = Decision("inconclusive", "too_few", NOTHING_KNOWN)
@@ -186,6 +199,10 @@ class StreamTest:
         hurry()
         self._began = self._binned = self._heard = time.monotonic()
         self._last = self._now = self._look()
+        if not self.sends:
+            window = self.plan.pace_bits_per_second / 8 * max(LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS * min(self._rtt_seconds, 1.0))
+            for pipe in self._pipes:
+                clamp_window(pipe.connection, math.ceil(window / len(self._pipes)))
         enough = SPARED_RATIO * self.plan.max_bytes - self.plan.pace_bits_per_second / 8 * (min(self._rtt_seconds, 1.0) + 2 * LOOK_SECONDS)
         looked = self._began
         with selectors.DefaultSelector() as selector:
@@ -210,9 +227,12 @@ class StreamTest:
     def _move(self, selector: selectors.BaseSelector) -> None:
         if not selector.get_map():
             raise Over("too_short", "far")
+        if not self.sends and self._moved * 8 > self.plan.pace_bits_per_second * (time.monotonic() - self._began):
+            time.sleep(WAIT_SECONDS)  # what we do not read the far end soon stops sending, whatever pace it has been asked for
+            return
         for key, _ in selector.select(WAIT_SECONDS):
             try:
-                key.data.move()
+                self._moved += key.data.move()
             except BlockingIOError:
                 continue
             except Ended:

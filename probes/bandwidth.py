@@ -10,14 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
-from probes._capacity import METHOD_VERSION, Direction, Outcome, Plan, plan
+from probes._capacity import METHOD_VERSION, Direction, Method, Outcome, Plan, Test, plan
+from probes._capacity_http import DEFAULT_PORTS, HttpTest
+from probes._capacity_tcp import TcpTest
 from probes._capacity_udp import UdpTest
 from probes._control import NAME, Gone, Turned
 from probes._dialled import DialIn, Switchboard
+from probes._iperf3 import Iperf3Test
+from probes._stream_rules import stream_plan
+from probes._streams import ServerRefuses
 from probes._way import WayBlocked
 from probes._wire.capacity import BadFrame, Refusal
 
@@ -36,6 +42,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "bandwidth_spent_bytes": Metric("counter", "bytes", "What tests of the line have cost.", "direction", labels=LABELS),
     }
 )
+OURS = frozenset({"udp", "tcp"})  # methods whose far end is our reflector
+USUAL_PORTS: Mapping[str, int] = MappingProxyType({"udp": 8621, "tcp": 8621, "iperf3": 5201})
 DIAL_IN_SECONDS = 45.0  # a reflector that was refused before we knew its name calls again within 15
 TEST_ROOM_SECONDS = 8.0  # beside the test itself
 OURS_TO_MEND = frozenset({Refusal.TOKEN, Refusal.RATE, Refusal.BYTES, Refusal.SECONDS, Refusal.REQUEST})
@@ -48,13 +56,16 @@ class Bandwidth(Probe):
     `down` is towards the far end, where `netwatch reflector` listens; `up` comes from there. The token is the secret `token`. The
     contract is in bits per second of IP packets, headers included. `burst_bytes` is what may pass above the rate of a policed line:
     at first 1 MB, less on a slower line. With `dial_in_port` the far end calls us there (TCP and UDP), since nothing can call it, and
-    the address is the name it gives. Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
+    the address is the name it gives. `tcp` is several streams with our reflector, `iperf3` the same with a stock server, `http` with the
+    file at `url` on whatever server has the address; the last two need no token.
+    Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
     contract_bits_per_second: Annotated[float, Field(ge=LEAST_CONTRACT, le=MOST_CONTRACT)]
     direction: Direction
-    method: Literal["udp"] = "udp"
-    port: Annotated[int, Field(ge=1, le=65_535)] = 8621
+    method: Method = "udp"
+    port: Annotated[int | None, Field(ge=1, le=65_535)] = None
+    url: Annotated[str | None, Field(pattern=r"^https?://[!-~]+$", max_length=2000)] = None
     dial_in_port: Annotated[int | None, Field(ge=1, le=65_535)] = None
     burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
     max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
@@ -64,7 +75,7 @@ class Bandwidth(Probe):
         return METRICS
 
     def plan(self) -> Plan:
-        return plan(
+        return (plan if self.method == "udp" else stream_plan)(
             self.direction,
             self.contract_bits_per_second,
             burst_bytes=self.burst_bytes,
@@ -81,16 +92,16 @@ class Bandwidth(Probe):
 
     async def measure(self, target: Target, shared: Shared | None = None) -> Outcome:
         """As `run`, with all that was seen; a reflector that dials in needs `shared`. Cancelled, it ends within milliseconds and reports what it has cost."""
-        token = target.secrets.get("token")
-        if token is None or not token.reveal():
-            raise ValueError("bandwidth needs the secret `token`")
-        test = UdpTest(self.plan(), token.reveal().encode())
+        test = self._test(target)
+        port = self.port or self._usual_port()
         try:
             if self.dial_in_port is not None:
+                if not isinstance(test, UdpTest):
+                    raise ProbeMisconfigured("dial_in_method", "a reflector that dials in is measured by udp")
                 if shared is None:
                     raise ValueError("what dials in needs a port that stays open")
                 return await self._dialled(test, target, shared.get(DialIn).board(self.dial_in_port))
-            (family, where), *_ = _connect.literal(target.address, self.port) or await _connect.resolve(target.address, self.port)
+            (family, where), *_ = _connect.literal(target.address, port) or await _connect.resolve(target.address, port)
             return await asyncio.to_thread(test.run, family, where, target.source)
         except asyncio.CancelledError:
             target.report(Sample("bandwidth_spent_bytes", (float(test.bytes_ip),), self.direction))
@@ -98,13 +109,34 @@ class Bandwidth(Probe):
         except Turned as turned:
             raise _refused(turned) from turned
         except BadFrame as error:
-            raise ProbeFailed("not_a_reflector", f"what answers is no reflector of ours: {error}") from error
+            code = "not_a_reflector" if self.method in OURS else f"not_{self.method}"
+            raise ProbeFailed(code, f"what answers is not what it should be: {error}") from error
+        except ServerRefuses as refusal:
+            raise ProbeFailed(refusal.code, refusal.detail) from refusal
         except WayBlocked as error:
-            raise ProbeFailed("udp_blocked", f"TCP port {self.port} answers, UDP does not: {error}") from error
+            raise ProbeFailed("udp_blocked", f"TCP port {port} answers, UDP does not: {error}") from error
         except (Gone, ConnectionResetError, BrokenPipeError) as error:
             raise ProbeFailed("peer_gone", str(error)) from error
         finally:
             test.stop.set()
+
+    def _test(self, target: Target) -> Test:
+        if self.method == "iperf3":
+            return Iperf3Test(self.plan())
+        if self.method == "http":
+            if self.url is None:
+                raise ProbeMisconfigured("no_url", "method http needs a url")
+            return HttpTest(self.plan(), self.url)
+        token = target.secrets.get("token")
+        if token is None or not token.reveal():
+            raise ValueError("bandwidth needs the secret `token`")
+        return (UdpTest if self.method == "udp" else TcpTest)(self.plan(), token.reveal().encode())
+
+    def _usual_port(self) -> int:
+        if self.method != "http":
+            return USUAL_PORTS[self.method]
+        url = urlsplit(self.url or "")
+        return url.port or DEFAULT_PORTS.get(url.scheme, 80)
 
     async def _dialled(self, test: UdpTest, target: Target, board: Switchboard) -> Outcome:
         name = target.address.encode()

@@ -19,17 +19,21 @@ __all__ = ["TOKEN_VARIABLE", "bandwidth", "read_token"]
 
 TOKEN_VARIABLE = "NETWATCH_LINE_TOKEN"  # noqa: S105  # the name of a variable, not what is in it
 DIRECTIONS = ("down", "up")
+WITH_TOKEN = ("udp", "tcp")
 
 
 def bandwidth(
     address: Annotated[str, typer.Argument(help="Address or name of the far end.")],
     contract: Annotated[str, typer.Option("--contract", help="What the line should carry, in IP packets: 100Mbps.")],
     direction: Annotated[str, typer.Option("--direction", help="The site's: down flows from here to the far end, up from there to here.")],
-    port: Annotated[int, typer.Option("--port", help="Port of the far end.", min=1, max=65535)] = 8621,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port of the far end; else 8621, 5201 for iperf3, that of the URL.", min=1, max=65535)
+    ] = None,
     dial_in_port: Annotated[
         int | None, typer.Option("--dial-in-port", help="The far end dials in here, and ADDRESS is its name.", min=1, max=65535)
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="udp.")] = "udp",
+    method: Annotated[str, typer.Option("--method", help="udp or tcp with netwatch reflector; iperf3, http with a stock server.")] = "udp",
+    url: Annotated[str | None, typer.Option("--url", help="For http: a large file, http(s)://…; for down one that takes PUT.")] = None,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {TOKEN_VARIABLE}.")
     ] = None,
@@ -43,11 +47,13 @@ def bandwidth(
 ) -> None:
     """Proves or refutes, with few bytes, that a line carries its contract.
 
-    The far end runs netwatch reflector. Packets are sent a little faster than the contract; the test ends as soon as bounds on what
-    arrives exclude the contract. It loads the line for about half a second. Verdicts: proved, refuted, inconclusive.
+    The far end runs netwatch reflector; with --method iperf3 or http any such server will do. Packets are sent a little faster than
+    the contract; the test ends as soon as bounds on what arrives exclude it. That loads the line for about half a second, with tcp,
+    iperf3 and http about one. Verdicts: proved, refuted, inconclusive.
 
     Examples: netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction down --token-file token ·
-    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --token-file token --json
+    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --token-file token --json ·
+    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --method iperf3
 
     Exit codes: 0 measured, whatever the verdict · 1 not measured · 64 usage · 66 no such file · 77 no permission, or wrong token
     """
@@ -57,12 +63,14 @@ def bandwidth(
 
     if direction not in DIRECTIONS:
         _output.fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
-    token = read_token(token_file)
-    given = {"port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
+    if method == "http" and url is None:
+        _output.fail(Exit.USAGE, text("line_test.no_url"))
+    secrets = {"token": Secret(read_token(token_file))} if method in WITH_TOKEN else {}
+    given = {"url": url, "port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
     given["dial_in_port"] = dial_in_port
     probe = _probe(contract, direction, given)
     try:
-        outcome = asyncio.run(_measure(probe, address, source, {"token": Secret(token)}))
+        outcome = asyncio.run(_measure(probe, address, source, secrets))
     except ProbeFailed as failure:
         _not_measured(address, failure.code, failure.reading.detail, as_json, turned_away=isinstance(failure, ProbeMisconfigured))
     except OSError as error:
