@@ -99,6 +99,7 @@ INCIDENTS = _every_field(
     told=st.lists(TEXT, max_size=3).map(tuple),
     degraded=st.lists(TEXT, max_size=3).map(tuple),
     acknowledgement=st.none() | ACKNOWLEDGEMENTS,
+    next_repeat=st.none() | FINITE,
 )
 HUMANS = _every_field(
     Human,
