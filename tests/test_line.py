@@ -270,6 +270,22 @@ def test_what_users_surely_took_meanwhile_was_carried_too():
     assert (found.verdict, found.reason, found.bounds.low) == ("proved", "measured_with_cross", 104.5 * MBPS)
 
 
+@pytest.mark.parametrize(
+    ("low", "reason", "limit_end", "cross_low", "verdict"),
+    [
+        (99, "at_contract", "line", 1, "proved"),
+        (99, "at_contract", "line", 0.9, "inconclusive"),
+        (99, "at_contract", "near", 5, "inconclusive"),
+        (99, "sender_slow", "line", 5, "inconclusive"),
+    ],
+)
+def test_a_test_that_could_not_tell_is_decided_by_what_users_took_meanwhile(low, reason, limit_end, cross_low, verdict):
+    measured = test_of(low * MBPS, 100 * MBPS, 101 * MBPS, verdict="inconclusive", reason=reason, limit_end=limit_end)
+    found = judge(evidence(measurement=measured, cross=Bounds(cross_low * MBPS, 6 * MBPS, 7 * MBPS)))
+    assert found.verdict == verdict
+    assert found.reason == ("measured_with_cross" if verdict == "proved" else reason)
+
+
 def test_traffic_around_a_test_may_all_have_come_within_it():
     seen = carried(traffic(2 * MBPS, gaps=4), Limits())
     found = cross_traffic(seen, 1_000_000, 0.5)

@@ -92,15 +92,18 @@ def _by_test(evidence: Evidence, test: Measurement, limits: Limits) -> Verdict:
 
 
 def _tested(evidence: Evidence, test: Measurement, limits: Limits) -> tuple[Decision, str, Bounds]:
-    """A probe's own "inconclusive" stands: it knows why its bounds are not the line's."""
+    """A probe's own "inconclusive" stands: it knows why its bounds are not the line's. But between them it cannot see what else came through."""
     received = test.bounds or NOTHING
     if abs(evidence.clock.moved_seconds) > limits.clock_ratio * test.seconds:
         return "inconclusive", "clock", received
+    cross = evidence.cross
+    at_contract = test.verdict == "inconclusive" and test.reason == "at_contract" and test.limit_end == "line" and received.sound()
+    if at_contract and cross is not None and received.low + cross.low >= evidence.contract:
+        return "proved", "measured_with_cross", _sum(received, cross)
     if test.verdict == "inconclusive" or test.bounds is None:
         return "inconclusive", test.reason or "undecided", received
     if not received.sound() or (received.low >= evidence.contract if test.verdict == "refuted" else received.high < evidence.contract):
         return "inconclusive", "contradiction", received
-    cross = evidence.cross
     if received.low >= evidence.contract:
         return "proved", "measured", received
     if cross is not None and received.low + cross.low >= evidence.contract:
