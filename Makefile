@@ -46,11 +46,12 @@ check: lint types imports test  ## lint, types, import contracts, tests
 
 bench: venv  ## the figures of docs/benchmarks.md, one JSON line each
 	tests/install-peers
-	set -e; for file in bench/[a-z]*.py; do $(PY) $$file; done
+	set -e; for file in bench/[a-z]*.py; do case $$file in bench/line.py) $(PY) $$file --quick;; *) $(PY) $$file;; esac; done
 
-soak: venv  ## an hour of kill -9 and of scenarios in the lab; writes docs/evidence/
+soak: venv  ## an hour of kill -9 and of scenarios in the lab, and lines of known rates; writes docs/evidence/
 	tests/install-peers
 	$(PY) tools/soak.py $(ARGS)
+	$(PY) bench/line.py --evidence docs/evidence/lines-$$(date -u +%F).json
 
 fmt: venv
 	$(VENV)/bin/ruff check --fix

@@ -49,6 +49,8 @@ OTHER_CONTRACTS = (10e6, 300e6, 900e6)
 OTHER_RATIOS = (0.6, 0.9, 0.97, 1.03, 1.1)
 POLICER_BURST = 5_000_000
 POLICER_QUEUE = 3_000  # two packets: it drops what it does not let through
+FIGURES: list[dict[str, Any]] = []  # of this run of the program
+MARKS = {True: "✓", False: "✗", None: ""}
 NO_CROSS = Bounds(0.0, 0.0, 0.0)
 OWN_ENDS = frozenset({"near", "far"})
 CROSS_TICK_SECONDS = 0.005
@@ -317,7 +319,8 @@ def run_all(cases: Sequence[Case], *, emulated: bool, seed: int, keep: Path | No
 
 
 def say(name: str, value: float, unit: str, goal: str = "", *, ok: bool | None = None) -> bool:
-    print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "goal": goal or None, "ok": ok}), flush=True)
+    FIGURES.append({"name": name, "value": round(value, 4), "unit": unit, "goal": goal or None, "ok": ok})
+    print(json.dumps(FIGURES[-1]), flush=True)
     return ok is not False
 
 
@@ -372,12 +375,28 @@ def tell_why(runs: Sequence[Run]) -> None:
     say("line_wrong_alone_with_other_traffic", alone, "runs")
 
 
+def write_down(path: Path, runs: Sequence[Run], seed: int) -> None:
+    """The figures, and every run in few words, as JSON; beside it a table to read."""
+    told = [
+        {**asdict(one.case), "verdict": one.verdict, "reason": one.reason, "alone": one.alone, "spoiled": one.spoiled, "wrong": one.wrong}
+        | {name: one.told.get(name) for name in ("bytes", "seconds", "line_bits_per_second", "low_bits_per_second", "high_bits_per_second")}
+        | {"other_traffic_bits_per_second": list(map(float, (one.cross.low, one.cross.value, one.cross.high)))}
+        for one in runs
+    ]
+    path.write_text(json.dumps({"figures": FIGURES, "seed": seed, "runs": told}, indent=1) + "\n", "utf-8")
+    rows = [f"| {one['name']} | {one['value']} {one['unit']} | {one['goal'] or ''} | {MARKS[one['ok']]} |" for one in FIGURES]
+    head = f"# Lines of known rates: {path.stem.removeprefix('lines-')}\n\n`bench/line.py`, seed {seed}, on {os.cpu_count()} cores; load of the machine "
+    head += f"at the end {os.getloadavg()[1]:.0f}. What is run and what counts as wrong stands there; every run is in `{path.name}`.\n\n"
+    path.with_suffix(".md").write_text(head + "\n".join(["| figure | value | goal | |", "|---|---|---|---|", *rows]) + "\n", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few of each kind, under a minute")
     parser.add_argument("--only", choices=("udp", "bulk", "contracts", "policer"))
     parser.add_argument("--share", type=float, default=1.0, help="of the cases, by chance")
     parser.add_argument("--runs", type=Path, help="a file for every run, a JSON line each")
+    parser.add_argument("--evidence", type=Path, help="a .json file for all of it; a table comes to stand beside it")
     parser.add_argument("--seed", type=int, default=20261124)
     asked = parser.parse_args()
     dice = Random(asked.seed)
@@ -398,6 +417,8 @@ def main() -> None:
     least = {"udp": 600} if not asked.quick and asked.share == 1 else {}
     good = [tell(kind, some, least=least.get(kind, 1)) for kind, some in of_kind.items()]
     tell_why(runs)
+    if asked.evidence:
+        write_down(asked.evidence, runs, asked.seed)
     sys.exit(0 if all(good) else 1)
 
 
