@@ -8,13 +8,15 @@ import logging
 import math
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 from netwatch import core, lease, ledger, line
+from netwatch._line_families import line_families
+from netwatch._metric_families import Family
 from netwatch.lease import Claim, Deny, Grant, Leases, Situation, Wish
 from netwatch.model import Check, Line, LineVerdict, Maintenance, Outcome, Result, RunReason
 from netwatch.windows import next_occurrence
@@ -24,6 +26,7 @@ __all__ = ["GRANTED", "LineTests"]
 
 log = logging.getLogger(__name__)
 
+Key = tuple[str, str, str]  # site, line, direction
 GRANTED = Grant()
 FRESH_RATIO = 0.9  # of the interval: what was found so recently need not be found again
 KEPT_SECONDS = 60 * 86_400.0
@@ -83,7 +86,8 @@ class LineTests:
         self._waiters: dict[str, list[asyncio.Future[Mapping[str, object]]]] = defaultdict(list)
         self._tests_of: Mapping[str, Sequence[str]] = {}
         self.unwritten: list[LineVerdict] = []
-        self.bytes_total: dict[tuple[str, str, str], int] = defaultdict(int)
+        self._bytes_total: dict[Key, int] = defaultdict(int)
+        self._measured: dict[Key, tuple[str, float]] = {}
 
     # --- before and after a run
 
@@ -199,7 +203,17 @@ class LineTests:
         for one in verdicts:
             if one.bytes:
                 self._spent[one.site, one.line].append((one.wall, one.bytes))
-                self.bytes_total[one.site, one.line, one.direction] += one.bytes
+                self._bytes_total[one.site, one.line, one.direction] += one.bytes
+            self._keep_measured((one.site, one.line, one.direction), one.record)
+
+    def _keep_measured(self, key: Key, record: Mapping[str, object]) -> None:
+        value = record.get("value_bits_per_second")
+        if isinstance(value, int | float) and value > 0 and record.get("verdict") in {"proved", "refuted"}:
+            self._measured[key] = (str(record.get("method") or record.get("step") or ""), value / 8)
+
+    def families(self) -> Iterable[Family]:
+        """What lines stand at, for /metrics."""
+        return line_families(self._world(), self._wall(), self._measured, self._bytes_total, len(self.unwritten))
 
     async def record(self, verdicts: Sequence[LineVerdict]) -> None:
         """Into the ledger, before anything of them is told. What it does not take is kept, and tried again with the next."""
@@ -239,6 +253,8 @@ class LineTests:
                     continue
                 if past.wall < oldest:
                     break
+                if key not in self._measured:
+                    self._keep_measured(key, record)
                 found[key].append(past)
                 if spent:
                     self._spent[key[0], key[1]].append((past.wall, spent))

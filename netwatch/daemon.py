@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from netwatch import __version__, core, crash_points, inventory, ledger, links, memory, snapshot
 from netwatch._commits import Commits
@@ -20,6 +22,7 @@ from netwatch._line_tests import LineTests
 from netwatch._telegram_updates import Presses
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
+from netwatch.lease import Deny
 from netwatch.metrics import Metrics
 from netwatch.model import (
     Cancel,
@@ -31,6 +34,7 @@ from netwatch.model import (
     Human,
     Incident,
     Inventory,
+    Outcome,
     PagerTried,
     Reloaded,
     Result,
@@ -174,6 +178,7 @@ class Daemon:
             trials=delivery.trials,
             dead_man=delivery.dead_man_success,
             sse_clients=sse_clients,
+            more=self._line_tests.families(),
         )
 
     def check_now(self, check_id: str, who: str) -> bool:
@@ -191,6 +196,40 @@ class Daemon:
         if "denied" in told:
             self._scheduler.request(Cancel(check=check_id, reason="denied"))  # whoever asked may ask again
         return told
+
+    async def page_test(self, check_id: str, measure: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
+        check = self._world.inventory.checks.get(check_id)
+        if check is None or check.kind != "bandwidth":
+            return None
+        at, wall, generation = self._now(), self._wall(), self._world.generation
+        admission = self._line_tests.admit(check, "human", at)
+        if isinstance(admission, Deny):
+            return {"denied": admission.reason}
+        try:
+            told = await measure()
+        finally:
+            self._line_tests.ended(check, self._now())
+        facts = {"bandwidth": json.dumps(told)}
+        lasted = self._now() - at
+        self._finish(
+            check,
+            Result(
+                check=check_id,
+                at=at,
+                wall=wall,
+                duration_seconds=lasted,
+                outcome=Outcome.OK,
+                facts=facts,
+                generation=generation,
+                reason="human",
+            ),
+        )
+        return told
+
+    def meeting_on(self, site: str) -> bool:
+        wall = self._wall()
+        meeting = core.meeting_of(self._world, site, wall)
+        return meeting is not None and meeting[0] <= wall < meeting[1]
 
     async def prune(self) -> tuple[int, int]:
         return await self._history.prune()

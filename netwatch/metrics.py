@@ -168,6 +168,7 @@ class Metrics:
         dead_man: bool | None = None,
         sse_clients: int | None = None,
         revision: str = "",
+        more: Iterable[Family] = (),
     ) -> bytes:
         """The whole text. One at a time: who asks meanwhile gets the next one made. Raises Overloaded."""
         if self._waiting >= MOST_WAITING:
@@ -179,7 +180,7 @@ class Metrics:
                 if self._rendered == asked:
                     told = Told(attempts=notifications or {}, trials=trials or {}, dead_man=dead_man)
                     own = families(snapshot, told, sse_clients, revision, platform.python_version())
-                    self._body = await self._written(own)
+                    self._body = await self._written((*own, *more))
                     self._rendered += 1
                 return self._body
         finally:

@@ -58,6 +58,13 @@ def test_a_line_is_proved_in_both_directions_and_the_ledger_says_so(place):
         place.write()
         place.start()
         wait_until(lambda: len(place.records()) == 2)
+        told = place.metrics()
+        labels = 'site="na-tau",line="main",direction="down"'
+        assert f'netwatch_line_verdict{{{labels},verdict="proved"}} 1.0' in told
+        assert f"netwatch_line_below_contract{{{labels}}} 0.0" in told
+        (cost,) = [float(row.split()[1]) for row in told.splitlines() if row.startswith(f"netwatch_line_test_bytes_total{{{labels}}}")]
+        assert cost == next(one["bytes"] for one in place.records() if one["direction"] == "down")
+        assert f'netwatch_line_measured_bytes_per_second{{{labels},method="udp"}}' in told
     assert {(one["site"], one["line"], one["direction"], one["verdict"]) for one in place.records()} == {
         ("na-tau", "main", "down", "proved"),
         ("na-tau", "main", "up", "proved"),
