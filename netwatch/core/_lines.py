@@ -358,8 +358,8 @@ def _tell_check(world: World, draft: Draft, check: Check) -> None:
 
 def _standing_samples(world: World, key: Key, wall: float) -> Iterator[Sample]:
     pasts, limits = world.lines.pasts.get(key, ()), limits_of(world)
-    yield Sample("line_below_contract", (float(bool(line.below_contract(pasts, wall, limits))),))
-    yield Sample("line_proof_old", (float(line.standing(pasts, wall, limits).reason == "old"),))
+    yield Sample(f"line_below_contract_{key[2]}", (float(bool(line.below_contract(pasts, wall, limits))),))
+    yield Sample(f"line_proof_old_{key[2]}", (float(line.standing(pasts, wall, limits).reason == "old"),))
 
 
 def _key(check: Check) -> Key:

@@ -29,10 +29,13 @@ RETRY_SECONDS = 300.0
 MARGIN_SECONDS = 10.0  # for connecting, beside the seconds that a test takes
 Direction = Literal["down", "up"]
 DIRECTIONS: Mapping[str, tuple[Direction, ...]] = {"both": ("down", "up"), "down": ("down",), "up": ("up",)}
-RULES = (
-    Rule(name="contract", metric="line_below_contract", warn=1.0, audience="digest"),
-    Rule(name="proof_old", metric="line_proof_old", warn=1.0, audience="digest"),
-)
+RULES: Mapping[Direction, tuple[Rule, ...]] = {
+    direction: (
+        Rule(name="contract", metric=f"line_below_contract_{direction}", warn=1.0, audience="digest"),
+        Rule(name="proof_old", metric=f"line_proof_old_{direction}", warn=1.0, audience="digest"),
+    )
+    for direction in DIRECTIONS["both"]
+}
 ADAPTER = pydantic.TypeAdapter(Bandwidth)
 
 
@@ -68,7 +71,7 @@ def test_checks(
     for direction in _directions(entry):
         probe = _probe(line, entry, direction, where, collector)
         if probe is not None:
-            yield _check(f"{site}/{target.id}/capacity-{direction}", probe, at, entry.token, every, parents, RULES)
+            yield _check(f"{site}/{target.id}/capacity-{direction}", probe, at, entry.token, every, parents, RULES[direction])
 
 
 def control_site(name: str, entry: LineTestsEntry) -> Site | None:
