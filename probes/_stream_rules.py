@@ -19,6 +19,7 @@ MOST_CONTRACT_SECONDS = 1.6
 MOST_SECONDS = 4.0
 SLOW_START_SECONDS, SLOW_START_ROUND_TRIPS = 0.4, 5
 NOISE_RATIO = 1.05
+TOLERANCE_SECONDS = 0.001
 GROWTH_BINS = 3
 # A smoothed round-trip time of a busy machine varies by some of that without any queue.
 LEAST_QUEUE_SECONDS, MOST_QUEUE_SECONDS, QUEUE_ROUND_TRIPS = 0.001, 0.005, 4
@@ -60,7 +61,7 @@ def slow_start_bins(bins: Sequence[Bin], rtt_seconds: float) -> int:
     elapsed = list(itertools.accumulate(one.seconds for one in bins))
     least = max(SLOW_START_SECONDS, SLOW_START_ROUND_TRIPS * rtt_seconds)
     for first in range(GROWTH_BINS, len(bins) - GROWTH_BINS + 1):
-        if elapsed[first - 1] >= least and _rate(bins[first : first + GROWTH_BINS]) <= NOISE_RATIO * _rate(
+        if elapsed[first - 1] >= least - TOLERANCE_SECONDS and _rate(bins[first : first + GROWTH_BINS]) <= NOISE_RATIO * _rate(
             bins[first - GROWTH_BINS : first]
         ):
             return first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 
 from probes._wire import tcp_info
 from probes._wire.tcp_info import TcpInfo
@@ -20,7 +21,7 @@ def pace_stream(connection: socket.socket, bits_per_second: float = 0.0, congest
     """The kernel then spreads what is sent, queues little unsent, and takes losses as most systems do. Where it cannot, the caps hold."""
     pace = min(round(bits_per_second / 8), UNLIMITED - 1) or UNLIMITED
     for level, option, value in (
-        (socket.SOL_SOCKET, SO_MAX_PACING_RATE, pace),
+        (socket.SOL_SOCKET, SO_MAX_PACING_RATE, struct.pack("=I", pace)),
         (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES),
         (socket.IPPROTO_TCP, TCP_CONGESTION, congestion.encode()),
     ):
