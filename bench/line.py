@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -277,12 +277,30 @@ def run(line: ShapedLine, case: Case, control: Control | None) -> Run:
                 return Run(case, "not_measured", failure.code, "not_measured")
             ended = time.monotonic()
             cross = watched.besides(told, ended, case.rtt_seconds) if watched else NO_CROSS
-    wall = time.time()
-    test = measurement_of(told, wall)
-    control = replace(control, wall=wall) if control else None
+    return judged(case, told, cross, control)
+
+
+def judged(case: Case, told: dict[str, Any], cross: Bounds, control: Control | None) -> Run:
+    wall = 0.0  # all of it is of one moment
     direction: Any = case.direction
+    test = measurement_of(told, wall)
     verdict = judge(Evidence(direction=direction, contract=case.contract, wall=wall, measurement=test, control=control, cross=cross))
     return Run(case, verdict.verdict, verdict.reason, told["verdict"], told, cross)
+
+
+def kept_runs(files: Sequence[Path]) -> list[Run]:
+    """Runs of before, judged again: the control test had passed."""
+    found = []
+    for one in (json.loads(row) for file in files for row in file.read_text("utf-8").splitlines()):
+        case = Case(**one["case"])
+        direction: Any = case.direction
+        passed = Control(wall=0.0, anchor="near", direction=direction, low=1.1 * case.contract)
+        run = Run(case, one["verdict"], one["reason"], one["alone"])
+        if one["told"]:
+            run = judged(case, one["told"], Bounds(**one["cross"]), passed)
+        run.machine_waited_seconds, run.times = one["machine_waited_seconds"], one["times"]
+        found.append(run)
+    return found
 
 
 def run_until_quiet(line: ShapedLine, case: Case, control: Control | None, bird: Canary) -> list[Run]:
@@ -390,13 +408,19 @@ def tell_why(runs: Sequence[Run]) -> None:
 
 def write_down(path: Path, runs: Sequence[Run], seed: int) -> None:
     """The figures, and every run in few words, as JSON; beside it a table to read."""
+    columns = ("bytes", "seconds", "line_bits_per_second", "low_bits_per_second", "high_bits_per_second")
     told = [
         {**asdict(one.case), "verdict": one.verdict, "reason": one.reason, "alone": one.alone, "spoiled": one.spoiled, "wrong": one.wrong}
-        | {name: one.told.get(name) for name in ("bytes", "seconds", "line_bits_per_second", "low_bits_per_second", "high_bits_per_second")}
-        | {"other_traffic_bits_per_second": list(map(float, (one.cross.low, one.cross.value, one.cross.high)))}
+        | {name: one.told.get(name) for name in columns}
+        | {
+            "other_traffic_bits_per_second": [
+                round(value) for value in (one.cross.low, one.cross.value, one.cross.high) if value < math.inf
+            ]
+        }
         for one in runs
     ]
-    path.write_text(json.dumps({"figures": FIGURES, "seed": seed, "runs": told}, indent=1) + "\n", "utf-8")
+    listed = ",\n".join(json.dumps(one, separators=(",", ":")) for one in told)
+    path.write_text(f'{{"seed":{seed},"figures":{json.dumps(FIGURES)},"runs":[\n{listed}\n]}}\n', "utf-8")
     rows = [f"| {one['name']} | {one['value']} {one['unit']} | {one['goal'] or ''} | {MARKS[one['ok']]} |" for one in FIGURES]
     head = f"# Lines of known rates: {path.stem.removeprefix('lines-')}\n\n`bench/line.py`, seed {seed}, on {os.cpu_count()} cores; load of the machine "
     head += f"at the end {os.getloadavg()[1]:.0f}. What is run and what counts as wrong stands there; every run is in `{path.name}`.\n\n"
@@ -409,6 +433,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("udp", "bulk", "tcp", "iperf3", "contracts", "policer"))
     parser.add_argument("--share", type=float, default=1.0, help="of the cases, by chance")
     parser.add_argument("--runs", type=Path, help="a file for every run, a JSON line each")
+    parser.add_argument("--again", type=Path, nargs="+", metavar="FILE", help="files of --runs: judges those once more, and runs nothing")
     parser.add_argument("--evidence", type=Path, help="a .json file for all of it; a table comes to stand beside it")
     parser.add_argument("--seed", type=int, default=20261124)
     asked = parser.parse_args()
@@ -425,8 +450,11 @@ def main() -> None:
         delayed += chosen(method, [] if asked.quick else [*streams(method, 2)])
     plain = chosen("contracts", QUICK_OTHERS if asked.quick else [*other_contracts(OTHER_RATIOS, 2)])
     plain += chosen("policer", QUICK_POLICERS if asked.quick else [*policers(3)])
-    runs = run_all(delayed, emulated=True, seed=asked.seed, keep=asked.runs)
-    runs += run_all(plain, emulated=False, seed=asked.seed, keep=asked.runs)
+    if asked.again:
+        runs = kept_runs(asked.again)
+    else:
+        runs = run_all(delayed, emulated=True, seed=asked.seed, keep=asked.runs)
+        runs += run_all(plain, emulated=False, seed=asked.seed, keep=asked.runs)
     kinds = list(dict.fromkeys(one.case.kind for one in runs))
     of_kind = {kind: [one for one in runs if one.case.kind == kind] for kind in kinds}
     least = {"udp": 600} if not asked.quick and asked.share == 1 else {}

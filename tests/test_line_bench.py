@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(bool(network.why_not()), reason="no network namespaces or no /dev/net/tun here")
-@pytest.mark.skipif(shutil.which("tc") is None, reason="no tc here")
+@pytest.mark.skipif(not all(map(shutil.which, ("tc", "iperf3"))), reason="no tc or no iperf3 here")
 def test_no_line_of_the_quick_bench_is_judged_wrong_nor_costs_more_than_it_may():
     command = [sys.executable, str(ROOT / "bench" / "line.py"), "--quick"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=220, check=False)
