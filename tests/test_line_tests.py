@@ -1,16 +1,22 @@
 """Line tests in the daemon, against a real reflector on loopback."""
 
+import asyncio
+import datetime as dt
 import json
 import signal
+import time
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from netwatch import ledger
+from netwatch import inventory, ledger
+from netwatch.daemon import Daemon
 from tests.capacity_peer import TOKEN, reflecting
-from tests.test_daemon import Place, pages, wait_until
+from tests.test_daemon import SECRET, Place, pages, wait_until
 
 __all__ = ["pages", "place"]
 
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 LINES = """\
 version: 1
 language: en
@@ -109,3 +115,43 @@ def test_a_test_asked_for_during_a_meeting_is_not_run_and_says_why(place):
         assert asked.returncode == 1
         assert "meeting is on" in asked.stdout
         assert place.records() == []
+
+
+async def until(true):
+    while not true():  # noqa: ASYNC110  # what is waited for happens in other threads and on the disk
+        await asyncio.sleep(0.05)
+
+
+MOMENT = "%Y-%m-%d %H:%M"
+
+
+def test_a_meeting_that_begins_ends_the_test_and_keeps_what_it_has_cost(place):
+    """At 5 Mbps it takes 16 s to spend a burst of 5 MB: cut off after the first second of the meeting, it has cost less."""
+    skew = [0.0]
+    begins = dt.datetime.now(ZONE).replace(second=0, microsecond=0) + dt.timedelta(minutes=40)
+    meeting = f'meetings: [{{name: hop, from: "{begins:{MOMENT}}", until: "{begins + dt.timedelta(hours=1):{MOMENT}}"}}]'
+
+    async def scenario():
+        environment = {"HOOK_SECRET": SECRET}
+        daemon = Daemon(
+            inventory_path=place.inventory,
+            state_directory=place.state,
+            load=lambda: inventory.load(place.inventory, environment=environment),
+            wall=lambda: time.time() + skew[0],
+        )
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(daemon.run())
+            await until(lambda: "na-tau/main/capacity-down" in daemon._runner._running)
+            await asyncio.sleep(0.5)  # some of it has been sent
+            skew[0] = begins.timestamp() - time.time()
+            await until(place.records)
+            daemon.stop()
+
+    with reflecting(host="127.46.34.9") as place.far:
+        place.write(test="directions: down, burst: 5 MB", more=meeting)
+        asyncio.run(scenario())
+    (record,) = place.records()
+    assert record["verdict"] == "inconclusive"
+    assert record["reason"] in {"yielded", "clock"}  # the clock was set to get there
+    assert 0 < record["bytes"] < 5_000_000
+    assert record["seconds"] < 10
