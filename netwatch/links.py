@@ -18,7 +18,7 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "leads_here", "read", "token"]
+__all__ = ["KEY_NAME", "LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "leads_here", "read", "token"]
 
 LIFE_SECONDS = 86_400.0
 KEY_NAME = "link.key"

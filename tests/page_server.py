@@ -27,6 +27,8 @@ class FakeDaemon:
         self.acts = []
         self.reload_answer = (True, ("+ na-tau/vc",))
         self.overloaded = False
+        self.admits = None
+        self.meeting = False
         self.in_force = Inventory(sites={}, checks={})
         self.ledger_at = Path("/nonexistent/ledger/records")
 
@@ -61,6 +63,12 @@ class FakeDaemon:
     async def test_line(self, check_id, who):
         self.asked.append((check_id, who))
         return {"denied": "meeting"} if "/capacity-" in check_id else None
+
+    async def page_test(self, check_id, measure):
+        return await measure() if self.admits is None else {"denied": self.admits}
+
+    def meeting_on(self, site):
+        return self.meeting
 
     def act(self, human):
         self.acts.append(human)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netwatch.cli import _output, line_quality, line_test
+from netwatch.cli import _output, line_assist, line_quality, line_test
 from netwatch.cli._common import Format
 from netwatch.cli._output import Exit, fail, text, words
 from netwatch.cli.db import StateOption
@@ -47,6 +47,7 @@ app = typer.Typer(
 
 
 app.command("quality")(line_quality.quality)
+app.command("assist")(line_assist.assist)
 app.command("test")(line_test.run_test)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Container
 from aiohttp import web
 
 from netwatch.lang.writing import VIETNAM
-from netwatch.web import acts, api, blackbox, guard, line, links, page, quality, records, stream
+from netwatch.web import acts, api, blackbox, guard, line, line_test, links, page, quality, records, stream
 from netwatch.web.backend import BACKEND, SETUP, Backend, Overloaded, Setup
 
 __all__ = ["Backend", "Overloaded", "make_app"]
@@ -39,6 +39,7 @@ def make_app(
     acts.add_routes(app)
     if not control:
         links.add_routes(app)
+        line_test.add_routes(app)
     blackbox.add_routes(app)
     app.router.add_get("/api/v1/events", stream.events)
     app.on_response_prepare.append(guard.add_headers)

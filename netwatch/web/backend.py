@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -39,6 +39,12 @@ class Backend(Protocol):
 
     async def test_line(self, check_id: str, who: str) -> Mapping[str, object] | None:
         """What came of a line test run now: a verdict's record, `denied` or `failed` and why. None when no line is tested by it."""
+
+    async def page_test(self, check_id: str, measure: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
+        """What a browser measures for a check, when it may now: else `denied` and why. None when no line is tested by it."""
+
+    def meeting_on(self, site: str) -> bool:
+        """Whether a meeting has begun there: then a test ends at once."""
 
     def pagers(self) -> Sequence[Mapping[str, object]]:
         """Each pager and how it fares."""
