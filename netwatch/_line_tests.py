@@ -35,6 +35,8 @@ MOST_UNWRITTEN = 1_000
 BY_HAND: frozenset[RunReason] = frozenset({"human", "evidence"})
 FELT = frozenset({"icmp", "stamp", "tcp", "http", "dns", "tls"})  # what a test on the same line may slow
 DAILY = tuple(range(7))
+ALL_DAY = 1_440
+CROWDED_APART_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 200.0
 TOLD = (
     "at",
@@ -143,9 +145,12 @@ class LineTests:
         claims = self._claims(check, place, plan.pace_bits_per_second)
         wish = Wish(claims=claims, bytes_at_most=float(plan.max_bytes), by_hand=by_hand)
         admission = lease.admit(wish, now, self._situation(check, place, claims, now, wall))
-        if isinstance(admission, Deny) and admission.reason == "window" and place is not None and place.test is not None:
-            spread = zlib.crc32(check.id.encode()) % max(place.test.minutes * 30, 1)
-            return replace(admission, retry_at=admission.retry_at + spread)
+        if isinstance(admission, Deny):
+            share = zlib.crc32(check.id.encode()) / 2**32
+            if admission.reason == "window" and place is not None and place.test is not None:
+                return replace(admission, retry_at=admission.retry_at + share * place.test.minutes * 30)
+            if admission.reason == "shared":  # else all that were put off by one meeting would ask in the same moment from then on
+                return replace(admission, retry_at=admission.retry_at + (share - 0.5) * CROWDED_APART_SECONDS)
         return admission
 
     def _again_wall(self, check: Check) -> float:
@@ -167,23 +172,24 @@ class LineTests:
         shared = world.inventory.line_tests.head_room
         head_room = {claim.resource: shared[of] for claim in claims if (of := claim.resource.partition("/")[0]) in shared}
         head_room[claims[0].resource] = claims[0].bits_per_second  # one test of a line at a time
-        common = Situation(used=self._leases.used(now), head_room=head_room, wall=wall)
+        meeting = core.meeting_of(world, check.site, wall)
+        common = Situation(used=self._leases.used(now), head_room=head_room, wall=wall, meeting=meeting)
         if place is None:
             return common
         key = (check.site, check.target, cast("_Planned", check.probe).direction)
         return replace(
             common,
-            meeting=core.meeting_of(world, check.site, wall),
-            opens=self._opens(place, wall),
+            opens=self._opens(place, wall, check.timeout_seconds),
             left_bytes=place.test.budget_bytes - self._spent_today(check, wall) if place.test else 0.0,
             busy_ratio=core.busy_ratio(world, key, now),
         )
 
-    def _opens(self, place: Line, wall: float) -> float:
-        if place.test is None:
+    def _opens(self, place: Line, wall: float, longest_seconds: float) -> float:
+        """In the past while a test that begins now ends before the window does."""
+        if place.test is None or place.test.minutes >= ALL_DAY:
             return float("-inf")
         daily = Maintenance(id="", matcher="", weekdays=DAILY, from_minute=place.test.from_minute, minutes=place.test.minutes)
-        found = next_occurrence(daily, wall, self._zone())
+        found = next_occurrence(daily, wall + longest_seconds, self._zone())
         return found[0] if found is not None else float("-inf")
 
     def _spent_today(self, check: Check, wall: float) -> int:

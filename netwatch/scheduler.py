@@ -137,9 +137,11 @@ class Schedule:
             self._place(entry)
 
     def postpone(self, check_id: str, site: str, until: float, reason: RunReason, now: float) -> None:
-        """A run that was not admitted is tried again later, for the same reason."""
+        """A run that was not admitted is tried again later, for the same reason. It asked nothing of its target."""
+        entry = self._entries.get(check_id)
+        if entry is not None and (entry.request is None or until < entry.request.not_before):
+            entry.request = Run(check=check_id, not_before=max(until, now + APART_SECONDS), reason=reason)
         self.done(check_id, site)
-        self.request(Run(check=check_id, not_before=until, reason=reason), now)
 
     def next_at(self) -> float | None:
         return self._heap[0][0] if self._heap else None

@@ -184,6 +184,20 @@ def test_a_run_that_was_not_admitted_keeps_its_reason():
     assert [(at, why) for at, _, why in play(schedule, 10, start=20.4)] == [(25.0, "human")]
 
 
+def test_what_is_not_admitted_takes_nothing_from_what_its_target_may_be_asked():
+    schedule = Schedule()
+    schedule.update([check("s/line/capacity", interval=86_400.0), check("s/line/icmp", interval=3_600.0)], now=0.0)
+    play(schedule, 11)
+    schedule.request(Run(check="s/line/capacity", not_before=20.0, reason="human"), 20.0)
+    now = 20.0
+    for _ in range(30):
+        ((item, reason),) = schedule.due(now)
+        schedule.postpone(item.id, item.site, now + 1.0, reason, now)
+        now += 1.0
+    schedule.request(Run(check="s/line/icmp", not_before=now, reason="soft"), now)
+    assert [item.id for item, _ in schedule.due(now)] == ["s/line/capacity", "s/line/icmp"]
+
+
 def test_a_target_that_was_busy_for_long_owes_no_more_than_a_moment():
     schedule = Schedule()
     checks = [check(f"s/busy/c{n}", interval=5.0) for n in range(12)]

@@ -114,6 +114,7 @@ class World:
         self.router_of = _routers(inventory)
         self.uplinks = {check: tuple(line for (_, line), of in self.router_of.items() if of == check) for check in self.router_of.values()}
         self.lines.meetings.clear()
+        self.lines.begun.clear()  # the same meeting may be of more sites now
         read_ups = [check for check in inventory.checks.values() if any(rule.metric in POWER_METRICS for rule in check.rules)]
         self.ups_of = {check.site: check.id for check in reversed(read_ups)}  # the first of each site
 
