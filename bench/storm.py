@@ -148,7 +148,7 @@ class Storm:
     def __post_init__(self) -> None:
         self.world = core.World(inventory=self.inventory, pagers=("noc",))
         self.person = Person.with_pager()
-        self._weather = Weather(self.seed)
+        self.weather = Weather(self.seed)
         self._schedule = Schedule()
         self._schedule.update(self.inventory.checks.values(), 0.0)
         self._running: list[tuple[float, int, Result, str]] = []
@@ -176,7 +176,7 @@ class Storm:
 
     def _start(self, check: Check, reason: RunReason) -> None:
         count = 1 if reason in {"soft", "parent"} else 5
-        is_up = self._weather.is_up(check.id, self.at)
+        is_up = self.weather.is_up(check.id, self.at)
         samples = (Sample("icmp_loss_ratio", (0.0,)), Sample("icmp_rtt_seconds", (0.02,) * count)) if is_up else ()
         result = Result(
             check=check.id,
