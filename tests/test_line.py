@@ -31,6 +31,7 @@ from netwatch.line import (
     judge,
     judged_again,
     measurement_of,
+    passed_bytes,
     record_of,
     standing,
 )
@@ -553,3 +554,18 @@ def test_what_is_recorded_can_be_judged_again_and_comes_to_the_same(found, limit
     assert (again.verdict, again.reason, again.step, again.limit_end) == (verdict.verdict, verdict.reason, verdict.step, verdict.limit_end)
     assert evidence_of(kept).direction == found.direction
     assert (kept["verdict"], kept["reason"], kept["bytes"]) == (verdict.verdict, verdict.reason, verdict.bytes)
+
+
+def test_of_what_a_test_sent_outside_its_bins_as_great_a_part_came_through_as_within():
+    bins = ((0.05, 600_000, 400, 100, 0.0, 0.02), (0.05, 600_000, 400, 100, 0.0, 0.02), (0.05, 0, 0, 9, 0.0, 0.02))
+    test = dataclasses.replace(SLOW, bins=bins, bytes=2_000_000)
+    assert passed_bytes(test) == 1_200_000 + 0.8 * 500_000
+    assert passed_bytes(dataclasses.replace(test, bytes=1_500_000)) == 1_200_000
+    assert passed_bytes(dataclasses.replace(test, bytes=1_000_000)) == 1_200_000
+    assert passed_bytes(dataclasses.replace(test, method="tcp")) == 1_200_000
+    assert passed_bytes(dataclasses.replace(test, bins=())) == 0
+
+
+def test_a_line_that_drops_nothing_passes_all_that_was_sent():
+    test = dataclasses.replace(SLOW, bins=((0.05, 700_000, 500, 0, 0.0, 0.0),), bytes=1_400_000)
+    assert passed_bytes(test) == 1_400_000

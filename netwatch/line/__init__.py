@@ -20,7 +20,7 @@ from netwatch.line._evidence import (
     port_ceiling,
 )
 from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_contract, judge, standing
-from netwatch.line._measurement import Malformed, measurement_of
+from netwatch.line._measurement import Malformed, measurement_of, passed_bytes
 from netwatch.line._rates import RatePoint, counters_of
 from netwatch.line._record import Subject, past_of, record_of, wall_of
 
@@ -54,6 +54,7 @@ __all__ = [
     "judge",
     "judged_again",
     "measurement_of",
+    "passed_bytes",
     "past_of",
     "port_ceiling",
     "record_of",

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from netwatch.line._evidence import Bounds, Grade, Measurement
 
-__all__ = ["Malformed", "measurement_of"]
+__all__ = ["Malformed", "measurement_of", "passed_bytes"]
 
 VERDICTS = ("proved", "refuted", "inconclusive")
 MOST_BINS = 10_000
@@ -45,6 +45,21 @@ def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None 
         full=full,
         bins=_bins(told.get("bins", ())),
     )
+
+
+def passed_bytes(test: Measurement) -> int:
+    """How much of what a test by UDP sent came through a line that dropped the rest, at least.
+
+    Its bins tell of what they cover. Of the ramp before them and of what was under way when it stopped no smaller part came through.
+    """
+    received, dropped = sum(one[1] for one in test.bins), 0.0
+    for one in test.bins:
+        if one[2] > 0:
+            dropped += one[3] * one[1] / one[2]
+    if test.method != "udp" or not received:
+        return int(received)
+    outside = max(test.bytes - received - dropped, 0.0)
+    return int(received + outside * received / (received + dropped))
 
 
 def _number(told: Mapping[str, Any], name: str, otherwise: float) -> float:
