@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,7 +66,8 @@ class Builder:
             net = self._network(path, place)
             if net is not None:
                 self.networks[name] = net
-            targets = {key: self._tested(target) for key, target in self._targets.of(path, place, net, settings).items()}
+            there = self._targets.of(path, place, net, settings)
+            targets = {key: self._tested(target, there) for key, target in there.items()}
             self._renamed(path, name, place)
             self._site(path, name, place, targets)
             self._checks(name, targets, net)
@@ -171,12 +172,16 @@ class Builder:
         if old is not None and (old == name or old in self.file.sites or old in self.file.hubs):
             self.collector.error((self.document, (*path, "renamed_from")), "renamed_from_alive", word=old)
 
-    def _tested(self, target: Target) -> Target:
-        """With when its line may be tested, if it is."""
+    def _tested(self, target: Target, there: Mapping[str, Target]) -> Target:
+        """With when its line may be tested, if it is. What the defaults say of a device is only of sites that have it."""
         line = target.thing
         if target.test is None or not isinstance(line, Line):
             return target
-        test = line_test_of(line, target.test, target.test_where or target.where, self.collector)
+        where, device = target.test_where or target.where, target.test.device
+        if device is not None and device not in there and where[1][:1] == ("defaults",):
+            self.collector.warn((self.document, (*where[1], "device")), "line_test_device", word=device, known=", ".join(sorted(there)))
+            return replace(target, test=None)
+        test = line_test_of(line, target.test, where, self.collector)
         return replace(target, thing=replace(line, test=test))
 
     def _controls(self) -> None:
