@@ -31,7 +31,7 @@ RULES = (
     Rule(name="contract", metric="line_below_contract_down", warn=1.0, audience="digest"),
     Rule(name="proof_old", metric="line_proof_old_down", warn=1.0, audience="digest"),
 )
-BIN = [1.0, 7_500_000, 5_357, 0, 0.0, 0.0]
+BIN = [1.0, 7_500_000, 5_357, 4_643, 0.0, 0.0]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,12 +93,12 @@ class Story:
         self.effects.append(core.step(self.world, Tick(at=self.at, wall=WALL + self.at)))
         return self.effects[-1]
 
-    def test(self, verdict="refuted", value=60e6, check_id=TEST, **more):
+    def test(self, verdict="refuted", value=60e6, check_id=TEST, spent=14_000_000, **more):
         told = {
             "verdict": verdict,
             "reason": "x",
             "method": "udp",
-            "bytes": 14_000_000,
+            "bytes": spent,
             "seconds": 1.0,
             "line_bits_per_second": value,
             "low_bits_per_second": value * 0.99,
@@ -155,6 +155,18 @@ def test_below_is_judged_only_with_a_control_test_and_the_routers_figures_after_
     (verdict,) = last.verdicts
     assert (verdict.verdict, verdict.record["reason"]) == ("refuted", "below")
     assert story.believed("contract") == "ok"
+
+
+def test_the_ramp_of_a_test_and_what_came_after_its_bins_is_no_traffic_of_others():
+    story = Story()
+    story.router(1_000.0, after=60.0)
+    story.router(1_100.0, after=5.0)
+    story.test(value=90e6, spent=18_000_000)
+    story.test("proved", 115e6, CONTROL, after=0.1)
+    # Of the 4 MB outside the bins 2.1 came through: with them 9.6 MB are the test's own.
+    story.router(9_800_000 / 8.2, after=5.0)
+    (verdict,) = story.verdicts
+    assert (verdict.verdict, verdict.record["reason"]) == ("refuted", "below")
 
 
 def test_a_line_is_below_its_contract_when_refuted_at_two_times_and_no_more_once_proved():

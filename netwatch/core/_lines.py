@@ -7,24 +7,32 @@ within two minutes: it takes both to refute.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, TypeAlias, cast
-from zoneinfo import ZoneInfo
+from typing import cast
 
-from netwatch import __version__, line, state
-from netwatch.core._line_book import MOST_PASTS, Key, Waiting
-from netwatch.core._sites import look_at_site
+from netwatch import line
+from netwatch.core._line_book import Key, Waiting
+from netwatch.core._line_verdicts import (
+    Direction,
+    contract_of,
+    cross_of,
+    evidence_for,
+    key_of,
+    limits_of,
+    record,
+    standing_samples,
+    tell_check,
+    zone_of,
+)
 from netwatch.core._world import Draft, World
-from netwatch.line import Bounds, Clock, Control, Evidence, Limits, Measurement, Past, PortReading, RatePoint, Verdict
+from netwatch.line import Clock, Control, Measurement, PortReading, RatePoint
 from netwatch.matcher import parse
-from netwatch.memory import Memory
-from netwatch.model import STOPPED, Cancel, Check, Line, LineVerdict, Maintenance, Outcome, Result, Run, Sample
+from netwatch.model import STOPPED, Cancel, Check, Maintenance, Outcome, Result, Run
 from netwatch.windows import next_occurrence
 
 __all__ = ["busy_ratio", "limits_of", "look_at_lines", "meeting_of", "take_line_result"]
 
-Direction: TypeAlias = Literal["down", "up"]
 WORDS: Mapping[Direction, str] = {"down": "receive", "up": "transmit"}  # as the site's router counts
 MOST_POINTS = 24
 WAIT_SECONDS = 120.0
@@ -48,7 +56,7 @@ def take_line_result(world: World, draft: Draft, check: Check, result: Result) -
     _take_test(world, draft, check, result)
     if result.outcome is not Outcome.OK:
         return result
-    return replace(result, samples=(*result.samples, *_standing_samples(world, _key(check), draft.wall)))
+    return replace(result, samples=(*result.samples, *standing_samples(world, key_of(check), draft.wall)))
 
 
 def look_at_lines(world: World, draft: Draft) -> None:
@@ -59,11 +67,7 @@ def look_at_lines(world: World, draft: Draft) -> None:
     if draft.at - world.lines.looked_at >= LOOK_SECONDS:
         world.lines.looked_at = draft.at
         for check_id in world.line_tests.values():
-            _tell_check(world, draft, world.inventory.checks[check_id])
-
-
-def limits_of(world: World) -> Limits:
-    return Limits(stale_seconds=world.inventory.line_tests.stale_after_seconds)
+            tell_check(world, draft, world.inventory.checks[check_id])
 
 
 def busy_ratio(world: World, key: Key, at: float) -> float | None:
@@ -71,7 +75,7 @@ def busy_ratio(world: World, key: Key, at: float) -> float | None:
     place = world.inventory.sites[key[0]].lines[key[1]]
     found = []
     for direction in ("down", "up"):
-        points, contract = world.lines.points.get((key[0], key[1], direction), ()), _contract(place, direction)
+        points, contract = world.lines.points.get((key[0], key[1], direction), ()), contract_of(place, direction)
         if points and contract and points[-1].bytes_per_second is not None and at - points[-1].at <= FRESH_SECONDS:
             found.append(points[-1].bytes_per_second * 8 / contract)
     return max(found, default=None)
@@ -79,7 +83,7 @@ def busy_ratio(world: World, key: Key, at: float) -> float | None:
 
 def meeting_of(world: World, site: str, wall: float) -> tuple[float, float] | None:
     """From when to when the meeting lasts that is on at a site, or comes next."""
-    covering = (next_occurrence(one, wall, _zone(world)) for one in world.inventory.meetings if _is_of(world, one, site))
+    covering = (next_occurrence(one, wall, zone_of(world)) for one in world.inventory.meetings if _is_of(world, one, site))
     return min((found for found in covering if found is not None), default=None)
 
 
@@ -93,15 +97,11 @@ def _make_way(world: World, draft: Draft) -> None:
     for number, meeting in enumerate(world.inventory.meetings if world.line_tests else ()):
         known = book.meetings.get(number)
         if number not in book.meetings or (known is not None and draft.wall >= known[1]):
-            known = book.meetings[number] = next_occurrence(meeting, draft.wall, _zone(world))
+            known = book.meetings[number] = next_occurrence(meeting, draft.wall, zone_of(world))
         if known is not None and known[0] <= draft.wall and book.begun.get(number) != known[0]:
             book.begun[number] = known[0]
             ended = [check for (site, _, _), check in world.line_tests.items() if _is_of(world, meeting, site)]
             draft.requests += [Cancel(check=check, reason="meeting") for check in ended]
-
-
-def _zone(world: World) -> ZoneInfo:
-    return ZoneInfo(world.inventory.settings.timezone)
 
 
 # --- what the router tells
@@ -140,12 +140,12 @@ def _judge_without_test(world: World, draft: Draft, key: Key, point: RatePoint, 
     """The cheap steps of the ladder, where there is something to see."""
     place = world.inventory.sites[key[0]].lines[key[1]]
     direction = cast("Direction", key[2])
-    contract = _contract(place, direction)
+    contract = contract_of(place, direction)
     busy = point.bytes_per_second is not None and point.bytes_per_second * 8 >= WORTH_JUDGING * contract
     slow = speed is not None and speed * 8 < contract / WORTH_JUDGING
     if not contract or not (busy or slow):
         return
-    evidence = _evidence(world, draft, key)
+    evidence = evidence_for(world, draft, key)
     verdict = line.judge(evidence, limits_of(world))
     pasts = world.lines.pasts.get(key, ())
     said = any(one.grade == verdict.grade and draft.wall - one.wall < SAID_AGAIN_SECONDS for one in pasts)
@@ -154,7 +154,7 @@ def _judge_without_test(world: World, draft: Draft, key: Key, point: RatePoint, 
     check_id = world.line_tests.get(key, "")
     if verdict.verdict == "proved" and check_id:
         draft.requests.append(Cancel(check=check_id, reason="evidence"))
-    _record(world, draft, key, evidence, verdict)
+    record(world, draft, key, evidence, verdict)
 
 
 # --- what a test tells
@@ -174,14 +174,14 @@ def _take_test(world: World, draft: Draft, check: Check, result: Result) -> None
     measured = _measured(check, result)
     if measured is None:
         return
-    key = _key(check)
+    key = key_of(check)
     if measured.reason == "yielded":
         meeting = meeting_of(world, check.site, draft.wall)
         if meeting is not None and meeting[0] <= draft.wall:
             draft.requests.append(Run(check=check.id, not_before=draft.at + meeting[1] - draft.wall, reason="meeting"))
     clock = _clock(result)
     if measured.verdict != "refuted":
-        _record(world, draft, key, _evidence(world, draft, key, measured, clock), None)
+        record(world, draft, key, evidence_for(world, draft, key, measured, clock), None)
         return
     control = _control_check(world, check)
     router = world.router_of.get((key[0], key[1]), "")
@@ -238,7 +238,7 @@ def _control_check(world: World, check: Check) -> str:
 
 def _settle_if_ready(world: World, draft: Draft, check_id: str) -> None:
     waiting = world.lines.waiting[check_id]
-    points = world.lines.points.get(_key(world.inventory.checks[check_id]), ())
+    points = world.lines.points.get(key_of(world.inventory.checks[check_id]), ())
     heard = not waiting.router or any(point.at >= waiting.ended_at for point in points)
     if not waiting.control and heard:
         _settle(world, draft, check_id)
@@ -250,121 +250,13 @@ def _settle(world: World, draft: Draft, check_id: str) -> None:
     check = world.inventory.checks.get(check_id)
     if check is None:
         return
-    key = _key(check)
-    evidence = _evidence(world, draft, key, waiting.measurement, waiting.clock)
+    key = key_of(check)
+    evidence = evidence_for(world, draft, key, waiting.measurement, waiting.clock)
     evidence = replace(
         evidence,
         control=world.lines.controls.get(_control_check(world, check)),
-        cross=_cross(world.lines.points.get(key, ()), waiting, key[2], limits_of(world)),
+        cross=cross_of(world.lines.points.get(key, ()), waiting, key[2], limits_of(world)),
         router_cpu_ratio=world.lines.cpu_ratio.get(key[0]),
     )
-    _record(world, draft, key, evidence, None)
-    _tell_check(world, draft, check)
-
-
-def _cross(points: tuple[RatePoint, ...], waiting: Waiting, direction: str, limits: Limits) -> Bounds | None:
-    """What else went over the line, by the last figures before the test and the first after it.
-
-    A third figure before them must show that the router does not answer with old ones. What reached the line is at least what
-    arrived; upwards the router counts what was sent.
-    """
-    before = [point for point in points if point.at <= waiting.began_at]
-    after = next((point for point in points if point.at >= waiting.ended_at), None)
-    if len(before) < 2 or after is None:
-        return None
-    between = [point for point in points if before[-1].at < point.at < after.at]
-    if _over(limits, (*before[-2:], *between, after), None).bounds is None:
-        return None
-    found = _over(limits, (before[-1], *between, after), 0.0)
-    test = waiting.measurement
-    own = test.bytes if direction == "up" else int(sum(one[1] for one in test.bins))
-    return line.cross_traffic(found, own, test.seconds)
-
-
-def _over(limits: Limits, points: tuple[RatePoint, ...], cache_seconds: float | None) -> line.Carried:
-    """All of the time between the first of them and the last."""
-    counters = line.counters_of(points, cache_seconds=cache_seconds)
-    if counters is None:
-        return line.Carried(None)
-    whole = counters.readings[-1].at - counters.readings[0].at - counters.readings[0].took_seconds
-    return line.carried(counters, replace(limits, counters_seconds=whole))
-
-
-# --- what follows
-
-
-def _evidence(world: World, draft: Draft, key: Key, measurement: Measurement | None = None, clock: Clock | None = None) -> Evidence:
-    place = world.inventory.sites[key[0]].lines[key[1]]
-    direction = cast("Direction", key[2])
-    ports = world.lines.ports.get((key[0], key[1]), ())
-    return Evidence(
-        direction=direction,
-        contract=_contract(place, direction),
-        other_contract=_contract(place, "up" if direction == "down" else "down"),
-        wall=draft.wall,
-        counters=line.counters_of(
-            world.lines.points.get(key, ()), speed_bits_per_second=ports[-1].speed_bits_per_second if ports else None
-        ),
-        ports=ports,
-        measurement=measurement,
-        clock=clock or Clock(),
-    )
-
-
-def _record(world: World, draft: Draft, key: Key, evidence: Evidence, verdict: Verdict | None) -> None:
-    limits = limits_of(world)
-    found = verdict or line.judge(evidence, limits)
-    site = world.inventory.sites[key[0]]
-    record = line.record_of(
-        line.Subject(site, site.lines[key[1]]), evidence, found, limits, recorded_wall=draft.wall, zone=_zone(world), version=__version__
-    )
-    wall = evidence.measurement.wall if evidence.measurement else evidence.wall
-    past = Past(wall=wall, verdict=found.verdict, reason=found.reason, grade=found.grade)
-    world.lines.pasts[key] = (*world.lines.pasts.get(key, ()), past)[-MOST_PASTS:]
-    check_id = world.line_tests.get(key, "")
-    draft.verdicts.append(
-        LineVerdict(
-            site=key[0],
-            line=key[1],
-            direction=cast("Direction", key[2]),
-            verdict=found.verdict,
-            wall=wall,
-            bytes=found.bytes,
-            check=check_id,
-            record=record,
-        )
-    )
-    if check_id and evidence.measurement is None:
-        _tell_check(world, draft, world.inventory.checks[check_id])
-
-
-def _tell_check(world: World, draft: Draft, check: Check) -> None:
-    """What is believed of the line's contract, without a run of its test."""
-    result = Result(
-        check=check.id,
-        at=draft.at,
-        wall=draft.wall,
-        duration_seconds=0.0,
-        outcome=Outcome.OK,
-        samples=tuple(_standing_samples(world, _key(check), draft.wall)),
-        generation=world.generation,
-        reason="evidence",
-    )
-    world.memories[check.id], transitions = state.observe_rules(check, world.memories.get(check.id, Memory()), result)
-    draft.transitions += transitions
-    if transitions:
-        look_at_site(world, draft, check.site)
-
-
-def _standing_samples(world: World, key: Key, wall: float) -> Iterator[Sample]:
-    pasts, limits = world.lines.pasts.get(key, ()), limits_of(world)
-    yield Sample(f"line_below_contract_{key[2]}", (float(bool(line.below_contract(pasts, wall, limits))),))
-    yield Sample(f"line_proof_old_{key[2]}", (float(line.standing(pasts, wall, limits).reason == "old"),))
-
-
-def _key(check: Check) -> Key:
-    return check.site, check.target, str(getattr(check.probe, "direction", ""))
-
-
-def _contract(place: Line, direction: Direction) -> float:
-    return place.contract_down_bits_per_second if direction == "down" else place.contract_up_bits_per_second
+    record(world, draft, key, evidence, None)
+    tell_check(world, draft, check)
