@@ -69,7 +69,7 @@ async def flow_down(client, path):
 
 
 async def flow_up(client, path):
-    body = bytes(1 << 20)
+    body = bytes(80_000)
     again = ""
     while True:
         async with client.post(path + again, data=body) as answer:

@@ -23,6 +23,7 @@ LOOK_SECONDS = 0.05
 START_SECONDS = 5.0  # for the browser's streams to come, and for the admission that they wait for
 PORTION = os.urandom(65_536)  # what is not random may be compressed on the way
 MOST_STREAMS = 16
+PORTION_SECONDS = 0.12  # of the contract: what a browser sends in one go may lie in buffers, before the pace can hold it back
 FAST_BITS_PER_SECOND = 20e6
 DIRECTIONS = ("down", "up")
 
@@ -73,7 +74,15 @@ async def show(request: web.Request) -> web.Response:
             contract = _contract(place, direction)
             if contract and f"{slug}/{place.id}/capacity-{direction}" in backend.inventory().checks:
                 title = f"{writing.clean(place.label, 80) or place.id} · {words.text(f'line.direction_{direction}')}"
-                tests.append((title, f"{place.id}/{direction}", direction, writing.bits_per_second(contract, words)))
+                tests.append(
+                    (
+                        title,
+                        f"{place.id}/{direction}",
+                        direction,
+                        writing.bits_per_second(contract, words),
+                        int(contract / 8 * PORTION_SECONDS),
+                    )
+                )
     fields = {
         "slug": slug,
         "token": token,

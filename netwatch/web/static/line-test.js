@@ -1,11 +1,10 @@
 // Several streams at once, as a browser can: netwatch counts them at its own sockets and says when it has seen enough.
 const STREAMS = 4;
-const PORTION_BYTES = 4 << 20;
 const RANDOM_BYTES = 65536;
 
-function portion() {
+function portion(bytes) {
   const parts = [];
-  for (let filled = 0; filled < PORTION_BYTES; filled += RANDOM_BYTES) parts.push(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
+  for (let filled = 0; filled < bytes; filled += RANDOM_BYTES) parts.push(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
   return new Blob(parts);
 }
 
@@ -21,11 +20,11 @@ async function up(address, signal, body) {
 }
 
 async function measure(form, said) {
-  const { lineTest, direction, key } = form.dataset;
+  const { lineTest, direction, key, portionBytes } = form.dataset;
   const query = `?k=${encodeURIComponent(key)}`;
   const stop = new AbortController();
   const verdict = fetch(lineTest + query, { method: "POST" });
-  const body = direction === "up" ? portion() : null;
+  const body = direction === "up" ? portion(Number(portionBytes)) : null;
   const flow = direction === "up" ? up : down;
   const flows = Array.from({ length: STREAMS }, () => flow(`${lineTest}/flow${query}`, stop.signal, body).catch(() => {}));
   try {
