@@ -97,6 +97,22 @@ def test_the_control_has_a_check_for_each_contract_and_direction_that_is_tested(
     assert found.primary_check("line-tests", "control") == controls[0]
 
 
+def test_head_room_in_which_a_test_never_fits_is_refused(tmp_path):
+    more = "line_tests: {head_room: {uplink: 100 Mbps}}"
+    (error,) = refused(tmp_path, compose(head=TESTED, more=more), **SECRETS).errors
+    assert (error.key, error.path, error.fields["needed"]) == ("line_tests_head_room", "line_tests.head_room.uplink", "115 Mbps")
+    load(tmp_path, compose(head=TESTED, more=more.replace("100", "115")), **SECRETS)
+    load(tmp_path, compose(more=more))
+
+
+def test_head_room_of_what_no_line_shares_is_warned_of(tmp_path):
+    more = "line_tests: {head_room: {uplink: 500 Mbps, carrier: 300 Mbps, rings: 200 Mbps}}\n"
+    warnings = [one for one in load(tmp_path, compose(head=TESTED, more=more), **SECRETS).warnings if "rings" in one.partition(": ")[2]]
+    assert len(warnings) == 1
+    assert '"rings"' in warnings[0]
+    assert "carrier, uplink" in warnings[0]
+
+
 def test_a_control_is_nothing_without_a_line_to_test(tmp_path):
     more = 'line_tests: {control: {address: 10.45.0.5, token: "${TOKEN}"}}'
     assert "line-tests" not in load(tmp_path, compose(more=more), **SECRETS).sites

@@ -20,6 +20,7 @@ __all__ = ["CONTROL", "LINE_TESTS", "control_checks", "control_site", "line_test
 
 LINE_TESTS = "line-tests"  # the place where the control stands
 CONTROL = "control"
+UPLINK = "uplink"
 USUAL_PORT = 8621
 USUAL_EVERY_SECONDS = 86_400.0
 USUAL_WINDOW = "20:00-05:00"
@@ -98,6 +99,25 @@ def control_checks(entry: LineTestsEntry, tests: Iterable[Check], where: Where, 
         probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=control.port)
         name = f"capacity-{direction}-{contract / 1e6:g}mbps".replace(".", "-")
         yield _check(f"{LINE_TESTS}/{CONTROL}/{name}", probe, at, control.token, USUAL_EVERY_SECONDS, (), ())
+
+
+def look_at_head_room(entry: LineTestsEntry, sites: Mapping[str, Site], tests: Iterable[Check], where: Where, collector: Collector) -> None:
+    """Complains of one that limits nothing, and of one in which a test never fits."""
+    shares: dict[str, dict[str, float]] = {tag: {} for tag in entry.head_room}  # by the line's test, what it takes of it
+    known = {UPLINK}
+    for check in tests:
+        place = sites[check.site].lines.get(check.target)
+        tags = {UPLINK, *(place.tags if place is not None else ())}
+        known |= tags
+        for tag in tags & shares.keys():
+            shares[tag][check.id] = check.probe.plan().pace_bits_per_second if isinstance(check.probe, Bandwidth) else 0.0
+    for tag, room in entry.head_room.items():
+        at = (where[0], (*where[1], "head_room", tag))
+        most = max(shares[tag], key=shares[tag].__getitem__, default="")
+        if shares[tag] and shares[tag][most] > room:
+            collector.error(at, "line_tests_head_room", needed=f"{shares[tag][most] / 1e6:g} Mbps", check=most)
+        if known != {UPLINK} and tag not in known:
+            collector.warn(at, "line_tests_nothing", word=tag, known=", ".join(sorted(known)))
 
 
 def _check(

@@ -13,7 +13,7 @@ from netwatch.inventory._addresses import Network, WrongAddress, network, site_n
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import Commune, communes
 from netwatch.inventory._communes import slug as slug_of
-from netwatch.inventory._line_tests import CONTROL, LINE_TESTS, control_checks, control_site, line_test_of, test_checks
+from netwatch.inventory._line_tests import CONTROL, LINE_TESTS, control_checks, control_site, line_test_of, look_at_head_room, test_checks
 from netwatch.inventory._planned import ANCHORS, anchors_of, maintenance_of, meetings_of
 from netwatch.inventory._profiles import Draft, Profiles
 from netwatch.inventory._recipes import Recipe, Recipes
@@ -187,6 +187,7 @@ class Builder:
     def _controls(self) -> None:
         """What line tests are controlled by stands at a place of its own, and is nobody's outage."""
         tests = [check for check in self.checks.values() if check.kind == "bandwidth"]
+        look_at_head_room(self.file.line_tests, self.sites, tests, self._at("line_tests"), self.collector)
         site = control_site(catalog(self.file.language).text("inventory.line_tests_name"), self.file.line_tests)
         controls = tuple(control_checks(self.file.line_tests, tests, self._at("line_tests"), self.collector))
         if site is not None and controls:
