@@ -53,16 +53,21 @@ def test_the_shipped_file_has_all_communes_and_three_hubs_and_warns_only_of_its_
 
 def test_every_example_in_a_comment_of_the_shipped_file_can_be_put_in_force(tmp_path):
     head, pagers, rest = SHIPPED.read_text("utf-8").partition("\npagers: ")
-    text = re.sub(r"^#(?=  |duty:)", "", pagers + rest, flags=re.MULTILINE)
-    text = re.sub(r"^(pagers|maintenance): (\{\}|\[\])", r"\1:", text, flags=re.MULTILINE)
+    (tested,) = re.findall(r"^#   (line: .*)$", rest, flags=re.MULTILINE)
+    head = re.sub(r"^  line: .*$", f"  {tested}", head, flags=re.MULTILINE)
+    text = re.sub(r"^#(?=  (?! line:)|duty:|line_tests:)", "", pagers + rest, flags=re.MULTILINE)
+    text = re.sub(r"^(pagers|maintenance|meetings): (\{\}|\[\])", r"\1:", text, flags=re.MULTILINE)
     (tmp_path / "inventory.yaml").write_text(head + text, "utf-8")
     secrets = {"NETWATCH_WEBHOOK_SECRET": "whsec_" + "A" * 40, "ZALO_TOKEN": ZALO_TOKEN, "TELEGRAM_TOKEN": TELEGRAM_TOKEN}
-    found = inventory.load(tmp_path / "inventory.yaml", environment={"NETWATCH_SNMP_COMMUNITY": "x", **secrets})
-    assert [warning.split(": ")[1] for warning in found.warnings] == ["plan.site_net"]
+    found = inventory.load(tmp_path / "inventory.yaml", environment={"NETWATCH_SNMP_COMMUNITY": "x", "NETWATCH_LINE_TOKEN": "x", **secrets})
+    without_kiosk = "defaults.line.test.device"  # a hub has none
+    assert [warning.split(": ")[1] for warning in found.warnings] == ["plan.site_net", without_kiosk]
     assert list(found.pagers) == ["alertmanager", "tong-dai", "truc-zalo", "nhom-truc", "modem"]
     assert [person.id for person in found.duty.people] == ["an", "binh"]
     assert [anchor.id for anchor in found.anchors] == ["ha-noi", "vnpt"]
-    assert len(found.maintenance) == 2
+    assert len(found.maintenance) == len(found.meetings) == 2
+    assert found.sites["na-tau"].lines[next(iter(found.sites["na-tau"].lines))].test is not None
+    assert found.line_tests.head_room == {"uplink": 500e6, "ring": 200e6}
     wall = dt.datetime(2026, 12, 1, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
     assert roster.check(found.duty, wall.timestamp(), wall.timestamp() + 366 * 86_400, wall.tzinfo) == ()
 
