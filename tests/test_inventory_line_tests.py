@@ -53,6 +53,16 @@ def test_a_site_changes_single_keys_and_names_another_far_end(tmp_path):
     assert (test.budget_bytes, test.from_minute, test.minutes) == (1e9, 22 * 60, 1_440)
 
 
+def test_where_nothing_can_call_in_the_far_end_goes_by_its_sites_name(tmp_path):
+    entry = 'test: {dial_in_port: 8622, token: "${TOKEN}"}'
+    head = HEAD.replace("contract: 100 Mbps}", f"contract: 100 Mbps, {entry}}}")
+    down = load(tmp_path, compose(head=head), **SECRETS).checks["na-tau/main/capacity-down"]
+    assert (down.address, down.probe.dial_in_port) == ("na-tau", 8622)
+    site = 'sites: {na-tau: {n: 34, code: "03316", line: {test: {address: na-tau-mini}}}}'
+    named = load(tmp_path, compose(site, head=head), **SECRETS).checks["na-tau/main/capacity-down"]
+    assert named.address == "na-tau-mini"
+
+
 @pytest.mark.parametrize(
     ("test", "said"),
     [

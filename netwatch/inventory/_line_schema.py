@@ -22,6 +22,7 @@ class LineTestEntry(Strict):
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
     address: Text | None = None
     port: Port | None = None
+    dial_in_port: Port | None = None
     token: Text | None = None
     every: Duration | None = None
     window: Annotated[str, StringConstraints(pattern=rf"^{CLOCK}-{CLOCK}$")] | None = None

@@ -62,7 +62,7 @@ def test_checks(
     if entry is None or not isinstance(line, Line) or line.test is None:
         return
     where = target.test_where or target.where
-    at = _far_end(entry, where, targets, net, collector)
+    at = _far_end(entry, where, targets, net, collector) if entry.dial_in_port is None else entry.address or site
     if entry.token is None:
         collector.error(where, "missing", name="token")
     if at is None or entry.token is None:
@@ -165,7 +165,8 @@ def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where,
         collector.error(where, "line_test_contract", at_key=True, word=line.id)
         return None
     options: dict[str, Any] = {"contract_bits_per_second": contract, "direction": direction, "port": entry.port or USUAL_PORT}
-    options |= {name: value for name, value in {"method": entry.method, "burst_bytes": entry.burst}.items() if value is not None}
+    given = {"method": entry.method, "burst_bytes": entry.burst, "dial_in_port": entry.dial_in_port}
+    options |= {name: value for name, value in given.items() if value is not None}
     if entry.burst is not None:
         options["burst_bytes"] = int(entry.burst)
     try:
