@@ -30,7 +30,7 @@ def is_verdict(entry: Entry) -> bool:
 
 
 def standings(path: Path, inventory: Inventory | None, site: str, wall: float, zone: dt.tzinfo) -> list[dict[str, Any]]:
-    """Of each direction of each line of the inventory, and of what the ledger has of the last 30 days, or of 400 where one needs them."""
+    """Of each direction of each line of the inventory, and of what the ledger has as long as verdicts count, or 400 days where one needs them."""
     names = {one.id: one.name for one in inventory.sites.values()} if inventory else {}
     contracts: dict[Key, float] = {}
     for known in inventory.sites.values() if inventory else ():
@@ -38,16 +38,19 @@ def standings(path: Path, inventory: Inventory | None, site: str, wall: float, z
             for direction, contract in (("down", line.contract_down_bits_per_second), ("up", line.contract_up_bits_per_second)):
                 if contract > 0:
                     contracts[known.id, line.id, direction] = contract
-    pasts, newest = _pasts(path, contracts if inventory else None, site, wall)
+    limits = Limits(stale_seconds=inventory.line_tests.stale_after_seconds) if inventory else Limits()
+    pasts, newest = _pasts(path, contracts if inventory else None, site, wall, limits)
     for key, record in newest.items():
         contracts.setdefault(key, float(record.get("contract_bits_per_second") or 0))
     return [
-        _standing(key, names.get(key[0]) or str(newest.get(key, {}).get("site_name", "")), contract, pasts.get(key, []), wall, zone)
+        _standing(key, names.get(key[0]) or str(newest.get(key, {}).get("site_name", "")), contract, pasts.get(key, []), wall, zone, limits)
         for key, contract in contracts.items()
     ]
 
 
-def _pasts(path: Path, keys: Iterable[Key] | None, site: str, wall: float) -> tuple[dict[Key, list[Past]], dict[Key, Mapping[str, Any]]]:
+def _pasts(
+    path: Path, keys: Iterable[Key] | None, site: str, wall: float, limits: Limits
+) -> tuple[dict[Key, list[Past]], dict[Key, Mapping[str, Any]]]:
     """Read back until nothing older can change what is told: what is stale counts only for when a line was last proved.
 
     `keys` are the lines there are; None: all that the ledger knows of.
@@ -55,7 +58,7 @@ def _pasts(path: Path, keys: Iterable[Key] | None, site: str, wall: float) -> tu
     pasts: dict[Key, list[Past]] = {}
     newest: dict[Key, Mapping[str, Any]] = {}
     unproved, old = set(keys or ()), False
-    stale_seconds = Limits().stale_seconds
+    stale_seconds = limits.stale_seconds
 
     def wanted(found: str) -> bool:
         return site in {"", found} and (not old or keys is None or any(key[0] == found for key in unproved))
@@ -78,8 +81,7 @@ def _pasts(path: Path, keys: Iterable[Key] | None, site: str, wall: float) -> tu
     return pasts, newest
 
 
-def _standing(key: Key, name: str, contract: float, pasts: Sequence[Past], wall: float, zone: dt.tzinfo) -> dict[str, Any]:
-    limits = Limits()
+def _standing(key: Key, name: str, contract: float, pasts: Sequence[Past], wall: float, zone: dt.tzinfo, limits: Limits) -> dict[str, Any]:
     found = standing(pasts, wall, limits)
     return {
         "site": key[0],
