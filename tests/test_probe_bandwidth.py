@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from netwatch.cli.probe_bandwidth import _print
 from probes import ProbeFailed, ProbeMisconfigured, Secret, Shared, Target
 from probes._capacity import Outcome, plan
 from probes._capacity_udp import UdpTest, _Checked, _Over
@@ -411,6 +412,25 @@ def test_the_command_refuses_what_makes_no_sense(arguments, code):
     ended = command("127.0.0.1", *arguments)
     assert ended.returncode == code
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("contract", ["1kbps", "1bps"])
+def test_the_command_names_its_own_option_when_a_contract_is_out_of_range(contract):
+    ended = command("127.0.0.1", "--contract", contract, "--direction", "up")
+    assert ended.returncode == 64
+    assert ended.stderr.startswith(f"netwatch: --contract: '{contract}'; ")
+
+
+def test_the_command_says_in_words_that_a_name_has_no_address():
+    ended = command("nosuch.invalid", "--contract", "5Mbps", "--direction", "up", "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["reason"]) == (1, "resolve")
+    assert "[Errno" not in ended.stderr
+
+
+def test_what_found_no_rate_claims_no_confidence_in_one(capsys):
+    nothing = UdpTest(plan("up", CONTRACT), TOKEN)._decision.estimate
+    _print(Outcome("inconclusive", "nothing_arrived", "udp", plan("up", CONTRACT), nothing, 0, 1.0, 0.0))
+    assert "%" not in capsys.readouterr().out
 
 
 def test_a_document_has_no_number_that_json_has_not():

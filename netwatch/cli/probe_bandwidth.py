@@ -74,8 +74,7 @@ def bandwidth(
     except ProbeFailed as failure:
         _not_measured(address, failure.code, failure.reading.detail, as_json, turned_away=isinstance(failure, ProbeMisconfigured))
     except OSError as error:
-        code = "timeout" if isinstance(error, TimeoutError) else "refused" if isinstance(error, ConnectionRefusedError) else "network"
-        _not_measured(address, code, error.strerror or str(error) or type(error).__name__, as_json)
+        _not_measured(address, _code(error), error.strerror or str(error) or type(error).__name__, as_json)
     if as_json:
         from probes.bandwidth import document
 
@@ -105,12 +104,15 @@ def read_token(file: Path | None) -> str:
 def _probe(contract: str, direction: str, given: dict[str, Any]) -> Bandwidth:
     from netwatch.cli.probe import build
     from netwatch.inventory import _units
-    from probes.bandwidth import Bandwidth
+    from probes.bandwidth import LEAST_CONTRACT, MOST_CONTRACT, Bandwidth
 
     try:
         bits = _units.rate(contract)
     except _units.WrongUnit:
         _output.fail(Exit.USAGE, text("line_test.contract_wrong", given=contract[:40]))
+    if not LEAST_CONTRACT <= bits <= MOST_CONTRACT:
+        least, most = (f"{limit / 1e6:g}Mbps" for limit in (LEAST_CONTRACT, MOST_CONTRACT))
+        _output.fail(Exit.USAGE, text("line_test.contract_range", given=contract[:40], least=least, most=most))
     fields = {"contract_bits_per_second": bits, "direction": direction, **given}
     return cast("Bandwidth", build(Bandwidth, {name: value for name, value in fields.items() if value is not None}))
 
@@ -130,12 +132,20 @@ async def _measure(probe: Bandwidth, address: str, source: str, secrets: dict[st
         await shared.aclose()
 
 
+def _code(error: OSError) -> str:
+    import socket
+
+    if isinstance(error, socket.gaierror):
+        return "resolve"
+    return "timeout" if isinstance(error, TimeoutError) else "refused" if isinstance(error, ConnectionRefusedError) else "network"
+
+
 def _not_measured(address: str, code: str, detail: str, as_json: bool, *, turned_away: bool = False) -> NoReturn:
     if as_json:
         nothing = {"bytes": 0, "seconds": 0.0, "goodput_bits_per_second": 0, "line_bits_per_second": 0, "confidence": 0.0}
         _output.print_json({"schema": "netwatch/v1/bandwidth", "target": address, "verdict": "inconclusive", **nothing, "reason": code})
     known = _output.words().has(f"line_test.failed_{code}")
-    why = text(f"line_test.failed_{code}") if known else f"{code}: {detail}"
+    why = text(f"line_test.failed_{code}", detail=detail) if known else f"{code}: {detail}"
     _output.fail(Exit.NO_PERMISSION if turned_away else Exit.FAILED, f"{address}: {why}")
 
 
@@ -148,7 +158,7 @@ def _print(outcome: Outcome) -> None:
         ("goodput", _mbps(outcome.goodput_bits_per_second) if outcome.goodput_bits_per_second else ""),
         ("spent", f"{outcome.bytes_ip / 1e6:.1f} MB · {outcome.seconds:.2f} s"),
         ("burst", f"{outcome.plan.burst_bytes / 1e6:g} MB"),
-        ("confidence", f"{100 * outcome.confidence:g}%"),
+        ("confidence", f"{100 * outcome.confidence:g}%" if bounds.value else ""),
         ("limit", text(f"line_test.end_{outcome.limit_end}") if outcome.limit_end else ""),
     ]
     for name, value in rows:
