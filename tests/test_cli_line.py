@@ -9,6 +9,7 @@ import pytest
 
 from netwatch import ledger as ledgers
 from netwatch.cli import _line_list
+from netwatch.line import Limits
 from tests.lines import ZONE, a_month, october
 from tests.test_cli_db import netwatch
 
@@ -185,5 +186,5 @@ def test_when_a_line_was_last_proved_is_known_beyond_what_counts(made):
             "measured" if verdict == "proved" else "old",
         )
         assert found["na-tau", "down"]["proved_at"] == "2026-11-01T00:00:00.000+07:00"
-    pasts, _ = _line_list._pasts(path_of(made), keys, "", later)
+    pasts, _ = _line_list._pasts(path_of(made), keys, "", later, Limits())
     assert len(pasts["na-tau", "line1", "down"]) == 1
