@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from probes._capacity import BIN_SECONDS, Plan
 from probes._control import ANSWER_SECONDS, Gone
-from probes._streams import STREAMS, Over, Pipe, Receiver, Sender, ServerRefuses, StreamTest, connect
+from probes._stream_pipe import Over, Pipe, Receiver, Sender, ServerRefuses, connect
+from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame
 
 __all__ = ["Head", "HttpTest", "head_of"]

@@ -8,8 +8,9 @@ import time
 
 from probes._capacity import BIN_SECONDS, Plan
 from probes._control import ANSWER_SECONDS, Control, introduce
+from probes._stream_pipe import Over, Receiver, Sender, connect
 from probes._stream_socket import tcp_info_of
-from probes._streams import STREAMS, Over, Receiver, Sender, StreamTest, connect
+from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import Done, GoOn, Heard, Method, Opened, Ready, Request, Stop
 from probes._wire.capacity_data import join
 

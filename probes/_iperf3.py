@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from probes._capacity import Plan
 from probes._control import ANSWER_SECONDS, Gone, Turned
-from probes._streams import PORTION_BYTES, STREAMS, Over, Receiver, Sender, ServerRefuses, StreamTest, connect
+from probes._stream_pipe import PORTION_BYTES, Over, Receiver, Sender, ServerRefuses, connect
+from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame, Refusal
 from probes._wire.iperf3 import Reader, State, cookie, parameters, received_bytes, results
 

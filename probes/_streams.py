@@ -5,96 +5,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import selectors
 import socket
 import statistics
-import struct
 import threading
 import time
 from dataclasses import dataclass
 
 from probes._capacity import BIN_SECONDS, NOTHING_KNOWN, Bin, Decision, End, Method, Outcome, Plan, Verdict
 from probes._paced import hurry
+from probes._stream_pipe import Ended, Over, Pipe
 from probes._stream_rules import decide_streams, mathis_bits_per_second
-from probes._stream_socket import clamp_window, pace_stream, tcp_info_of
+from probes._stream_socket import clamp_window, tcp_info_of
 from probes._wire.capacity import BadFrame
 from probes._wire.tcp_info import TcpInfo
 
-__all__ = ["PORTION_BYTES", "STREAMS", "Ended", "Over", "Pipe", "Receiver", "Sender", "ServerRefuses", "StreamTest", "connect"]
+__all__ = ["STREAMS", "StreamTest"]
 
 STREAMS = 8
-PORTION_BYTES = 1 << 17
 LOOK_SECONDS = 0.01
 WAIT_SECONDS = 0.002
 SPARED_RATIO = 0.97  # of the cap: what is under way when we stop comes on top
 # What may be under way to us: a far end that knows no pace floods the line no longer than that.
 LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS = 0.04, 3
 SILENCE_SECONDS = 1.0  # of what arrives: a lost segment's timer alone may take a third of that
-NOW_RESET = struct.pack("ii", 1, 0)
-
-
-class Over(Exception):
-    """Nothing more can be learnt, and not because enough was seen."""
-
-    def __init__(self, reason: str, limit_end: End = "") -> None:
-        self.reason, self.limit_end = reason, limit_end
-        super().__init__(reason)
-
-
-class ServerRefuses(Exception):
-    """It does not take the test, for a reason of its own. `code` is a stable word."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        self.code, self.detail = code, detail
-        super().__init__(detail)
-
-
-class Ended(Exception):
-    """One stream has no more to give."""
-
-
-class Pipe:
-    """One connection, not blocking. `move` does what can be done now and gives its bytes; raises Ended, BlockingIOError, OSError."""
-
-    sends = False
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        connection.setblocking(False)
-
-    def move(self) -> int:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """At once: what is still queued is not sent."""
-        with contextlib.suppress(OSError):
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOW_RESET)
-        self.connection.close()
-
-
-class Sender(Pipe):
-    sends = True
-
-    def __init__(self, connection: socket.socket, pace_bits_per_second: float, congestion: str = "cubic") -> None:
-        super().__init__(connection)
-        self._portion = os.urandom(PORTION_BYTES)  # what is not random may be compressed on the way
-        pace_stream(connection, pace_bits_per_second, congestion)
-
-    def move(self) -> int:
-        return self.connection.send(self._portion)
-
-
-class Receiver(Pipe):
-    def __init__(self, connection: socket.socket) -> None:
-        super().__init__(connection)
-        self._buffer = bytearray(2 * PORTION_BYTES)
-
-    def move(self) -> int:
-        moved = self.connection.recv_into(self._buffer)
-        if not moved:
-            raise Ended
-        return moved
 
 
 @dataclass(slots=True)
@@ -351,17 +285,3 @@ class StreamTest:
         with contextlib.suppress(OSError):
             return max((tcp_info_of(pipe.connection).segment_bytes for pipe in self._pipes), default=0)
         return 0
-
-
-def connect(family: socket.AddressFamily, where: tuple[object, ...], source: str | None, seconds: float) -> socket.socket:
-    """Raises OSError."""
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(seconds)
-        if source is not None:
-            connection.bind((source, 0))
-        connection.connect(where)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

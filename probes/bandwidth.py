@@ -22,8 +22,8 @@ from probes._capacity_udp import UdpTest
 from probes._control import NAME, Gone, Turned
 from probes._dialled import DialIn, Switchboard
 from probes._iperf3 import Iperf3Test
+from probes._stream_pipe import ServerRefuses
 from probes._stream_rules import stream_plan
-from probes._streams import ServerRefuses
 from probes._way import WayBlocked
 from probes._wire.capacity import BadFrame, Refusal
 

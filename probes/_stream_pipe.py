@@ -1,0 +1,93 @@
+"""The connections of a test: what sends, what receives, and how they end. Standard library only, without asyncio."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+
+from probes._capacity import End
+from probes._stream_socket import pace_stream
+
+__all__ = ["PORTION_BYTES", "Ended", "Over", "Pipe", "Receiver", "Sender", "ServerRefuses", "connect"]
+
+PORTION_BYTES = 1 << 17
+NOW_RESET = struct.pack("ii", 1, 0)
+
+
+class Over(Exception):
+    """Nothing more can be learnt, and not because enough was seen."""
+
+    def __init__(self, reason: str, limit_end: End = "") -> None:
+        self.reason, self.limit_end = reason, limit_end
+        super().__init__(reason)
+
+
+class ServerRefuses(Exception):
+    """It does not take the test, for a reason of its own. `code` is a stable word."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(detail)
+
+
+class Ended(Exception):
+    """One stream has no more to give."""
+
+
+class Pipe:
+    """One connection, not blocking. `move` does what can be done now and gives its bytes; raises Ended, BlockingIOError, OSError."""
+
+    sends = False
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.setblocking(False)
+
+    def move(self) -> int:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """At once: what is still queued is not sent."""
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOW_RESET)
+        self.connection.close()
+
+
+class Sender(Pipe):
+    sends = True
+
+    def __init__(self, connection: socket.socket, pace_bits_per_second: float, congestion: str = "cubic") -> None:
+        super().__init__(connection)
+        self._portion = os.urandom(PORTION_BYTES)  # what is not random may be compressed on the way
+        pace_stream(connection, pace_bits_per_second, congestion)
+
+    def move(self) -> int:
+        return self.connection.send(self._portion)
+
+
+class Receiver(Pipe):
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self._buffer = bytearray(2 * PORTION_BYTES)
+
+    def move(self) -> int:
+        moved = self.connection.recv_into(self._buffer)
+        if not moved:
+            raise Ended
+        return moved
+
+
+def connect(family: socket.AddressFamily, where: tuple[object, ...], source: str | None, seconds: float) -> socket.socket:
+    """Raises OSError."""
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        if source is not None:
+            connection.bind((source, 0))
+        connection.connect(where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
