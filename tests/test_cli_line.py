@@ -139,6 +139,16 @@ def test_an_edited_ledger_is_not_sound_and_says_where(place):
     assert json.loads(line(place, "verify", "-o", "json").stdout)["flaws"][0] == {"number": 5, "code": "seal"}
 
 
+@pytest.mark.parametrize("asked", [("list",), ("show", "na-tau"), ("evidence", "na-tau", "--month", "2026-10", "-o", "csv")])
+def test_whoever_reads_a_ledger_with_a_damaged_end_is_told(made, place, asked):
+    assert line(made, *asked).stderr == ""
+    with path_of(place).open("ab") as file:
+        file.write(b"no record\n")
+    done = line(place, *asked)
+    assert done.returncode == 0
+    assert "is damaged" in done.stderr
+
+
 def test_a_ledger_written_anew_is_found_by_a_printed_head(place, tmp_path):
     """As whoever runs netwatch could: with the program and the key itself, but other records."""
     printed = ledgers.head(path_of(place))

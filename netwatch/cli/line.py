@@ -175,7 +175,7 @@ def verify(
     from netwatch.cli import _line_list, _records
 
     shape = _records.shape(output, VERIFY_SHAPES)
-    path = _ledger_path(state)
+    path = _ledger_path(state, warn=False)
     try:
         printed = ledger.head_of(head) if head else None
     except ledger.BadHead:
@@ -236,10 +236,14 @@ def _say_report(report: Report, *, given: bool) -> None:
         print(text("line.own_key"))
 
 
-def _ledger_path(state: Path | None) -> Path:
+def _ledger_path(state: Path | None, *, warn: bool = True) -> Path:
+    """Whoever reads on is told when the end of the ledger is damaged: what is shown may then be too little."""
     from netwatch import ledger, paths
 
-    return ledger.path_in(state or paths.state_directory(os.environ))
+    path = ledger.path_in(state or paths.state_directory(os.environ))
+    if warn and ledger.state_of(path) == "damaged":
+        print(f"netwatch: {text('line.refused_damaged', path=path)}", file=sys.stderr)
+    return path
 
 
 @contextlib.contextmanager
