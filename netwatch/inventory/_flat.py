@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from netwatch.model import Check, Device, Inventory, Line, Rule, Site
+from netwatch.model import Check, Device, Inventory, Line, LineTest, Rule, Site
 
 __all__ = ["Change", "CheckRow", "changes", "check_rows", "flatten"]
 
@@ -125,6 +125,11 @@ def _values(thing: Line | Device) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(thing):
         if field.name != "id":
             value = getattr(thing, field.name)
+            if isinstance(value, LineTest):
+                yield from ((f"{field.name}.{key.name}", f"{getattr(value, key.name):g}") for key in dataclasses.fields(value))
+                continue
+            if value is None:
+                continue
             yield field.name, _groups(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
