@@ -21,6 +21,7 @@ __all__ = ["Iperf3Test"]
 
 BUSY_SECONDS = 10.0  # for somebody else's test to end
 AGAIN_SECONDS = (0.3, 1.2)
+REOPENED_SECONDS = 0.5
 GRACE_SECONDS = 2
 T = TypeVar("T")
 REACHED_RATIO = 0.8
@@ -38,9 +39,11 @@ class Iperf3Test(StreamTest):
         self._reader = Reader()
         self._control: socket.socket | None = None
         self._running = False
+        self._refused_until = 0.0
 
     def _open(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> None:
         until = time.monotonic() + self._busy_seconds
+        self._refused_until = time.monotonic() + REOPENED_SECONDS
         name = cookie(os.urandom(36))
         while not self._admitted(family, where, source, name):
             wait = random.uniform(*AGAIN_SECONDS)  # noqa: S311  # jitter, no secret
@@ -68,7 +71,12 @@ class Iperf3Test(StreamTest):
     def _admitted(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None, name: bytes) -> bool:
         self._reader = Reader()
         began = time.monotonic()
-        control = connect(family, where, source, ANSWER_SECONDS)
+        try:
+            control = connect(family, where, source, ANSWER_SECONDS)
+        except ConnectionRefusedError:
+            if began > self._refused_until:
+                raise
+            return False  # between two tests it closes its port and opens it again
         self._control, self._rtt_seconds = control, time.monotonic() - began
         control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         control.sendall(name)
