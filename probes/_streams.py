@@ -258,11 +258,26 @@ class StreamTest:
             estimate=self._decision.estimate,
             bytes_ip=self.bytes_ip,
             seconds=time.monotonic() - self._began,
-            goodput_bits_per_second=sum(self._goodput[first:]) * 8 / seconds if seconds else 0.0,
+            goodput_bits_per_second=self._goodput_rate(first, seconds),
             limit_end=limit_end,
             bins=tuple(self._bins),
             facts=dict(self._facts),
         )
+
+    def _goodput_rate(self, first: int, seconds: float) -> float:
+        """No more than the line's rate has room for: what fills a hole acknowledges all that had come after it, in one bin."""
+        if not seconds:
+            return 0.0
+        counted = sum(self._goodput[first:]) * 8 / seconds
+        most = self._decision.estimate.value * self._payload_ratio()
+        return min(counted, most) if most else counted
+
+    def _payload_ratio(self) -> float:
+        with contextlib.suppress(OSError):
+            infos = [tcp_info_of(pipe.connection) for pipe in self._pipes]
+            ratios = [one.segment_bytes / (one.segment_bytes + one.headers_bytes(ipv6=self.ipv6)) for one in infos if one.segment_bytes]
+            return max(ratios, default=1.0)
+        return 1.0
 
     def _note(self, first: int) -> None:
         """Figures to judge the verdict by."""
