@@ -21,6 +21,7 @@ from netwatch.model import BEAT_SECONDS, Cancel, Check, Request, Run, RunReason
 __all__ = ["Schedule", "Scheduler"]
 
 FIRST_RUN_SECONDS = 10.0
+FIRST_RUN_SHARE = 0.4  # of the interval: after a restart nothing is known of what just failed until it is asked
 APART_SECONDS = 1.0
 CROWDED_RETRY_SECONDS = 0.05
 TOKENS = 6.0
@@ -61,7 +62,7 @@ class _Bucket:
 
 @dataclass(slots=True)
 class Schedule:
-    """Which check is due. Every check first runs within min(interval, 10 s), then at its fixed rate; missed ticks are skipped."""
+    """Which check is due. Every check first runs within 10 s or 0.4 of its interval, then at its fixed rate; missed ticks are skipped."""
 
     in_flight_limit: int = 4096
     in_flight_limit_per_site: int = 64
@@ -83,7 +84,7 @@ class Schedule:
                 self._entries[check.id] = known
                 continue
             phase = zlib.crc32(check.id.encode()) / 2**32
-            first = now + phase * min(check.interval_seconds, FIRST_RUN_SECONDS)
+            first = now + phase * min(check.interval_seconds * FIRST_RUN_SHARE, FIRST_RUN_SECONDS)
             entry = _Entry(check, due_at=first, grid_at=now + phase * check.interval_seconds)
             if known is not None and known.running:
                 entry.running, entry.started_at = True, known.started_at

@@ -57,6 +57,16 @@ def test_a_clock_that_stepped_while_we_were_down_holds_up_no_page(clock, runs):
     assert kinds(again)[1:] == [("recover", "netwatch/na-tau/router")]
 
 
+@pytest.mark.parametrize("runs", [1, 14])
+def test_what_failed_before_a_restart_is_asked_at_once_after_it(runs):
+    told = story()
+    told.all_ok()
+    told.fail(ROUTER, runs=runs)
+    again = restarted(told)
+    assert ROUTER in {request.check for request in again.effects[-1].requests if request.not_before <= again.at}
+    assert LINE not in {request.check for request in again.effects[-1].requests if request.reason == "soft"}
+
+
 @given(st.floats(-3e9, 3e9), st.floats(0, 1e9), st.lists(st.sampled_from(list(Outcome)), max_size=20))
 def test_no_stored_moment_is_in_the_future(clock, now, said):
     told = story()

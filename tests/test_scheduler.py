@@ -33,10 +33,10 @@ def play(schedule, seconds, start=0.0, step=0.05, duration=0.0, on_run=None):
 
 
 @pytest.mark.parametrize("interval", [1.0, 5.0, 10.0, 60.0, 300.0])
-def test_every_check_runs_once_within_min_of_interval_and_ten_seconds(interval):
+def test_every_check_runs_once_within_ten_seconds_and_well_before_its_interval_is_over(interval):
     schedule = Schedule()
     schedule.update(many(200, interval), now=100.0)
-    ran = play(schedule, min(interval, 10.0) + 0.1, start=100.0)
+    ran = play(schedule, min(0.4 * interval, 10.0) + 0.1 + BEAT_SECONDS, start=100.0)
     assert {check_id for _, check_id, _ in ran} == {f"s/d{n}/icmp" for n in range(200)}
 
 
@@ -45,7 +45,9 @@ def test_the_rate_is_fixed_and_the_phases_are_spread():
     schedule.update(many(100, 10.0), now=0.0)
     ran = play(schedule, 100.0)
     times = [at for at, check_id, _ in ran if check_id == "s/d7/icmp"]
-    assert {round(later - earlier, 1) for earlier, later in itertools.pairwise(times)} == {10.0}
+    first, *others = [round(later - earlier, 1) for earlier, later in itertools.pairwise(times)]
+    assert 5.0 <= first <= 15.0
+    assert set(others) == {10.0}
     seconds = [sum(1 for at, _, _ in ran if int(at) == second) for second in range(10, 20)]
     assert max(seconds) <= 25
 

@@ -242,8 +242,8 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         look_at_site(world, draft, site)
     look_at_outages(world, draft)
     introduce(world, draft, frozenset(({*world.pagers} - before[0]) | ({*out_of_band(world.inventory)} - before[1])))
-    # After a restart nobody is being asked again yet.
-    doubted = [check for check, memory in world.memories.items() if memory.answers.candidate is not None]
+    # After a restart nobody is being asked again yet, and what is down is believed again only after a word of its own.
+    doubted = [check for check, known in world.memories.items() if known.answers.candidate is not None or (known.failed and not known.last)]
     draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]
 
 
