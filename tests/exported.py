@@ -9,10 +9,14 @@ import dataclasses
 from prometheus_client.parser import text_string_to_metric_families
 
 import probes
+from netwatch import core
+from netwatch._line_families import line_families
+from netwatch.line import Past
 from netwatch.metrics import Metrics
 from netwatch.model import Check, Outcome, Result, Sample
 from probes._snmp_profile import names as profile_names
 from tests.province import WALL, province
+from tests.worlds import inventory
 
 SITE = "dien-bien-phu"  # all is well there
 KEYS = {
@@ -66,8 +70,16 @@ def _known(view):
     return dataclasses.replace(view, targets=tuple(targets))
 
 
+def of_lines():
+    """One line, proved a while ago."""
+    world = core.World(inventory=inventory("na-tau"))
+    key = ("na-tau", "line", "down")
+    world.lines.pasts[key] = (Past(wall=WALL - 3_600, verdict="proved", grade="reflector"),)
+    return line_families(world, WALL, {key: ("udp", 13e6)}, {key: 9_000_000}, 0)
+
+
 async def text(metrics):
-    return await metrics.render(snapshot(), notifications={("noc", "sent"): 4}, sse_clients=2, revision="abc")
+    return await metrics.render(snapshot(), notifications={("noc", "sent"): 4}, sse_clients=2, revision="abc", more=of_lines())
 
 
 def golden_lines(written):

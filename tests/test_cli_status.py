@@ -127,7 +127,7 @@ def test_status_of_a_site_tells_state_path_devices_and_what_happened(path):
     assert output.startswith("✕ na-tau - Xã Nà Tấu (03316)\n")
     assert "từ 02:43 (4 phút)" in output
     assert "netwatch → FTTH VNPT ✕ → Router ⊘ → Switch ⊘" in output
-    assert "09xx xxx xxx" in output
+    assert "0912 345 678" in output
     assert "02:43  FTTH VNPT / icmp: Bình thường → Sự cố (không trả lời)" in output
     assert "\x1b" not in output
 

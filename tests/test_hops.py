@@ -69,8 +69,11 @@ for address in sys.argv[1:]:
 @pytest.mark.parametrize("before", [(), WITHOUT_RAW_SOCKETS], ids=["raw", "ping"])
 def test_a_walk_ends_at_the_target_or_where_nobody_answers_any_more(before):
     command = ["unshare", "--net", "bash", "-c", TOPOLOGY, "trace", *before, sys.executable, "-c", WALK]
-    ended = subprocess.run([*command, "10.201.0.2", "10.202.0.1"], capture_output=True, text=True, timeout=60, check=False)
     expected = "10.200.0.2 10.201.0.2\n10.200.0.2 * * * *\n"
+    for _ in range(3):  # the kernel limits its ICMP errors over all namespaces: beside other tests one may stay away
+        ended = subprocess.run([*command, "10.201.0.2", "10.202.0.1"], capture_output=True, text=True, timeout=30, check=False)
+        if ended.stdout == expected:
+            break
     assert (ended.returncode, ended.stdout) == (0, expected), ended.stderr
 
 
