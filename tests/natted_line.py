@@ -5,50 +5,35 @@ Started as `python -m tests.natted_line REFLECTOR RATE DIRECTION CONTRACT`; rate
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from netwatch.lab.namespaces import enter, enter_private_network, unshare_network
+from netwatch.lab.namespaces import enter
+from netwatch.lab.shaped import NEAR, NEAR_ROUTER, ShapedLine, Shaping
 from probes import ProbeFailed, Secret, Shared, Target
 from probes.bandwidth import Bandwidth, document
-from tests.shaped_line import FRAME_BYTES, IP_BYTES, QUEUE_BYTES
 
-HUB, OUTSIDE, INSIDE, SITE = "198.51.100.1", "198.51.100.2", "10.45.7.1", "10.45.7.9"
 PORT = 8622
 ROUTER = """
 table ip netwatch {
-  chain out { type nat hook postrouting priority 100; oifname "outside" masquerade; }
-  chain through { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname "inside" accept; }
+  chain out { type nat hook postrouting priority 100; oifname "tonear" masquerade; }
+  chain through { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname "tofar" accept; }
   chain in { type filter hook input priority 0; policy drop; ct state established,related accept; }
 }
 """
 
 
-def run(namespace, command, text=None):
-    enter(namespace)  # what is started inherits it
-    subprocess.run(command.split(), check=True, timeout=20, input=text, text=True, stdout=subprocess.DEVNULL)
-
-
-def shape(namespace, device, rate):
-    frames = round(rate * FRAME_BYTES / IP_BYTES)
-    run(namespace, f"tc qdisc add dev {device} root tbf rate {frames}bit burst 10000 limit {QUEUE_BYTES}")
-
-
-def build(hub, router, site, rate):
-    here = f"/proc/{os.getpid()}/fd"
-    run(router, f"ip link add outside type veth peer name wire netns {here}/{hub}")
-    run(router, f"ip link add inside type veth peer name lan netns {here}/{site}")
-    for namespace, device, address in ((hub, "wire", HUB), (router, "outside", OUTSIDE), (router, "inside", INSIDE), (site, "lan", SITE)):
-        run(namespace, f"ip address add {address}/24 dev {device}")
-        run(namespace, f"ip link set {device} up")
-    run(site, f"ip route add default via {INSIDE}")
-    run(router, "tee /proc/sys/net/ipv4/ip_forward", "1")
-    run(router, "nft -f -", ROUTER)
-    shape(router, "outside", rate)
-    shape(router, "inside", rate)
+def build(rate):
+    line = ShapedLine.build()
+    shaped = Shaping(rate_bits_per_second=rate)
+    line.shape(shaped, shaped)
+    enter(line.near)  # what is started inherits it
+    subprocess.run(["ip", "route", "delete", "default"], check=True, timeout=20)  # the hub knows the router alone
+    enter(line.router)
+    subprocess.run(["nft", "-f", "-"], check=True, timeout=20, input=ROUTER, text=True)
+    return line
 
 
 async def measure(name, direction, contract, **more):
@@ -65,20 +50,17 @@ async def measure(name, direction, contract, **more):
 
 
 def main(reflector, rate, direction, contract):
-    enter_private_network()
-    hub = os.open("/proc/self/ns/net", os.O_RDONLY)
-    router, site = unshare_network(), unshare_network()
-    build(hub, router, site, float(rate))
-    enter(site)
+    line = build(float(rate))
+    enter(line.far)
     with tempfile.TemporaryDirectory() as folder:
         token = Path(folder) / "token"
         token.write_text("word\n")
-        command = [sys.executable, "-I", "-S", reflector, "--dial", f"{HUB}:{PORT}", "--site", "na-tau", "--token-file", str(token)]
+        command = [sys.executable, "-I", "-S", reflector, "--dial", f"{NEAR}:{PORT}", "--site", "na-tau", "--token-file", str(token)]
         with subprocess.Popen(command, cwd=folder) as dialler:
-            enter(hub)
+            enter(line.near)
             try:
                 told = asyncio.run(measure("na-tau", direction, float(contract), dial_in_port=PORT))
-                told["inbound"] = asyncio.run(measure(OUTSIDE, direction, float(contract), port=8621))
+                told["inbound"] = asyncio.run(measure(NEAR_ROUTER, direction, float(contract), port=8621))
                 sys.stdout.write(json.dumps(told))
             finally:
                 dialler.terminate()

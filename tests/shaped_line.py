@@ -1,4 +1,4 @@
-"""A child: its own network namespace, whose loopback the kernel shapes, a reflector and one test. Prints the outcome as JSON.
+"""A child: a line that the kernel shapes, a reflector at its far end and one test. Prints the outcome as JSON.
 
 Started as `python -m tests.shaped_line RATE BURST_BYTES DIRECTION CONTRACT`; rates are of IP packets in bits per second.
 """
@@ -9,35 +9,27 @@ import os
 import subprocess
 import sys
 
-from netwatch.lab.namespaces import enter_private_network
+from netwatch.lab.namespaces import enter
+from netwatch.lab.shaped import FAR, ShapedLine, Shaping
 from probes import Secret, Target
 from probes.bandwidth import Bandwidth, document
-
-IP_BYTES, FRAME_BYTES = 1400, 1414  # tbf counts the Ethernet header
-QUEUE_BYTES = 200_000
-
-
-def shape(rate, burst):
-    frames = f"{round(rate * FRAME_BYTES / IP_BYTES)}bit"
-    subprocess.run(
-        ["tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", frames, "burst", str(burst), "limit", str(QUEUE_BYTES)],
-        check=True,
-        timeout=20,
-    )
 
 
 async def measure(port, direction, contract):
     loop = asyncio.get_running_loop()
     probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=port)
-    return await probe.measure(Target(address="127.0.0.1", deadline=loop.time() + 60, secrets={"token": Secret("word")}))
+    return await probe.measure(Target(address=FAR, deadline=loop.time() + 60, secrets={"token": Secret("word")}))
 
 
 def main(rate, burst, direction, contract):
-    enter_private_network()
-    shape(float(rate), int(burst))
+    line = ShapedLine.build()
+    shaped = Shaping(rate_bits_per_second=float(rate), burst_bytes=int(burst))
+    line.shape(shaped, shaped)
     environment = {**os.environ, "NETWATCH_LINE_TOKEN": "word", "LANG": "en"}
-    command = [sys.executable, "-m", "netwatch", "reflector", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "netwatch", "reflector", "--listen", f"{FAR}:0"]
+    enter(line.far)  # what is started inherits it
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as reflector:
+        enter(line.near)
         try:
             port = int(reflector.stderr.readline().rpartition(":")[2])
             sys.stdout.write(json.dumps(document(asyncio.run(measure(port, direction, float(contract))))))

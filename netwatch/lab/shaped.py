@@ -17,7 +17,7 @@ from netwatch.lab import child, netlink, network
 from netwatch.lab.links import Emulator, LinkSettings, as_change, order, serve
 from netwatch.lab.namespaces import become_root_in_user_namespace, enter, raise_loopback, unshare_network
 
-__all__ = ["ETHERNET_BYTES", "FAR", "NEAR", "ShapedLine", "Shaping"]
+__all__ = ["ETHERNET_BYTES", "FAR", "NEAR", "NEAR_ROUTER", "ShapedLine", "Shaping"]
 
 NEAR, NEAR_ROUTER, FAR_ROUTER, FAR = "198.18.0.1", "198.18.0.2", "198.18.0.5", "198.18.0.6"
 PACKET_BYTES = 1400  # of a capacity test: the size by which a rate of IP packets becomes one of frames
