@@ -1,4 +1,4 @@
-"""The unit and its companions, judged by systemd's own tools; none of them needs systemd to be running."""
+"""The units and their companions, judged by systemd's own tools; none of them needs systemd to be running."""
 
 import subprocess
 from pathlib import Path
@@ -9,6 +9,7 @@ from netwatch.watchdog import PARTS
 
 FOLDER = Path(__file__).parent.parent / "systemd"
 UNIT = FOLDER / "netwatch.service"
+UNITS = pytest.mark.parametrize("unit", [UNIT, FOLDER / "netwatch-reflector.service"], ids=lambda unit: unit.stem)
 
 
 def run(*command):
@@ -20,17 +21,19 @@ def settings():
     return {key: [value for other, _, value in pairs if other == key] for key, _, _ in pairs}
 
 
-def test_exposure_is_at_most_one_and_a_half():
-    answer = run("systemd-analyze", "security", "--offline=true", "--threshold=15", UNIT)
+@UNITS
+def test_exposure_is_at_most_one_and_a_half(unit):
+    answer = run("systemd-analyze", "security", "--offline=true", "--threshold=15", unit)
     assert answer.returncode == 0, answer.stdout
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+@UNITS
+def test_systemd_finds_nothing_wrong_with_the_unit(unit, tmp_path):
     program = tmp_path / "netwatch"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    copy = tmp_path / "netwatch.service"
-    copy.write_text(UNIT.read_text("utf-8").replace("/opt/netwatch/bin/netwatch", str(program)), "utf-8")
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text("utf-8").replace("/opt/netwatch/bin/netwatch", str(program)), "utf-8")
     answer = run("systemd-analyze", "verify", copy)
     assert (answer.returncode, answer.stderr) == (0, "")
 
