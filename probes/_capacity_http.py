@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from probes._capacity import BIN_SECONDS, Plan
+from probes._capacity_run import Over, connect
 from probes._control import ANSWER_SECONDS, Gone
-from probes._stream_pipe import Over, Pipe, Receiver, Sender, ServerRefuses, connect
+from probes._stream_pipe import Pipe, Receiver, Sender, ServerRefuses
 from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame
 

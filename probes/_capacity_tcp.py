@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 
 from probes._capacity import BIN_SECONDS, Plan
+from probes._capacity_run import Over, connect, request
 from probes._control import ANSWER_SECONDS, Control, introduce
-from probes._stream_pipe import Over, Receiver, Sender, connect
+from probes._stream_pipe import Receiver, Sender
 from probes._stream_socket import tcp_info_of
 from probes._streams import STREAMS, StreamTest
-from probes._wire.capacity import Done, GoOn, Heard, Method, Opened, Ready, Request, Stop
+from probes._wire.capacity import Done, GoOn, Heard, Method, Opened, Ready, Stop
 from probes._wire.capacity_data import join
 
 __all__ = ["TcpTest"]
 
-GRACE_MILLISECONDS = 2000
 TAIL_SECONDS = 1.0
 AHEAD_RATIO = 1.05
 CAPPED_RATIO = 0.8
@@ -50,7 +49,7 @@ class TcpTest(StreamTest):
             connection.close()
             raise
         self._control = control
-        control.send(self._request())
+        control.send(request(self.plan, Method.TCP, self._count))
         test = control.receive(Ready).test
         for number in range(self._count):
             stream = connect(family, where, source, ANSWER_SECONDS)
@@ -58,11 +57,6 @@ class TcpTest(StreamTest):
             self._pipes.append(Sender(stream, pace, self._congestion) if self.sends else Receiver(stream))
             stream.send(join(control.framer.key, test, number))
         control.receive(Opened)
-
-    def _request(self) -> Request:
-        plan = self.plan
-        milliseconds = math.ceil(plan.max_seconds * 1000) + GRACE_MILLISECONDS
-        return Request(Method.TCP, int(self.sends), self._count, round(plan.pace_bits_per_second), plan.max_bytes, milliseconds)
 
     def _tick(self, now: float) -> None:
         assert self._control is not None  # noqa: S101  # `_open` set it

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from probes._capacity import NOTHING_KNOWN, Bin, Decision, End, Outcome, Plan, Verdict
+from probes._capacity_run import Over, connect, over_by, request
 from probes._control import ANSWER_SECONDS, Control, introduce
 from probes._dialled import Switchboard
 from probes._paced import BIN_NS, RAMP_NS, Counter, Sender, hurry, receive_buffer
 from probes._sequential import decide
 from probes._way import open_way, poked
-from probes._wire.capacity import BadFrame, Done, GoOn, Heard, Method, Ready, Request, Stop
+from probes._wire.capacity import BadFrame, Done, GoOn, Heard, Method, Ready, Stop
 from probes._wire.capacity_data import IP_BYTES, headers_bytes
 
 __all__ = ["UdpTest"]
@@ -30,15 +31,6 @@ SILENCE_NS = 1_000_000_000  # of the other end: then it has gone
 TAIL_SECONDS = 0.5  # for what is still on its way when all is sent
 AHEAD_RATIO = 1.02  # by how much two good clocks may differ, with room
 AHEAD_PACKETS = 128
-GRACE_MILLISECONDS = 2000
-
-
-class _Over(Exception):
-    """Nothing more can be learnt, and not because enough was seen."""
-
-    def __init__(self, reason: str, limit_end: End = "") -> None:
-        self.reason, self.limit_end = reason, limit_end
-        super().__init__(reason)
 
 
 class UdpTest:
@@ -63,16 +55,12 @@ class UdpTest:
         return self._bytes()
 
     def run(self, family: socket.AddressFamily, where: tuple[Any, ...], source: str | None = None) -> Outcome:
-        with socket.socket(family, socket.SOCK_STREAM) as connection, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
-            connection.settimeout(ANSWER_SECONDS)
-            if source is not None:
-                connection.bind((source, 0))
-            began = time.monotonic()
-            connection.connect(where)
+        began = time.monotonic()
+        with connect(family, where, source, ANSWER_SECONDS) as connection, socket.socket(family, socket.SOCK_DGRAM) as datagrams:
             self._facts["ip_version"] = "6" if family == socket.AF_INET6 else "4"
             self._facts["rtt_seconds"] = f"{time.monotonic() - began:.6f}"
             control = introduce(connection, self._token)
-            control.send(self._request())
+            control.send(request(self.plan, Method.UDP))
             ready = control.receive(Ready)
             datagrams.bind((connection.getsockname()[0], 0))
             datagrams.connect((where[0], ready.port, *where[2:]))
@@ -92,7 +80,7 @@ class UdpTest:
             with board.alone:
                 here = control.connection.getsockname()
                 datagrams.bind((here[0], board.port, *here[2:]))
-                control.send(self._request())
+                control.send(request(self.plan, Method.UDP))
                 ready = control.receive(Ready)
                 datagrams.connect(poked(control, datagrams, ready.test))
             return self._run_over(control, datagrams, ready.test)
@@ -104,28 +92,15 @@ class UdpTest:
         hurry()
         return self._measure(control, datagrams, test)
 
-    def _request(self) -> Request:
-        plan = self.plan
-        milliseconds = math.ceil(plan.max_seconds * 1000) + GRACE_MILLISECONDS
-        return Request(Method.UDP, int(plan.direction == "down"), 0, round(plan.pace_bits_per_second), plan.max_bytes, milliseconds)
-
     def _measure(self, control: Control, datagrams: socket.socket, test: bytes) -> Outcome:
         try:
             if self.plan.direction == "down":
                 self._send(control, datagrams, test)
             else:
                 self._count(control, datagrams, test)
-        except _Over as over:
+        except (Over, BadFrame, OSError) as error:
+            over = over_by(error, self._facts)
             return self._outcome("inconclusive", over.reason, over.limit_end)
-        except BadFrame:
-            return self._outcome("inconclusive", "peer_garbled")
-        except TimeoutError:
-            return self._outcome("inconclusive", "peer_silent")
-        except ConnectionError:
-            return self._outcome("inconclusive", "peer_gone")
-        except OSError as error:
-            self._facts["error"] = error.strerror or str(error)
-            return self._outcome("inconclusive", "own_network", "near")
         return self._outcome(self._decision.verdict, self._decision.reason, self._decision.limit_end)
 
     def _outcome(self, verdict: Verdict, reason: str, limit_end: End = "") -> Outcome:
@@ -174,7 +149,7 @@ class UdpTest:
                 self._judge()
                 heard_ns = now_ns if heard else heard_ns
             if now_ns - heard_ns > SILENCE_NS:
-                raise _Over("peer_silent" if self._bins else "nothing_arrived")
+                raise Over("peer_silent" if self._bins else "nothing_arrived")
             time.sleep(SEND_SLEEP_SECONDS)
             now_ns = time.monotonic_ns()
         control.send(Stop())
@@ -196,14 +171,14 @@ class UdpTest:
             heard_ns = now_ns if counter.datagrams > before else heard_ns
             allowed = plan.pace_bits_per_second / 8 / IP_BYTES * (now_ns - self._began_ns) / 1e9 * AHEAD_RATIO + AHEAD_PACKETS
             if max(counter.highest, counter.datagrams) > allowed:
-                raise _Over("peer_too_fast")
+                raise Over("peer_too_fast")
             spent = self.bytes_ip >= enough
             if spent or now_ns - self._began_ns > plan.max_seconds * 1e9:
                 self._stop(control, counter)
                 self._capped("bytes" if spent else "seconds")
                 return
             if now_ns - heard_ns > SILENCE_NS:
-                raise _Over("peer_silent" if self._bins else "nothing_arrived")
+                raise Over("peer_silent" if self._bins else "nothing_arrived")
             if now_ns - told_ns >= BIN_NS:
                 told_ns = now_ns
                 control.send(GoOn())
@@ -222,14 +197,14 @@ class UdpTest:
 
     def _yield(self) -> None:
         if self.stop.is_set():
-            raise _Over("yielded")
+            raise Over("yielded")
 
     def _take(self, heard: Heard) -> None:
         receiver: End = "far" if self.plan.direction == "down" else "near"
         if heard.flags & Heard.CLOCK_STEPPED:
-            raise _Over("clock_stepped", receiver)
+            raise Over("clock_stepped", receiver)
         if heard.flags & Heard.DROPPED:
-            raise _Over("receiver_slow", receiver)
+            raise Over("receiver_slow", receiver)
         self._facts["stamps"] = "user" if heard.flags & Heard.USER_CLOCK else "kernel"
         self._bins.append(
             Bin(
@@ -251,7 +226,7 @@ class UdpTest:
         """What there is when no more may be spent."""
         self._judge()
         if not self._decision.settled and self._decision.reason not in {"at_contract", "sender_slow", "stalled"}:
-            raise _Over(f"cap_{by}", self._decision.limit_end)
+            raise Over(f"cap_{by}", self._decision.limit_end)
 
 
 class _Checked:
@@ -263,7 +238,7 @@ class _Checked:
         self._claimed = bytearray()
 
     def check(self, heard: Heard, now_ns: int) -> None:
-        """Raises _Over: more than was sent, packets that it cannot have seen, or time that has not passed."""
+        """Raises Over: more than was sent, packets that it cannot have seen, or time that has not passed."""
         self._claimed.extend(bytes(self._sender.sent - len(self._claimed)))
         numbers = list(_numbers(heard))
         honest = (
@@ -277,7 +252,7 @@ class _Checked:
             and self._sender.digest(iter(numbers)) == heard.digest
         )
         if not honest:
-            raise _Over("peer_lied")
+            raise Over("peer_lied")
         for number in numbers:
             self._claimed[number] = 1
         self._index += 1

@@ -11,8 +11,9 @@ import time
 from typing import TypeVar
 
 from probes._capacity import Plan
+from probes._capacity_run import Over, connect
 from probes._control import ANSWER_SECONDS, Gone, Turned
-from probes._stream_pipe import PORTION_BYTES, Over, Receiver, Sender, ServerRefuses, connect
+from probes._stream_pipe import PORTION_BYTES, Receiver, Sender, ServerRefuses
 from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame, Refusal
 from probes._wire.iperf3 import Reader, State, cookie, parameters, received_bytes, results

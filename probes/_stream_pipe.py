@@ -7,21 +7,12 @@ import os
 import socket
 import struct
 
-from probes._capacity import End
 from probes._stream_socket import pace_stream
 
-__all__ = ["PORTION_BYTES", "Ended", "Over", "Pipe", "Receiver", "Sender", "ServerRefuses", "connect"]
+__all__ = ["PORTION_BYTES", "Ended", "Pipe", "Receiver", "Sender", "ServerRefuses"]
 
 PORTION_BYTES = 1 << 17
 NOW_RESET = struct.pack("ii", 1, 0)
-
-
-class Over(Exception):
-    """Nothing more can be learnt, and not because enough was seen."""
-
-    def __init__(self, reason: str, limit_end: End = "") -> None:
-        self.reason, self.limit_end = reason, limit_end
-        super().__init__(reason)
 
 
 class ServerRefuses(Exception):
@@ -77,17 +68,3 @@ class Receiver(Pipe):
         if not moved:
             raise Ended
         return moved
-
-
-def connect(family: socket.AddressFamily, where: tuple[object, ...], source: str | None, seconds: float) -> socket.socket:
-    """Raises OSError."""
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(seconds)
-        if source is not None:
-            connection.bind((source, 0))
-        connection.connect(where)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

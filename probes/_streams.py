@@ -13,8 +13,9 @@ import time
 from dataclasses import dataclass
 
 from probes._capacity import BIN_SECONDS, NOTHING_KNOWN, Bin, Decision, End, Method, Outcome, Plan, Verdict
+from probes._capacity_run import Over, over_by
 from probes._paced import hurry
-from probes._stream_pipe import Ended, Over, Pipe
+from probes._stream_pipe import Ended, Pipe
 from probes._stream_rules import decide_streams, mathis_bits_per_second
 from probes._stream_socket import clamp_window, tcp_info_of
 from probes._wire.capacity import BadFrame
@@ -46,7 +47,7 @@ class _Total:
 class StreamTest:
     """What the methods over TCP have in common. `run` once, in a thread; `stop` may be set from anywhere.
 
-    A method opens its streams in `_open` and does what its protocol wants of it in `_tick` and `_close`.
+    A method opens its streams in `_open` and does what its protocol wants of it in `_tick`, `_finish` and `_leave`.
     """
 
     method: Method = "tcp"
@@ -110,24 +111,13 @@ class StreamTest:
         raise Over("peer_gone")
 
     def _measure(self) -> Outcome:
-        verdict: Verdict = "inconclusive"
-        reason, end = "", self._decision.limit_end
         try:
             self._flow()
             self._finish()
-            verdict, reason, end = self._decision.verdict, self._decision.reason, self._decision.limit_end
-        except Over as over:
-            reason, end = over.reason, over.limit_end
-        except BadFrame:
-            reason = "peer_garbled"
-        except TimeoutError:
-            reason = "peer_silent"
-        except ConnectionError:
-            reason = "peer_gone"
-        except OSError as error:
-            self._facts["error"] = error.strerror or str(error)
-            reason, end = "own_network", "near"
-        return self._outcome(verdict, reason, end)
+        except (Over, BadFrame, OSError) as error:
+            over = over_by(error, self._facts)
+            return self._outcome("inconclusive", over.reason, over.limit_end)
+        return self._outcome(self._decision.verdict, self._decision.reason, self._decision.limit_end)
 
     def _flow(self) -> None:
         hurry()

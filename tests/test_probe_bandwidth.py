@@ -17,7 +17,8 @@ import pytest
 from netwatch.cli.probe_bandwidth import _print
 from probes import ProbeFailed, ProbeMisconfigured, Secret, Shared, Target
 from probes._capacity import Outcome, plan
-from probes._capacity_udp import UdpTest, _Checked, _Over
+from probes._capacity_run import Over
+from probes._capacity_udp import UdpTest, _Checked
 from probes._paced import Counter, Sender
 from probes._wire.capacity import Heard
 from probes.bandwidth import Bandwidth, document
@@ -333,14 +334,14 @@ def test_each_figure_of_a_bin_is_held_against_what_was_sent(lie):
         one = wire.until_bins(1)[0]
         later_ns = wire.sender.began_ns + 10_000_000_000
         _Checked(wire.sender).check(one, later_ns)
-        with pytest.raises(_Over):
+        with pytest.raises(Over):
             _Checked(wire.sender).check(dataclasses.replace(one, **lie), later_ns)
 
 
 def test_a_bin_cannot_be_over_before_its_time():
     with Wire() as wire:
         one = wire.until_bins(1)[0]
-        with pytest.raises(_Over):
+        with pytest.raises(Over):
             _Checked(wire.sender).check(one, wire.sender.began_ns + 40_000_000)
 
 
@@ -350,7 +351,7 @@ def test_a_packet_cannot_be_in_two_bins():
         checked = _Checked(wire.sender)
         later_ns = wire.sender.began_ns + 10_000_000_000
         checked.check(one, later_ns)
-        with pytest.raises(_Over):
+        with pytest.raises(Over):
             checked.check(dataclasses.replace(one, index=1), later_ns)
 
 
