@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 
 from probes._stream_socket import pace_stream
 
@@ -27,8 +28,8 @@ class Ended(Exception):
     """One stream has no more to give."""
 
 
-class Pipe:
-    """One connection, not blocking. `move` does what can be done now and gives its bytes; raises Ended, BlockingIOError, OSError."""
+class Pipe(ABC):
+    """One connection, not blocking."""
 
     sends = False
 
@@ -36,8 +37,9 @@ class Pipe:
         self.connection = connection
         connection.setblocking(False)
 
+    @abstractmethod
     def move(self) -> int:
-        raise NotImplementedError
+        """Does what can be done now and gives its bytes. Raises Ended, BlockingIOError, OSError."""
 
     def close(self) -> None:
         """At once: what is still queued is not sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import selectors
@@ -10,6 +9,7 @@ import socket
 import statistics
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from probes._capacity import BIN_SECONDS, NOTHING_KNOWN, Bin, Decision, End, Method, Outcome, Plan, Verdict
@@ -29,6 +29,9 @@ WAIT_SECONDS = 0.002
 SPARED_RATIO = 0.97  # of the cap: what is under way when we stop comes on top
 # What may be under way to us: a far end that knows no pace floods the line no longer than that.
 LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS = 0.04, 3
+# Of what was acknowledged: less than that has reached the far end's program when something on the way answers in its place.
+REACHED_RATIO = 0.8
+UNREAD_BYTES = 8_000_000  # what the far end's kernel may hold
 SILENCE_SECONDS = 1.0  # of what arrives: a lost segment's timer alone may take a third of that
 
 
@@ -42,9 +45,11 @@ class _Total:
     again: int = 0
     cost: float = 0.0
     refused_seconds: float = 0.0  # of all streams together
+    segment_bytes: int = 0  # payload of the largest that is sent
+    headers_bytes: int = 0  # of one segment
 
 
-class StreamTest:
+class StreamTest(ABC):
     """What the methods over TCP have in common. `run` once, in a thread; `stop` may be set from anywhere.
 
     A method opens its streams in `_open` and does what its protocol wants of it in `_tick`, `_finish` and `_leave`.
@@ -93,17 +98,18 @@ class StreamTest:
                 pipe.close()
             self._leave()
 
+    @abstractmethod
     def _open(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> None:
         """Fills `_pipes`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tick(self, now: float) -> None:
         """Between two looks. Raises Over."""
 
-    def _finish(self) -> None:
+    def _finish(self) -> None:  # noqa: B027  # not every protocol has an end to agree on
         """Once it is settled. Raises Over when what the far end says at last does not fit."""
 
-    def _leave(self) -> None:
+    def _leave(self) -> None:  # noqa: B027  # nor a connection beside its streams
         """Whatever has happened."""
 
     def _ended(self) -> None:
@@ -143,10 +149,10 @@ class StreamTest:
                 looked = now
                 self._take(self._look(), now)
                 if self._last.cost >= enough or now - self._began > self.plan.max_seconds:
-                    return self._capped("bytes" if self._last.cost >= enough else "seconds")
+                    self._capped("bytes" if self._last.cost >= enough else "seconds")
+                    return
                 if now - self._heard > SILENCE_SECONDS:
                     raise Over("peer_silent" if any(one.bytes_ip for one in self._bins) else "nothing_arrived")
-        return None
 
     def _move(self, selector: selectors.BaseSelector) -> None:
         if not selector.get_map():
@@ -186,6 +192,7 @@ class StreamTest:
 
     def _add(self, total: _Total, pipe: Pipe, info: TcpInfo) -> None:
         headers = info.headers_bytes(ipv6=self.ipv6)
+        total.segment_bytes, total.headers_bytes = max(total.segment_bytes, info.segment_bytes), max(total.headers_bytes, headers)
         if self.sends:
             per_byte = 1 + headers / max(info.segment_bytes, 1)
             total.bytes_ip += info.delivered_bytes * per_byte
@@ -232,6 +239,13 @@ class StreamTest:
         self._last, self._queues = dataclasses.replace(now), []
         self._decision = decide_streams(self._bins, self.plan, self._rtt_seconds)
 
+    def _compare(self, reached_bytes: int, acknowledged_bytes: int) -> None:
+        """What was acknowledged must have reached the far end's program, or something between has answered in its place."""
+        if reached_bytes > self._look().cost:
+            raise Over("peer_lied")
+        if reached_bytes + UNREAD_BYTES < acknowledged_bytes * REACHED_RATIO:
+            raise Over("peer_disagrees")
+
     def _capped(self, by: str) -> None:
         if not self._decision.settled and self._decision.reason not in {"at_contract", "tcp_limited", "receiver_slow"}:
             raise Over(f"cap_{by}", self._decision.limit_end)
@@ -259,15 +273,9 @@ class StreamTest:
         if not seconds:
             return 0.0
         counted = sum(self._goodput[first:]) * 8 / seconds
-        most = self._decision.estimate.value * self._payload_ratio()
+        payload, headers = self._now.segment_bytes, self._now.headers_bytes
+        most = self._decision.estimate.value * (payload / (payload + headers) if payload else 1.0)
         return min(counted, most) if most else counted
-
-    def _payload_ratio(self) -> float:
-        with contextlib.suppress(OSError):
-            infos = [tcp_info_of(pipe.connection) for pipe in self._pipes]
-            ratios = [one.segment_bytes / (one.segment_bytes + one.headers_bytes(ipv6=self.ipv6)) for one in infos if one.segment_bytes]
-            return max(ratios, default=1.0)
-        return 1.0
 
     def _note(self, first: int) -> None:
         """Figures to judge the verdict by."""
@@ -282,11 +290,6 @@ class StreamTest:
         if not self.sends or not packets:
             return
         self._facts["sent_again_ratio"] = f"{lost / packets:.6f}"
-        limit = mathis_bits_per_second(self._segment_bytes(), self._rtt_seconds, lost / packets, len(self._pipes))
+        limit = mathis_bits_per_second(self._now.segment_bytes, self._rtt_seconds, lost / packets, len(self._pipes))
         if math.isfinite(limit):
             self._facts["mathis_bits_per_second"] = str(round(limit))
-
-    def _segment_bytes(self) -> int:
-        with contextlib.suppress(OSError):
-            return max((tcp_info_of(pipe.connection).segment_bytes for pipe in self._pipes), default=0)
-        return 0
