@@ -17,7 +17,7 @@ def line_families(
     world: core.World, wall: float, measured: Mapping[Key, tuple[str, float]], spent: Mapping[Key, int], unwritten: int
 ) -> Iterator[Family]:
     """`measured` is by which method and in bytes per second; `spent` in bytes."""
-    limits = line.Limits(stale_seconds=world.inventory.line_tests.stale_after_seconds)
+    limits = core.limits_of(world)
     keys = sorted({*world.line_tests, *(key for key in world.lines.pasts if _is_there(world, key))})
     labels = {key: {"site": key[0], "line": key[1], "direction": key[2]} for key in keys}
     pasts = {key: world.lines.pasts.get(key, ()) for key in keys}

@@ -61,8 +61,6 @@ TOLD = (
 class _Planned(Protocol):
     """What is asked of a bandwidth probe."""
 
-    direction: str
-
     def plan(self) -> _Plan: ...
 
 
@@ -155,8 +153,7 @@ class LineTests:
 
     def _again_wall(self, check: Check) -> float:
         """When something new is wanted of the line; a test that decided nothing is run again at its next turn."""
-        key = (check.site, check.target, cast("_Planned", check.probe).direction)
-        decided = [one.wall for one in self._world().lines.pasts.get(key, ()) if one.verdict == "proved"]
+        decided = [one.wall for one in self._world().lines.pasts.get(core.key_of(check), ()) if one.verdict == "proved"]
         return max(decided, default=0.0) + FRESH_RATIO * check.interval_seconds
 
     def _claims(self, check: Check, place: Line | None, pace: float) -> tuple[Claim, ...]:
@@ -176,12 +173,11 @@ class LineTests:
         common = Situation(used=self._leases.used(now), head_room=head_room, wall=wall, meeting=meeting)
         if place is None:
             return common
-        key = (check.site, check.target, cast("_Planned", check.probe).direction)
         return replace(
             common,
             opens=self._opens(place, wall, check.timeout_seconds),
             left_bytes=place.test.budget_bytes - self._spent_today(check, wall) if place.test else 0.0,
-            busy_ratio=core.busy_ratio(world, key, now),
+            busy_ratio=core.busy_ratio(world, core.key_of(check), now),
         )
 
     def _opens(self, place: Line, wall: float, longest_seconds: float) -> float:
@@ -200,7 +196,7 @@ class LineTests:
         return sum(bytes_ for _, bytes_ in spent)
 
     def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self._world().inventory.settings.timezone)
+        return core.zone_of(self._world())
 
     # --- verdicts
 

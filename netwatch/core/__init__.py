@@ -17,6 +17,7 @@ from netwatch.core._flaps import note_spell
 from netwatch.core._humans import take_human
 from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
 from netwatch.core._line_book import MOST_PASTS
+from netwatch.core._line_verdicts import key_of, limits_of, zone_of
 from netwatch.core._lines import busy_ratio, look_at_lines, meeting_of, take_line_result
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
@@ -56,11 +57,14 @@ __all__ = [
     "busy_ratio",
     "dump",
     "is_current",
+    "key_of",
+    "limits_of",
     "maintenance_now",
     "meeting_of",
     "muted",
     "restore",
     "step",
+    "zone_of",
 ]
 
 RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second

@@ -31,7 +31,7 @@ from netwatch.matcher import parse
 from netwatch.model import STOPPED, Cancel, Check, Maintenance, Outcome, Result, Run
 from netwatch.windows import next_occurrence
 
-__all__ = ["busy_ratio", "limits_of", "look_at_lines", "meeting_of", "take_line_result"]
+__all__ = ["busy_ratio", "look_at_lines", "meeting_of", "take_line_result"]
 
 WORDS: Mapping[Direction, str] = {"down": "receive", "up": "transmit"}  # as the site's router counts
 MOST_POINTS = 24
