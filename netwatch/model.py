@@ -177,6 +177,10 @@ class Line:
     tags: Mapping[str, str] = field(default_factory=dict)  # what it shares with other lines: ring, carrier …
     test: LineTest | None = None  # None: it is not tested
 
+    def contract_bits_per_second(self, direction: Literal["down", "up"]) -> float:
+        """0 where there is none."""
+        return self.contract_down_bits_per_second if direction == "down" else self.contract_up_bits_per_second
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from netwatch import __version__, line, state
 from netwatch.core._line_book import MOST_PASTS, Key, Waiting
 from netwatch.core._sites import look_at_site
 from netwatch.core._world import Draft, World
-from netwatch.line import Bounds, Clock, Evidence, Limits, Measurement, Past, RatePoint, Verdict
+from netwatch.line import Bounds, Clock, Direction, Evidence, Limits, Measurement, Past, RatePoint, Verdict
 from netwatch.memory import Memory
-from netwatch.model import Check, Line, LineVerdict, Outcome, Result, Sample
+from netwatch.model import Check, LineVerdict, Outcome, Result, Sample
 
 __all__ = [
-    "Direction",
-    "contract_of",
     "cross_of",
     "evidence_for",
     "key_of",
@@ -27,8 +25,6 @@ __all__ = [
     "tell_check",
     "zone_of",
 ]
-
-Direction: TypeAlias = Literal["down", "up"]
 
 
 def limits_of(world: World) -> Limits:
@@ -73,8 +69,8 @@ def evidence_for(world: World, draft: Draft, key: Key, measurement: Measurement 
     ports = world.lines.ports.get((key[0], key[1]), ())
     return Evidence(
         direction=direction,
-        contract=contract_of(place, direction),
-        other_contract=contract_of(place, "up" if direction == "down" else "down"),
+        contract=place.contract_bits_per_second(direction),
+        other_contract=place.contract_bits_per_second("up" if direction == "down" else "down"),
         wall=draft.wall,
         counters=line.counters_of(
             world.lines.points.get(key, ()), speed_bits_per_second=ports[-1].speed_bits_per_second if ports else None
@@ -138,7 +134,3 @@ def standing_samples(world: World, key: Key, wall: float) -> Iterator[Sample]:
 
 def key_of(check: Check) -> Key:
     return check.site, check.target, str(getattr(check.probe, "direction", ""))
-
-
-def contract_of(place: Line, direction: Direction) -> float:
-    return place.contract_down_bits_per_second if direction == "down" else place.contract_up_bits_per_second

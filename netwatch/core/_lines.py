@@ -14,8 +14,6 @@ from typing import cast
 from netwatch import line
 from netwatch.core._line_book import Key, Waiting
 from netwatch.core._line_verdicts import (
-    Direction,
-    contract_of,
     cross_of,
     evidence_for,
     key_of,
@@ -26,7 +24,7 @@ from netwatch.core._line_verdicts import (
     zone_of,
 )
 from netwatch.core._world import Draft, World
-from netwatch.line import Clock, Control, Measurement, PortReading, RatePoint
+from netwatch.line import Clock, Control, Direction, Measurement, PortReading, RatePoint
 from netwatch.matcher import parse
 from netwatch.model import STOPPED, Cancel, Check, Maintenance, Outcome, Result, Run
 from netwatch.windows import next_occurrence
@@ -75,7 +73,7 @@ def busy_ratio(world: World, key: Key, at: float) -> float | None:
     place = world.inventory.sites[key[0]].lines[key[1]]
     found = []
     for direction in ("down", "up"):
-        points, contract = world.lines.points.get((key[0], key[1], direction), ()), contract_of(place, direction)
+        points, contract = world.lines.points.get((key[0], key[1], direction), ()), place.contract_bits_per_second(direction)
         if points and contract and points[-1].bytes_per_second is not None and at - points[-1].at <= FRESH_SECONDS:
             found.append(points[-1].bytes_per_second * 8 / contract)
     return max(found, default=None)
@@ -140,7 +138,7 @@ def _judge_without_test(world: World, draft: Draft, key: Key, point: RatePoint, 
     """The cheap steps of the ladder, where there is something to see."""
     place = world.inventory.sites[key[0]].lines[key[1]]
     direction = cast("Direction", key[2])
-    contract = contract_of(place, direction)
+    contract = place.contract_bits_per_second(direction)
     busy = point.bytes_per_second is not None and point.bytes_per_second * 8 >= WORTH_JUDGING * contract
     slow = speed is not None and speed * 8 < contract / WORTH_JUDGING
     if not contract or not (busy or slow):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from aiohttp import web
 
 from netwatch.assisted import Measuring, opens
 from netwatch.lang import writing
+from netwatch.line import Direction
 from netwatch.model import Line
 from netwatch.web.backend import BACKEND, Backend
 from netwatch.web.line import reason_text
@@ -25,7 +26,7 @@ PORTION = os.urandom(65_536)  # what is not random may be compressed on the way
 MOST_STREAMS = 16
 PORTION_SECONDS = 0.12  # of the contract: what a browser sends in one go may lie in buffers, before the pace can hold it back
 FAST_BITS_PER_SECOND = 20e6
-DIRECTIONS = ("down", "up")
+DIRECTIONS: tuple[Direction, ...] = ("down", "up")
 
 
 @dataclass(slots=True)
@@ -44,23 +45,28 @@ class _Running:
 RUNNING: web.AppKey[dict[str, _Running]] = web.AppKey("line_tests", dict[str, _Running])
 
 
+def _tested(backend: Backend, site: str, place: Line, direction: Direction) -> tuple[str, float] | None:
+    """The check that a line is tested by, and the contract; None where it is not tested."""
+    check, contract = f"{site}/{place.id}/capacity-{direction}", place.contract_bits_per_second(direction)
+    return (check, contract) if contract and check in backend.inventory().checks else None
+
+
 def _check_of(request: web.Request) -> tuple[str, float]:
-    """The check that the line is tested by, and the contract. Raises HTTPNotFound, also for a link that is not ours or is too old."""
+    """As `_tested`. Raises HTTPNotFound, also for a link that is not ours or is too old."""
     backend, slug = request.app[BACKEND], request.match_info["slug"]
     if not opens(backend.link_key(), slug, request.query.get("k", ""), backend.snapshot().wall):
         raise web.HTTPNotFound
-    line, direction = request.match_info["line"], request.match_info["direction"]
     site = backend.inventory().sites.get(slug)
-    place = site.lines.get(line) if site is not None else None
-    contract = _contract(place, direction) if place is not None else 0.0
-    check = f"{slug}/{line}/capacity-{direction}"
-    if not contract or check not in backend.inventory().checks:
+    place = site.lines.get(request.match_info["line"]) if site is not None else None
+    found = _tested(backend, slug, place, _direction(request)) if place is not None else None
+    if found is None:
         raise web.HTTPNotFound
-    return check, contract
+    return found
 
 
-def _contract(place: Line, direction: str) -> float:
-    return place.contract_down_bits_per_second if direction == "down" else place.contract_up_bits_per_second
+def _direction(request: web.Request) -> Direction:
+    """The routes let no other in."""
+    return cast("Direction", request.match_info["direction"])
 
 
 async def show(request: web.Request) -> web.Response:
@@ -71,16 +77,16 @@ async def show(request: web.Request) -> web.Response:
     tests = []
     for place in site.lines.values() if site is not None and known else ():
         for direction in DIRECTIONS:
-            contract = _contract(place, direction)
-            if contract and f"{slug}/{place.id}/capacity-{direction}" in backend.inventory().checks:
+            found = _tested(backend, slug, place, direction)
+            if found is not None:
                 title = f"{writing.clean(place.label, 80) or place.id} · {words.text(f'line.direction_{direction}')}"
                 tests.append(
                     (
                         title,
                         f"{place.id}/{direction}",
                         direction,
-                        writing.bits_per_second(contract, words),
-                        int(contract / 8 * PORTION_SECONDS),
+                        writing.bits_per_second(found[1], words),
+                        int(found[1] / 8 * PORTION_SECONDS),
                     )
                 )
     fields = {
@@ -99,8 +105,7 @@ async def measure(request: web.Request) -> web.Response:
     backend, running, words = request.app[BACKEND], request.app[RUNNING], reader_of(request).words
     if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via")):
         return web.json_response({"verdict": "inconclusive", "text": words.text("line_page.proxy")}, status=409)
-    direction = cast("Literal['down', 'up']", request.match_info["direction"])
-    one = _Running(Measuring(direction, contract))
+    one = _Running(Measuring(_direction(request), contract))
 
     async def run() -> Any:
         running[check] = one
