@@ -98,12 +98,13 @@ def _by_excess(bins: Sequence[Bin], asked: Plan, rtt_seconds: float) -> Decision
     judged = bins[first:]
     found = _bounds(judged, asked.error_rate)
     low = max(found.low, contract + 8 * spare / _seconds(judged))
+    value = max(found.value, low)  # the mean of bins that are not equally long may be below what all of them carried
     standing = sum(queue_stands(one, rtt_seconds) for one in judged) >= STANDING_RATIO * len(judged)
     held_back = standing and found.value < LIMITED_RATIO * asked.pace_bits_per_second
     return Decision(
         "proved",
         "above_contract",
-        Estimate(low, found.value, found.high if held_back else math.inf),
+        Estimate(low, value, max(found.high, value) if held_back else math.inf),
         "line" if held_back else "pace",
         first,
         settled=True,

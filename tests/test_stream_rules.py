@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probes._capacity import Bin
@@ -101,6 +101,7 @@ def test_one_cubic_stream_over_80_ms_with_half_a_percent_of_loss_carries_two_and
     st.lists(st.tuples(st.integers(0, 200), st.integers(0, 100), st.integers(0, 50), st.integers(30, 500)), max_size=24),
     st.sampled_from([1e-5, 0.005, 0.08, 1.0]),
 )
+@example([(200, 0, 0, 240), *[(0, 0, 0, 30)] * 4, (1, 0, 0, 30)], 1e-5)
 def test_bounds_hold_the_value_and_a_verdict_agrees_with_them(seen, rtt):
     made = [Bin(long / 1000, rate * 125 * long, queue_seconds=queue / 1000, idle_seconds=idle / 1000) for rate, queue, idle, long in seen]
     found = decide_streams(made, PLAN, rtt)
