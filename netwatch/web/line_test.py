@@ -13,6 +13,7 @@ from netwatch.assisted import Measuring, opens
 from netwatch.lang import writing
 from netwatch.line import Direction
 from netwatch.model import Line
+from netwatch.web.api import answer
 from netwatch.web.backend import BACKEND, Backend
 from netwatch.web.line import reason_text
 from netwatch.web.page import PAGES, html
@@ -104,7 +105,7 @@ async def measure(request: web.Request) -> web.Response:
     check, contract = _check_of(request)
     backend, running, words = request.app[BACKEND], request.app[RUNNING], reader_of(request).words
     if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via")):
-        return web.json_response({"verdict": "inconclusive", "text": words.text("line_page.proxy")}, status=409)
+        return answer({"verdict": "inconclusive", "text": words.text("line_page.proxy")}, 409)
     one = _Running(Measuring(_direction(request), contract))
 
     async def run() -> Any:
@@ -119,10 +120,10 @@ async def measure(request: web.Request) -> web.Response:
     if told is None:
         raise web.HTTPNotFound
     if "denied" in told:
-        return web.json_response({"verdict": "inconclusive", "text": words.text(f"line_page.denied_{told['denied']}")}, status=409)
+        return answer({"verdict": "inconclusive", "text": words.text(f"line_page.denied_{told['denied']}")}, 409)
     rate = writing.bits_per_second(told["line_bits_per_second"], words)
     text = words.text(f"line_page.{told['verdict']}", rate=rate, reason=reason_text(str(told["reason"]), words))
-    return web.json_response({"verdict": told["verdict"], "text": text, "bytes": told["bytes"]})
+    return answer({"verdict": told["verdict"], "text": text, "bytes": told["bytes"]})
 
 
 async def _looked_at(one: _Running, backend: Backend, site: str) -> Any:
