@@ -15,7 +15,7 @@ from typing import Any
 from netwatch import ledger
 from netwatch.lang import writing
 from netwatch.ledger import Entry, Head
-from netwatch.line import Past, Standing, past_of, standing, wall_of
+from netwatch.line import Past, Standing, below_contract, past_of, standing, wall_of
 from netwatch.model import Line, Site
 
 __all__ = ["COLUMNS", "BadMonth", "Month", "Part", "Sheet", "as_csv", "as_json", "as_lines", "month_of", "sheet_of"]
@@ -44,7 +44,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One direction of one line under one contract. `standing` is as the month left it."""
+    """One direction of one line under one contract. `standing` is as the month left it, `below` the refutations behind "below contract"."""
 
     line: str
     label: str
@@ -54,6 +54,7 @@ class Part:
     contract: float
     entries: tuple[Entry, ...]
     standing: Standing
+    below: tuple[Past, ...]
 
     def of(self, *verdicts: str) -> tuple[Entry, ...]:
         return tuple(one for one in self.entries if one.record["verdict"] in verdicts)
@@ -131,7 +132,7 @@ def _parts(entries: Sequence[Entry], site: Site | None, until: float) -> tuple[P
 
 
 def _part(key: tuple[str, str, float], group: list[Entry], line: Line | None, until: float) -> Part:
-    pasts: list[Past] = [past_of(one.record) for one in group]
+    pasts = [past_of(one.record) for one in group]
     newest = group[-1].record if group else {}
     return Part(
         line=key[0],
@@ -142,6 +143,7 @@ def _part(key: tuple[str, str, float], group: list[Entry], line: Line | None, un
         contract=key[2],
         entries=tuple(group),
         standing=standing(pasts, until),
+        below=below_contract(pasts, pasts[-1].wall) if pasts else (),
     )
 
 

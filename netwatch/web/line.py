@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import functools
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,8 +12,9 @@ from aiohttp import web
 from netwatch import sheet as sheets
 from netwatch.lang import Catalog, writing
 from netwatch.ledger import Entry
-from netwatch.line import Limits, below_contract, past_of
+from netwatch.line import wall_of
 from netwatch.sheet import Part, Sheet
+from netwatch.web.api import answer
 from netwatch.web.backend import BACKEND, SETUP
 from netwatch.web.board import Reader
 from netwatch.web.page import PAGES, html, load
@@ -131,12 +130,10 @@ def _counts(part: Part, words: Catalog) -> str:
 
 
 def _below(part: Part, words: Catalog, zone: dt.tzinfo) -> str:
-    pasts = [past_of(one.record) for one in part.entries]
-    found = below_contract(pasts, pasts[-1].wall, Limits()) if pasts else ()
-    if not found:
+    if not part.below:
         return ""
-    first, last = (writing.stamp(one.wall, words, zone) for one in (found[0], found[-1]))
-    return words.text("line.sheet_below", count=len(found), first=first, last=last)
+    first, last = (writing.stamp(one.wall, words, zone) for one in (part.below[0], part.below[-1]))
+    return words.text("line.sheet_below", count=len(part.below), first=first, last=last)
 
 
 def _row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Row:
@@ -146,7 +143,7 @@ def _row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Row:
     method = str(record.get("method", "")) or _word("step", str(record["step"]), words)
     return Row(
         number=entry.number,
-        at=writing.stamp(past_of(record).wall, words, zone),
+        at=writing.stamp(wall_of(record), words, zone),
         verdict=str(record["verdict"]),
         verdict_text=words.text(f"line.verdict_{record['verdict']}"),
         reason=reason_text(str(record["reason"]), words),
@@ -220,9 +217,9 @@ async def as_lines(request: web.Request) -> web.Response:
 async def as_json(request: web.Request) -> web.Response:
     sheet, reader = await _sheet(request)
     document = sheets.as_json(sheet, request.app[SETUP].zone, method_texts(reader.words))
-    return web.json_response(
-        document, dumps=functools.partial(json.dumps, ensure_ascii=False, allow_nan=False), headers=_named(sheet, "json")
-    )
+    response = answer(document)
+    response.headers.update(_named(sheet, "json"))
+    return response
 
 
 def _file(sheet: Sheet, text: str, ending: str, kind: str) -> web.Response:
