@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,9 @@ from netwatch.cli._output import Exit, Failed
 if TYPE_CHECKING:
     from netwatch.cli._daemon import Daemon
     from netwatch.cli._lookup import Found
+    from netwatch.model import Inventory
 
-__all__ = ["Format", "Site", "Socket", "Target", "complete_site", "find", "moment_since"]
+__all__ = ["Format", "Site", "Socket", "Target", "complete_site", "find", "loaded", "moment_since"]
 
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
@@ -33,6 +35,16 @@ Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix
 Format = Annotated[str, typer.Option("-o", "--output", help="table, json, jsonl or csv.")]
 Site = Annotated[str, typer.Option("--site", help="Only this site: its id or name.", autocompletion=complete_site)]
 Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=complete_site)]
+
+
+def loaded(file: Path) -> Inventory:
+    """The inventory; what is wrong with it ends the command, a line for each error."""
+    from netwatch import inventory
+
+    try:
+        return inventory.load(file, environment=os.environ)
+    except inventory.InventoryRefused as refused:
+        _output.fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
 
 
 def find(reached: Daemon, path: str) -> Found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from netwatch.cli import _output
-from netwatch.cli._common import Format
+from netwatch.cli._common import Format, loaded
 from netwatch.cli._output import Exit, Failed, fail, text
 
 if TYPE_CHECKING:
@@ -131,12 +129,7 @@ def check(days: Days = 60, at: At = "", file: File = Path("inventory.yaml"), out
 
 
 def _loaded(file: Path) -> tuple[Inventory, Roster, ZoneInfo]:
-    from netwatch import inventory
-
-    try:
-        found = inventory.load(file, environment=os.environ)
-    except inventory.InventoryRefused as refused:
-        fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+    found = loaded(file)
     if found.duty is None:
         fail(Exit.NO_INPUT, text("duty.none", file=str(file)))
     return found, found.duty, ZoneInfo(found.settings.timezone)

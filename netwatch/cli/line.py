@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netwatch.cli import _output, line_assist, line_quality, line_test
-from netwatch.cli._common import Format
+from netwatch.cli._common import Format, loaded
 from netwatch.cli._output import Exit, fail, text, words
 from netwatch.cli.db import StateOption
 
@@ -259,16 +259,16 @@ def _inventory(file: Path | None) -> Inventory | None:
     """The one that was named, or that lies here; none is needed, so one that nobody named need not be sound."""
     from netwatch.cli.doctor import default_inventory
 
-    place = file or default_inventory(Path.cwd())
-    if file is None and not place.exists():
+    if file is not None:
+        return loaded(file)
+    place = default_inventory(Path.cwd())
+    if not place.exists():
         return None
     from netwatch import inventory
 
     try:
         return inventory.load(place, environment=os.environ)
     except inventory.InventoryRefused as refused:
-        if file is not None:
-            fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
         print(text("line.inventory_left_out", path=place, detail=refused.lines(_output.language())[0]), file=sys.stderr)
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from netwatch.cli import _output
+from netwatch.cli._common import loaded
 from netwatch.cli._output import Exit, Failed, fail, text
 from netwatch.lang import writing
 
@@ -51,7 +51,7 @@ def replay(
     from netwatch.cli import _records
 
     as_json = _records.shape(output, SHAPES) != "table" or as_json
-    inventories = [_loaded(file) for file in (inventory, rules) if file is not None]
+    inventories = [loaded(file) for file in (inventory, rules) if file is not None]
     zone = ZoneInfo(inventories[0].settings.timezone)
     now = time.time()
     span = (_moment("--since", since, now, zone), _moment("--until", until, now, zone) if until else now)
@@ -97,15 +97,6 @@ async def _read(path: Path, inventories: Sequence[Inventory], span: tuple[float,
         for check, metric, instance, _ in (await asked.recorded()).series:
             names.setdefault(check, []).append((metric, instance))
     return tape, names
-
-
-def _loaded(file: Path) -> Inventory:
-    from netwatch import inventory
-
-    try:
-        return inventory.load(file, environment=os.environ)
-    except inventory.InventoryRefused as refused:
-        fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
 
 
 def _moment(option: str, given: str, now: float, zone: dt.tzinfo) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from netwatch.cli import _output
-from netwatch.cli._common import Format
+from netwatch.cli._common import Format, loaded
 from netwatch.cli._output import Exit, fail, text, words
 from netwatch.cli.db import StateOption, clear_endings, database_path
 
@@ -74,7 +73,7 @@ def sla(
     from netwatch.cli import _records
 
     shape = _records.shape(output)
-    inventory = _inventory(file)
+    inventory = loaded(file)
     if site and site not in inventory.sites:
         fail(Exit.USAGE, text("duty.no_site", site=site))
     sites = {site: inventory.sites[site]} if site else _communes_first(inventory)
@@ -99,15 +98,6 @@ def _more(inventory: Inventory, sites: Mapping[str, Site], period: Period, exclu
         "method": _method(inventory),
         "excluded": [_excluded(one, zone, sites) for one in excluded],
     }
-
-
-def _inventory(file: Path) -> Inventory:
-    from netwatch import inventory
-
-    try:
-        return inventory.load(file, environment=os.environ)
-    except inventory.InventoryRefused as refused:
-        fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
 
 
 def _communes_first(inventory: Inventory) -> dict[str, Site]:
