@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reflector"]
 
-DEFAULT_PORT = 8621
-
 
 def reflector(
     listen: Annotated[
