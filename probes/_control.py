@@ -28,7 +28,7 @@ from probes._wire.capacity import (
     session_key,
 )
 
-__all__ = ["ANSWER_SECONDS", "NAME", "Control", "Gone", "Turned", "admit", "answer", "calling", "dial", "introduce"]
+__all__ = ["ANSWER_SECONDS", "NAME", "Control", "Gone", "Turned", "admit", "answer", "calling", "dial", "introduce", "listeners"]
 
 ANSWER_SECONDS = 3.0
 PROBER, REFLECTOR = b"prober", b"reflector"
@@ -47,6 +47,23 @@ class Turned(Exception):
     def __init__(self, refusal: Refusal, limit: int = 0) -> None:
         self.refusal, self.limit = refusal, limit
         super().__init__(refusal.name.lower())
+
+
+def listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
+    """One for each family, not blocking, on all addresses when `host` is empty. Raises OSError, and leaves nothing open then."""
+    with contextlib.ExitStack() as opened:
+        found = []
+        for family, kind, _, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+            listener = opened.enter_context(socket.socket(family, kind))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(where)
+            listener.listen(backlog)
+            listener.setblocking(False)
+            found.append(listener)
+        opened.pop_all()
+    return found
 
 
 class Control:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from probes._control import ANSWER_SECONDS, NAME, Control, Turned, answer, calling
+from probes._control import ANSWER_SECONDS, NAME, Control, Turned, answer, calling, listeners
 from probes._wire.capacity import BadFrame, Denied, Dial, GoOn, Refusal
 
 __all__ = ["KEEP_SECONDS", "DialIn", "Switchboard"]
@@ -49,18 +49,7 @@ class Switchboard:
         self._ready: dict[bytes, _Caller] = {}
         self._refused: collections.Counter[str] = collections.Counter()
         self._change = threading.Condition()
-        self._listeners: list[socket.socket] = []
-        with contextlib.ExitStack() as opened:
-            for family, kind, _, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
-                listener = opened.enter_context(socket.socket(family, kind))
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listener.bind(where)
-                listener.listen(BACKLOG)
-                listener.setblocking(False)
-                self._listeners.append(listener)
-            opened.pop_all()
+        self._listeners = listeners(host, port, BACKLOG)
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
         self.port: int = self._listeners[0].getsockname()[1]

@@ -1,6 +1,6 @@
 """The far end of line tests: a small process at a site.
 
-It travels alone: only with the standard library, `probes._wire`, `probes._paced` and `probes._control`.
+It travels alone: only with the standard library, `probes._wire`, `_paced`, `_control`, `_stream_socket` and `_clock`.
 """
 
 from netwatch.reflector._dial import Dialler

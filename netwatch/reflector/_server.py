@@ -19,7 +19,7 @@ from netwatch.reflector._limits import DAY_SECONDS, Limits, refusal_of
 from netwatch.reflector._tcp import serve_tcp
 from netwatch.reflector._udp import open_way, serve_udp
 from probes import _clock
-from probes._control import ANSWER_SECONDS, Control, Gone, Turned, admit
+from probes._control import ANSWER_SECONDS, Control, Gone, Turned, admit, listeners
 from probes._wire.capacity import ID_BYTES, PREAMBLE, BadFrame, Denied, Method, Ready, Refusal, Request
 from probes._wire.capacity_data import JOIN, JOIN_BYTES, join
 from probes._wire.stamp import ErrorEstimate
@@ -59,15 +59,7 @@ class Reflector:
     def listen(self, host: str, port: int) -> Sequence[tuple[str, int]]:
         """Binds, on all addresses of both families when `host` is empty. Port 0 takes any. Raises OSError."""
         self._wake = self._wake or socket.socketpair()
-        for family, kind, _, _, where in socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
-            listener = socket.socket(family, kind)
-            self._listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(where)
-            listener.listen(BACKLOG)
-            listener.setblocking(False)
+        self._listeners += listeners(host, port, BACKLOG)
         return [listener.getsockname()[:2] for listener in self._listeners]
 
     def listen_stamp(self, host: str, port: int, limits: _stamp.Limits | None = None) -> None:
