@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from probes._capacity import NOTHING_KNOWN, Bin, Decision, End, Estimate, Plan
 
-__all__ = ["bounds", "decide", "excess_bytes"]
+__all__ = ["along", "bounds", "decide", "excess_bytes"]
 
 # Variance of the mixture. Deviations of a shaped line are a small part of what is asked about, so far-off effects are worth betting on.
 MIXTURE = 20.0
@@ -49,13 +49,16 @@ def bounds(values: Sequence[float], error_rate: float) -> Estimate:
 
 
 def _inflation(values: Sequence[float], mean: float) -> float:
-    """How much wider neighbours that go up and down together make it (first-order autocorrelation, when positive)."""
+    """How much wider neighbours that go up and down together make it (autocorrelation, when positive)."""
+    found = along(values, mean) if len(values) >= 4 else 0.0
+    return (1 + found) / (1 - found) if 0 < found < 1 else 1.0
+
+
+def along(values: Sequence[float], mean: float) -> float:
+    """First-order autocorrelation; 0 of what does not vary."""
     centred = [value - mean for value in values]
     total = math.fsum(value * value for value in centred)
-    if len(values) < 4 or total == 0:
-        return 1.0
-    along = math.fsum(one * other for one, other in itertools.pairwise(centred)) / total
-    return (1 + along) / (1 - along) if 0 < along < 1 else 1.0
+    return math.fsum(one * other for one, other in itertools.pairwise(centred)) / total if total else 0.0
 
 
 def excess_bytes(bins: Sequence[Bin], plan: Plan, cross_bits_per_second: float = 0.0) -> tuple[float, int]:
@@ -63,15 +66,12 @@ def excess_bytes(bins: Sequence[Bin], plan: Plan, cross_bits_per_second: float =
 
     A policer of a lower rate lets through its burst above it and no more, in any stretch: beyond that it is refuted.
     """
-    most, since = 0.0, len(bins)
     running, began = 0.0, 0
     for index, one in enumerate(bins):
         running += one.bytes_ip + (cross_bits_per_second - plan.contract_bits_per_second) * one.seconds / 8
         if running <= 0:
             running, began = 0.0, index + 1
-    if running > most:
-        most, since = running, began
-    return most, since
+    return running, began
 
 
 def decide(bins: Sequence[Bin], plan: Plan, cross: Estimate | None = None) -> Decision:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from probes._capacity import BIN_SECONDS, ERROR_RATE, NOTHING_KNOWN, Bin, Decision, Direction, Estimate, Plan, plan
-from probes._sequential import BOOSTED_RATIO, LEAST_BINS, LIMITED_RATIO, SYSTEMATIC_RATIO, bounds, excess_bytes
+from probes._sequential import BOOSTED_RATIO, LEAST_BINS, LIMITED_RATIO, SYSTEMATIC_RATIO, along, bounds, excess_bytes
 
 __all__ = ["decide_streams", "mathis_bits_per_second", "queue_stands", "slow_start_bins", "stream_plan"]
 
@@ -138,11 +138,8 @@ def _bounds(bins: Sequence[Bin], error_rate: float) -> Estimate:
     found = bounds(values, error_rate)
     if len(values) < LEAST_BINS or not math.isfinite(found.high):
         return found
-    centred = [value - found.value for value in values]
-    total = math.fsum(value * value for value in centred)
-    along = math.fsum(one * other for one, other in itertools.pairwise(centred)) / total if total else 0.0
-    along = max(min(along, 0.0), LEAST_CORRELATION)
-    half = max((found.high - found.value) * math.sqrt((1 + along) / (1 - along)), SYSTEMATIC_RATIO * found.value)
+    negative = max(min(along(values, found.value), 0.0), LEAST_CORRELATION)
+    half = max((found.high - found.value) * math.sqrt((1 + negative) / (1 - negative)), SYSTEMATIC_RATIO * found.value)
     return Estimate(max(found.value - half, 0.0), found.value, found.value + half)
 
 
