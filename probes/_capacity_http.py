@@ -17,7 +17,7 @@ from probes._stream_pipe import Pipe, Receiver, Sender, ServerRefuses
 from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame
 
-__all__ = ["Head", "HttpTest", "head_of"]
+__all__ = ["Head", "HttpTest", "head_of", "port_of"]
 
 MOST_HEAD_BYTES = 32_768
 MOST_REDIRECTS = 3
@@ -144,7 +144,7 @@ class HttpTest(StreamTest):
     def _redirected(self, location: str) -> SplitResult:
         try:
             found = urlsplit(urljoin(self._url.geturl(), location))
-            same = (found.scheme, found.hostname, _port(found)) == (self._url.scheme, self._url.hostname, _port(self._url))
+            same = (found.scheme, found.hostname, port_of(found)) == (self._url.scheme, self._url.hostname, port_of(self._url))
         except ValueError:
             same = False
         if not same or not found.geturl().isascii() or not found.geturl().isprintable() or " " in found.geturl():
@@ -183,5 +183,6 @@ def _answer(connection: socket.socket) -> Head:
     return found
 
 
-def _port(url: SplitResult) -> int:
+def port_of(url: SplitResult) -> int:
+    """Raises ValueError for one that is no port; 0 for a scheme that is not HTTP's."""
     return url.port or DEFAULT_PORTS.get(url.scheme, 0)

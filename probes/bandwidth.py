@@ -16,7 +16,7 @@ from pydantic import Field
 
 from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
 from probes._capacity import METHOD_VERSION, Direction, Method, Outcome, Plan, Test, plan
-from probes._capacity_http import DEFAULT_PORTS, HttpTest
+from probes._capacity_http import HttpTest, port_of
 from probes._capacity_tcp import TcpTest
 from probes._capacity_udp import UdpTest
 from probes._control import NAME, Gone, Turned
@@ -135,8 +135,7 @@ class Bandwidth(Probe):
     def _usual_port(self) -> int:
         if self.method != "http":
             return USUAL_PORTS[self.method]
-        url = urlsplit(self.url or "")
-        return url.port or DEFAULT_PORTS.get(url.scheme, 80)
+        return port_of(urlsplit(self.url or ""))
 
     async def _dialled(self, test: UdpTest, target: Target, board: Switchboard) -> Outcome:
         name = target.address.encode()
