@@ -12,39 +12,11 @@ from hypothesis import strategies as st
 from netwatch import ledger
 from netwatch.assisted import LIFE_SECONDS, Measuring, opens, token
 from netwatch.cli import app
-from tests.test_daemon import SECRET, Place, wait_until
+from tests.test_daemon import SECRET, wait_until
+from tests.test_line_tests import Lines
 
 KEY = b"k" * 32
 STREAMS = 4
-LINES = """\
-version: 1
-language: en
-listen: 127.0.0.1:{port}
-plan: {{site_net: "127.46.{{n}}.0/24", hosts: {{main: 254, router: 1, pc: 9}}}}
-defaults:
-  contact: noc
-  line: {{carrier: VNPT, contract: 5 Mbps, test: {{host: 9, port: 1, token: "word", window: "00:00-00:00", directions: both}}}}
-contacts: {{noc: {{name: NOC, phone: "09xx xxx xxx"}}}}
-pagers:
-  noc: {{pager: webhook, url: "http://127.0.0.1:9/x", secret: "${{HOOK_SECRET}}"}}
-profiles:
-  gate: {{role: router, checks: {{icmp: {{probe: icmp}}}}}}
-roles:
-  commune: {{lines: {{main: {{}}}}, devices: {{router: {{profile: gate}}}}}}
-sites:
-  na-tau: {{n: 34, code: "03316"}}
-"""
-
-
-class Lines(Place):
-    """A site where no reflector answers."""
-
-    def write(self):
-        super().write(text=LINES.format(port=self.port))
-
-    def records(self):
-        path = ledger.path_in(self.state)
-        return [one.record for one in ledger.newest_first(path)][::-1] if path.exists() else []
 
 
 @given(st.binary(min_size=1), st.text(), st.integers(0, 10**10))
@@ -98,7 +70,7 @@ async def measured(client, line, direction, key, **options):
 
 @pytest.fixture
 def running(tmp_path):
-    """A real daemon, and a link of the site's."""
+    """A real daemon, at whose site no reflector answers, and a link of the site's."""
     place = Lines(tmp_path)
     try:
         place.start()
