@@ -49,7 +49,7 @@ BLOCK_BYTES = 64 * 1024
 
 
 class LedgerRefused(Exception):
-    """Nothing was written. `line.refused_<code>` says it in every language."""
+    """Nothing was written. Its text is for the log."""
 
     def __init__(self, code: Literal["damaged", "key_missing", "key_bad", "unwritable", "too_long"], path: Path, detail: str = "") -> None:
         self.code = code
