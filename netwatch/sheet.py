@@ -88,7 +88,7 @@ def month_of(text: str, zone: dt.tzinfo) -> Month:
 
 
 def sheet_of(path: Path, site_id: str, month: Month, *, printed: float, site: Site | None = None) -> Sheet:
-    """Reads the ledger once; none there yet is an empty sheet. `site` is the inventory's, for lines nobody tested. Raises OSError."""
+    """Reads the ledger back from its end; none there yet is an empty sheet. `site` is the inventory's, for lines nobody tested. Raises OSError."""
     entries: tuple[Entry, ...] = ()
     sums: tuple[str, ...] = ()
     head, newest = None, None
