@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -275,7 +274,7 @@ def _since(world: World, subject: Subject) -> float:
     return known.since if known else float("inf")
 
 
-def is_troubled(world: World, site_id: str, open_sites: Iterable[str]) -> bool:
+def is_troubled(world: World, site_id: str) -> bool:
     """Whether anything here is not plainly ok: then each further result is worth a look."""
     for check in world.checks_by_site.get(site_id, ()):
         memory = world.memories.get(check.id)
@@ -284,4 +283,4 @@ def is_troubled(world: World, site_id: str, open_sites: Iterable[str]) -> bool:
         for key, subject in memory.subjects.items():
             if subject.belief in {Belief.WARN, Belief.CRIT} or (key == ANSWERS and subject.candidate is not None):
                 return True
-    return site_id in open_sites
+    return bool(world.book.about(site_id))

@@ -24,8 +24,7 @@ def look_at_site(world: World, draft: Draft, site_id: str) -> bool:
         if not finding.symptom:
             open_or_grow(world, draft, finding)
     _close_the_recovered(world, draft, site_id, found)
-    open_sites = {site_id} if world.book.about(site_id) else set()
-    if is_troubled(world, site_id, open_sites):
+    if is_troubled(world, site_id):
         world.troubled.add(site_id)
     else:
         world.troubled.discard(site_id)
@@ -66,5 +65,4 @@ def _close_the_recovered(world: World, draft: Draft, site_id: str, found: Findin
 
 
 def sites_with_trouble(world: World) -> set[str]:
-    open_sites = {site for incident in world.incidents.values() for site in (*incident.sites, *incident.degraded)}
-    return {site_id for site_id in world.inventory.sites if is_troubled(world, site_id, open_sites)}
+    return {site_id for site_id in world.inventory.sites if is_troubled(world, site_id)}
