@@ -15,6 +15,7 @@ from probes import BEAT_SECONDS, Metric, Probe, Sample, Secret
 
 __all__ = [
     "BEAT_SECONDS",
+    "ISOLATED",
     "STOPPED",
     "Acknowledgement",
     "Anchor",
@@ -454,6 +455,9 @@ class Cause:
 
     type: Literal["site", "line", "device", "check", "tag", "feeder", "carrier", "uplink", "netwatch"]
     name: str
+
+
+ISOLATED = Cause("uplink", "isolated")  # it is we who are cut off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

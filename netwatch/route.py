@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from netwatch._duties import BACKUP, DUTY, Roster
 from netwatch.matcher import parse, target_of
-from netwatch.model import Cause, Incident, Inventory
+from netwatch.model import ISOLATED, Incident, Inventory
 from netwatch.roster import in_office_hours, members, on_duty, stand_in, turns
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "waits",
 ]
 
-CUT_OFF = Cause("uplink", "isolated")
 REPEAT_SECONDS = (900.0, 2_700.0)  # since the first page, while nobody acknowledges; then every
 REPEAT_EVERY_SECONDS = 14_400.0
 LONGEST_WAIT_SECONDS = 3 * 86_400.0  # for somebody to be on duty
@@ -41,7 +40,7 @@ def pagers_for(incident: Incident, pagers: tuple[str, ...], inventory: Inventory
     names = names_for(inventory, sites, target_of(incident), wall, step)
     usual = pagers if roster is None else _pagers(roster, names, pagers)
     outside = out_of_band(inventory)
-    if incident.cause != CUT_OFF or not outside:
+    if incident.cause != ISOLATED or not outside:
         return usual
     first = outside if roster is None else _pagers(roster, names, outside)
     return (*first, *(name for name in usual if not _leads_to(name, first, inventory)))

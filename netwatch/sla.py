@@ -10,11 +10,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from netwatch.matcher import parse
-from netwatch.model import Belief, Cause, Human, Incident, Maintenance, Site
+from netwatch.model import ISOLATED, Belief, Human, Incident, Maintenance, Site
 from netwatch.windows import occurrences
 
 __all__ = [
-    "ISOLATED",
     "Account",
     "Availability",
     "Change",
@@ -30,8 +29,6 @@ __all__ = [
     "without",
     "work_spans",
 ]
-
-ISOLATED = Cause("uplink", "isolated")
 
 Change: TypeAlias = tuple[float, Belief]  # wall seconds, what is believed from then on
 Span: TypeAlias = tuple[float, float]  # from, until

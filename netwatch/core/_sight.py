@@ -7,7 +7,7 @@ from dataclasses import replace
 from netwatch.core._incidents import close, close_or_hold, open_or_grow
 from netwatch.core._world import Draft, World
 from netwatch.correlate import Finding, Sight
-from netwatch.model import Cause, Subject
+from netwatch.model import ISOLATED, Cause, Subject
 
 __all__ = ["UPLINK_KEY", "look_around"]
 
@@ -60,7 +60,7 @@ def _lost_at(world: World) -> float:
 def _finding(world: World, members: tuple[Subject, ...]) -> Finding:
     return Finding(
         key=UPLINK_KEY,
-        cause=Cause("uplink", "isolated"),
+        cause=ISOLATED,
         sites=(),
         severity="critical",
         audience="page",
