@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
@@ -25,6 +25,7 @@ __all__ = [
     "exclusions",
     "hard_changes",
     "isolated_spans",
+    "merged",
     "of_sites",
     "without",
     "work_spans",
@@ -100,7 +101,7 @@ class _Watch:
     """How much of a span lies in the watched ones; asked in order of time."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        self._spans = _merged(spans)
+        self._spans = merged(spans)
         self._next = 0
 
     def seconds(self, since: float, until: float) -> float:
@@ -131,7 +132,7 @@ def of_sites(
 
 def without(watched: Sequence[Span], excluded: Sequence[Span]) -> Sequence[Span]:
     """What of some spans lies outside of others."""
-    holes = _merged(excluded)
+    holes = merged(excluded)
     ends = [ended for _, ended in holes]
     left: list[Span] = []
     for began, ended in watched:
@@ -147,7 +148,7 @@ def without(watched: Sequence[Span], excluded: Sequence[Span]) -> Sequence[Span]
     return left
 
 
-def _merged(spans: Sequence[Span]) -> list[Span]:
+def merged(spans: Iterable[Span]) -> list[Span]:
     """The same time in order, none touching another."""
     found: list[Span] = []
     for began, ended in sorted(spans):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from netwatch.history._raw import Ask
 from netwatch.history._samples import OUTCOME_METRIC
 from netwatch.history._upkeep import RAW_KEPT_SECONDS
+from netwatch.sla import Span
 
 __all__ = ["Recorded", "recorded", "settled"]
-
-Watched: TypeAlias = tuple[float, float]  # from, until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,7 @@ class Recorded:
     runs_since: float | None
     transitions_since: float | None
     last_wall: float | None
-    watched: tuple[Watched, ...]
+    watched: tuple[Span, ...]
 
 
 def recorded(ask: Ask) -> Recorded:

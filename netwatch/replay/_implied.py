@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from netwatch.model import Belief, Check, Outcome, Transition
 from netwatch.replay._spans import clipped, holds
-from netwatch.replay._tape import Ran, Span
+from netwatch.replay._tape import Ran
+from netwatch.sla import Span
 from netwatch.state import ERROR_RUNS
 
 __all__ = ["SPARSE_SECONDS", "implied"]

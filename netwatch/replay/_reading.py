@@ -14,8 +14,9 @@ from netwatch.history import Questions, Recorded
 from netwatch.model import Check, Human, Incident, Inventory, Outcome, Rule, Transition
 from netwatch.replay._implied import implied
 from netwatch.replay._runs import Outcomes, kept_of, runs_of
-from netwatch.replay._spans import around, merged
-from netwatch.replay._tape import Believed, Did, Entry, Fell, Ran, Span, Tape
+from netwatch.replay._spans import around
+from netwatch.replay._tape import Believed, Did, Entry, Fell, Ran, Tape
+from netwatch.sla import Span, merged
 
 __all__ = ["NothingRecorded", "read"]
 
@@ -123,18 +124,18 @@ class _Sources:
                     self.moments.setdefault(check_id, []).append(wall)
                 before = outcome
 
-    def near(self, check: Check) -> tuple[Span, ...]:
+    def near(self, check: Check) -> list[Span]:
         """When runs of this check may matter though they only say again what was known."""
         own = [moment for one in (check.id, *self.kin.get(check.id, ())) for moment in self.moments.get(one, ())]
         patience = 2.5 * check.interval_seconds
-        spans = list(around(own, BEFORE_SECONDS, max(AFTER_SECONDS, patience)))
+        spans = around(own, BEFORE_SECONDS, max(AFTER_SECONDS, patience))
         if check.id in self.far:
             spans += self.far_spans
         spans += [(start, start + max(FIRST_SECONDS, patience)) for start in (self.begin, self.runs_since)]
         return merged(spans)
 
     @functools.cached_property
-    def far_spans(self) -> tuple[Span, ...]:
+    def far_spans(self) -> list[Span]:
         """When it counted whether anything far away answered: while lines and anchors changed."""
         return around((one for check in self.far for one in self.moments.get(check, ())), FAR_BEFORE_SECONDS, FAR_AFTER_SECONDS)
 

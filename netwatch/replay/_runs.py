@@ -11,8 +11,9 @@ from typing import TypeAlias
 from netwatch.history import Point, Questions
 from netwatch.model import Check, Outcome, Rule, Sample
 from netwatch.replay._implied import SPARSE_SECONDS
-from netwatch.replay._spans import holds, merged
-from netwatch.replay._tape import Ran, Span
+from netwatch.replay._spans import holds
+from netwatch.replay._tape import Ran
+from netwatch.sla import Span, merged
 
 __all__ = ["Kept", "Outcomes", "kept_of", "runs_of"]
 

@@ -5,23 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from netwatch.replay._tape import Span
+from netwatch.sla import Span, merged
 
-__all__ = ["around", "clipped", "holds", "merged"]
-
-
-def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """In order, none touching another."""
-    found: list[Span] = []
-    for begins, ends in sorted(spans):
-        if found and begins <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], ends))
-        elif ends > begins:
-            found.append((begins, ends))
-    return tuple(found)
+__all__ = ["around", "clipped", "holds"]
 
 
-def around(moments: Iterable[float], before: float, after: float) -> tuple[Span, ...]:
+def around(moments: Iterable[float], before: float, after: float) -> list[Span]:
+    """The time near any of these moments, in order, none touching another."""
     return merged((moment - before, moment + after) for moment in moments)
 
 

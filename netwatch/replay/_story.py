@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from netwatch.model import Check, Incident, Inventory, Page
-from netwatch.replay._spans import clipped, merged
-from netwatch.replay._tape import Span, Tape
+from netwatch.replay._spans import clipped
+from netwatch.replay._tape import Tape
+from netwatch.sla import merged
 
 __all__ = ["SHORT_SECONDS", "Difference", "Doubt", "Report", "Story", "difference", "doubts", "unwatched_seconds", "was_told"]
 
@@ -101,7 +102,7 @@ def was_told(tape: Tape, site: str = "") -> int:
 
 def unwatched_seconds(tape: Tape) -> float:
     """How long of that time netwatch did not run."""
-    watched: Sequence[Span] = merged(clipped(tape.watched, tape.since, tape.until))
+    watched = merged(clipped(tape.watched, tape.since, tape.until))
     return max(0.0, tape.until - tape.since - sum(ends - begins for begins, ends in watched))
 
 

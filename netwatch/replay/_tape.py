@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from netwatch.model import Human, Incident, Outcome, Sample, Transition
+from netwatch.sla import Span
 
-__all__ = ["Believed", "Did", "Entry", "Fell", "Ran", "Span", "Tape"]
-
-Span: TypeAlias = tuple[float, float]  # wall, from and until
+__all__ = ["Believed", "Did", "Entry", "Fell", "Ran", "Tape"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
