@@ -97,11 +97,11 @@ class _Sources:
     def __post_init__(self) -> None:
         self.checks: dict[str, Check] = {}
         self.far: frozenset[str] = frozenset()
-        for inventory in reversed(self.inventories):  # the first is the one by which it was recorded
-            self.checks |= inventory.checks
-            world = core.World(inventory=inventory)
-            self.far |= {*world.line_checks, *world.anchor_checks, *world.far_checks}
-        self.kin = _kin(self.checks, self.inventories)
+        worlds = [core.World(inventory=inventory) for inventory in reversed(self.inventories)]
+        for world in worlds:  # the last is the one by which it was recorded
+            self.checks |= world.inventory.checks
+            self.far |= world.line_checks | world.far_checks
+        self.kin = _kin(self.checks, worlds)
 
     def add(self, transitions: Sequence[Transition]) -> None:
         for one in transitions:
@@ -178,13 +178,11 @@ class _Sources:
         return replace(run, code=said.code, detail=said.detail) if said is not None else replace(run, code="timeout")
 
 
-def _kin(checks: Mapping[str, Check], inventories: Sequence[Inventory]) -> dict[str, set[str]]:
+def _kin(checks: Mapping[str, Check], worlds: Sequence[core.World]) -> dict[str, set[str]]:
     """Whose runs matter when a check changes: its parents and children, and of a line the other lines of its site."""
     found: dict[str, set[str]] = {}
     pairs = [(check.id, parent) for check in checks.values() for group in check.parents for parent in group]
-    for inventory in inventories:
-        lines = (core.World(inventory=inventory).lines_of[site] for site in inventory.sites)
-        pairs += [pair for of_site in lines for pair in itertools.combinations(of_site, 2)]
+    pairs += [pair for world in worlds for lines in world.lines_of.values() for pair in itertools.combinations(lines, 2)]
     for one, other in pairs:
         found.setdefault(one, set()).add(other)
         found.setdefault(other, set()).add(one)
