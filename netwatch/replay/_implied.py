@@ -10,10 +10,10 @@ from netwatch.replay._tape import Ran
 from netwatch.sla import Span
 from netwatch.state import ERROR_RUNS
 
-__all__ = ["SPARSE_SECONDS", "implied"]
+__all__ = ["GOOD_SECONDS", "SPARSE_SECONDS", "implied"]
 
 SPARSE_SECONDS = 300.0  # how often something that goes on failing is said again
-GOOD_SECONDS = 0.02
+GOOD_SECONDS = 0.02  # what a run took whose length is not kept
 BAD_SECONDS = 0.05
 
 

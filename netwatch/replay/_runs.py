@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from netwatch.history import Point, Questions
 from netwatch.model import Check, Outcome, Rule, Sample
-from netwatch.replay._implied import SPARSE_SECONDS
+from netwatch.replay._implied import GOOD_SECONDS, SPARSE_SECONDS
 from netwatch.replay._spans import holds
 from netwatch.replay._tape import Ran
 from netwatch.sla import Span, merged
@@ -23,7 +23,6 @@ BUCKET_SECONDS = 300.0
 RTT = "icmp_rtt_seconds"
 LOSS = "icmp_loss_ratio"
 MARGIN_SECONDS = 60.0
-GOOD_SECONDS = 0.02
 DURATION_UNSURE_SECONDS = 0.001  # when a run began is kept to the millisecond
 
 
