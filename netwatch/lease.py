@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["NOTHING_ELSE", "Admission", "Claim", "Deny", "Grant", "Leases", "Situation", "Wish", "admit"]
+__all__ = ["Admission", "Claim", "Deny", "Grant", "Leases", "Situation", "Wish", "admit"]
 
 BEFORE_A_MEETING_SECONDS = 900.0
 BUSY_RATIO = 0.5  # of what the line carries, used by others
@@ -68,9 +68,6 @@ class Situation:
     opens: float = -math.inf
     left_bytes: float = math.inf  # of the day's budget
     busy_ratio: float | None = None
-
-
-NOTHING_ELSE = Situation()
 
 
 def admit(wish: Wish, now: float, situation: Situation) -> Admission:

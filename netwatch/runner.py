@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from netwatch.model import STOPPED, Check, Outcome, Result, RunReason, Sample
 from probes import ProbeFailed, ProbeMisconfigured, Reading, Shared, Target
 
-__all__ = ["STOPPED", "Runner"]
+__all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from netwatch.model import Outcome, Sample
-from netwatch.runner import STOPPED, Runner
+from netwatch.model import STOPPED, Outcome, Sample
+from netwatch.runner import Runner
 from probes import Probe, ProbeFailed, ProbeMisconfigured, Reading
 from tests.worlds import WALL, check
 

@@ -160,15 +160,14 @@ def _directions(entry: LineTestEntry) -> tuple[Direction, ...]:
 
 
 def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where, collector: Collector) -> Bandwidth | None:
-    contract = line.contract_down_bits_per_second if direction == "down" else line.contract_up_bits_per_second
+    contract = line.contract_bits_per_second(direction)
     if not contract:
         collector.error(where, "line_test_contract", at_key=True, word=line.id)
         return None
     options: dict[str, Any] = {"contract_bits_per_second": contract, "direction": direction, "port": entry.port or USUAL_PORT}
-    given = {"method": entry.method, "burst_bytes": entry.burst, "dial_in_port": entry.dial_in_port}
+    burst_bytes = int(entry.burst) if entry.burst is not None else None
+    given = {"method": entry.method, "burst_bytes": burst_bytes, "dial_in_port": entry.dial_in_port}
     options |= {name: value for name, value in given.items() if value is not None}
-    if entry.burst is not None:
-        options["burst_bytes"] = int(entry.burst)
     try:
         return ADAPTER.validate_json(json.dumps(options))
     except pydantic.ValidationError as error:
