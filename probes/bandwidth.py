@@ -24,6 +24,7 @@ from probes._dialled import DialIn, Switchboard
 from probes._iperf3 import Iperf3Test
 from probes._stream_pipe import ServerRefuses
 from probes._stream_rules import stream_plan
+from probes._streams import STREAMS
 from probes._way import WayBlocked
 from probes._wire.capacity import BadFrame, Refusal
 
@@ -57,7 +58,7 @@ class Bandwidth(Probe):
     contract is in bits per second of IP packets, headers included. `burst_bytes` is what may pass above the rate of a policed line:
     at first 1 MB, less on a slower line. With `dial_in_port` the far end calls us there (TCP and UDP), since nothing can call it, and
     the address is the name it gives. `tcp` is several streams with our reflector, `iperf3` the same with a stock server, `http` with the
-    file at `url` on whatever server has the address; the last two need no token.
+    file at `url` on whatever server has the address; the last two need no token. All but `udp` take `streams` connections, 8 if not said.
     Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
@@ -66,6 +67,7 @@ class Bandwidth(Probe):
     method: Method = "udp"
     port: Annotated[int | None, Field(ge=1, le=65_535)] = None
     url: Annotated[str | None, Field(pattern=r"^https?://[!-~]+$", max_length=2000)] = None
+    streams: Annotated[int | None, Field(ge=1, le=16)] = None
     dial_in_port: Annotated[int | None, Field(ge=1, le=65_535)] = None
     burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
     max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
@@ -121,16 +123,18 @@ class Bandwidth(Probe):
             test.stop.set()
 
     def _test(self, target: Target) -> Test:
+        streams = self.streams or STREAMS
         if self.method == "iperf3":
-            return Iperf3Test(self.plan())
+            return Iperf3Test(self.plan(), streams)
         if self.method == "http":
             if self.url is None:
                 raise ProbeMisconfigured("no_url", "method http needs a url")
-            return HttpTest(self.plan(), self.url)
+            return HttpTest(self.plan(), self.url, streams)
         token = target.secrets.get("token")
         if token is None or not token.reveal():
             raise ValueError("bandwidth needs the secret `token`")
-        return (UdpTest if self.method == "udp" else TcpTest)(self.plan(), token.reveal().encode())
+        secret = token.reveal().encode()
+        return UdpTest(self.plan(), secret) if self.method == "udp" else TcpTest(self.plan(), secret, streams)
 
     def _usual_port(self) -> int:
         if self.method != "http":

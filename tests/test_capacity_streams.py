@@ -217,8 +217,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving_files():
-    with Server((HERE, 0), Files) as server:
+def serving_files(host=HERE):
+    with Server((host, 0), Files) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -1,11 +1,22 @@
 """`test:` of a line, `line_tests:` and `meetings:` of inventory.yaml."""
 
-import pytest
+import json
+import re
 
-from probes import Secret
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwatch._yaml_document import Document
+from netwatch.inventory._collect import Collector
+from netwatch.inventory._line_methods import fits
+from netwatch.inventory._line_schema import LineTestEntry
+from netwatch.inventory._line_tests import ADAPTER
+from probes import Secret, Target
 from tests.inventories import HEAD, compose, keys, load, refused
 
 TESTED = HEAD.replace("contract: 100 Mbps}", 'contract: 100 Mbps, test: {device: pc, token: "${TOKEN}"}}')
+URL_TEXT = re.compile(r"[^\n\t]{1,200}")
 SECRETS = {"environment": {"TOKEN": "t0p"}}
 BACKUP = """
 sites:
@@ -61,6 +72,124 @@ def test_where_nothing_can_call_in_the_far_end_goes_by_its_sites_name(tmp_path):
     site = 'sites: {na-tau: {n: 34, code: "03316", line: {test: {address: na-tau-mini}}}}'
     named = load(tmp_path, compose(site, head=head), **SECRETS).checks["na-tau/main/capacity-down"]
     assert named.address == "na-tau-mini"
+
+
+def asked(tmp_path, test, head=HEAD):
+    """The check of one site whose line says this of its test."""
+    site = f'sites: {{na-tau: {{n: 34, code: "03316", line: {{test: {test}}}}}}}'
+    return load(tmp_path, compose(site, head=head), **SECRETS).checks["na-tau/main/capacity-down"]
+
+
+@pytest.mark.parametrize(
+    ("test", "address", "expected"),
+    [
+        ('{method: tcp, device: pc, token: "${TOKEN}", streams: 4}', "10.45.34.9", {"port": 8621, "streams": 4}),
+        ("{method: iperf3, host: 9}", "10.45.34.9", {"port": 5201, "streams": None}),
+        ("{method: iperf3, device: pc, port: 5301, streams: 16}", "10.45.34.9", {"port": 5301, "streams": 16}),
+        (
+            '{method: http, device: pc, url: "http://kiosk:8000/large.bin"}',
+            "10.45.34.9",
+            {"port": None, "url": "http://kiosk:8000/large.bin"},
+        ),
+        ('{method: http, url: "https://10.45.34.77/large.bin", burst: 2 MB}', "10.45.34.77", {"burst_bytes": 2_000_000}),
+        ('{method: http, url: "http://[fd00::9]/large.bin"}', "fd00::9", {}),
+    ],
+)
+def test_each_method_of_the_probe_can_be_asked_for(tmp_path, test, address, expected):
+    check = asked(tmp_path, test)
+    assert check.address == address
+    assert check.probe.method == test.partition("method: ")[2].partition(",")[0]
+    assert {name: getattr(check.probe, name) for name in expected} == expected
+    assert check.secrets == ({"token": Secret("t0p")} if check.probe.method == "tcp" else {})
+    assert check.timeout_seconds >= check.probe.plan().max_seconds + 10
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("{method: iperf3, port: 98}", ("iperf3", "10.45.34.9", 98)),
+        ("{method: iperf3}", ("iperf3", "10.45.34.9", 5201)),
+        ("{method: tcp}", ("tcp", "10.45.34.9", 99)),
+        ('{method: http, url: "http://10.45.34.77/a"}', ("http", "10.45.34.77", None)),
+        ('{method: http, url: "http://kiosk/a"}', ("http", "10.45.34.9", None)),
+        ("{host: 77}", ("udp", "10.45.34.77", 99)),
+    ],
+)
+def test_who_names_another_method_leaves_what_only_the_first_takes(tmp_path, test, said):
+    check = asked(tmp_path, test, TESTED.replace("device: pc", "device: pc, port: 99"))
+    assert (check.probe.method, check.address, check.probe.port) == said
+
+
+def test_who_names_a_far_end_that_can_be_called_leaves_the_port_to_dial(tmp_path):
+    head = HEAD.replace("contract: 100 Mbps}", 'contract: 100 Mbps, test: {dial_in_port: 8622, token: "${TOKEN}"}}')
+    check = asked(tmp_path, "{device: pc}", head)
+    assert (check.address, check.probe.dial_in_port) == ("10.45.34.9", None)
+
+
+@pytest.mark.parametrize(
+    ("test", "key", "said"),
+    [
+        ('{device: pc, token: "${TOKEN}", streams: 4}', "streams", "line_test_not_of_method"),
+        ('{device: pc, token: "${TOKEN}", url: "http://10.45.34.9/a"}', "url", "line_test_not_of_method"),
+        ("{method: tcp, device: pc}", "token", "missing"),
+        ('{method: tcp, dial_in_port: 8622, token: "${TOKEN}"}', "dial_in_port", "line_test_not_of_method"),
+        ('{method: iperf3, device: pc, token: "${TOKEN}"}', "token", "line_test_not_of_method"),
+        ("{method: iperf3, dial_in_port: 8622}", "dial_in_port", "line_test_not_of_method"),
+        ("{method: iperf3, device: pc, streams: 17}", "streams", "too_large"),
+        ("{method: iperf3, device: pc, streams: 0}", "streams", "too_small"),
+        ("{method: iperf3}", "", "line_test_where"),
+        ("{method: http, device: pc}", "", "line_test_no_url"),
+        ('{method: http, device: pc, port: 80, url: "http://pc/a"}', "port", "line_test_not_of_method"),
+        ('{method: http, device: pc, url: "ftp://pc/a"}', "url", "line_test_url"),
+        ('{method: http, device: pc, url: "http://pc/a b"}', "url", "line_test_url"),
+        ('{method: http, device: pc, url: "http://pc:99999/a"}', "url", "line_test_url"),
+        ('{method: http, device: pc, url: "http://[::1/a"}', "url", "line_test_url"),
+        ('{method: http, device: pc, url: "http:///a"}', "url", "line_test_url"),
+        ('{method: http, device: pc, url: "http://me:pw@pc/a"}', "url", "line_test_url_password"),
+        ('{method: http, url: "http://kiosk/a"}', "url", "line_test_url_host"),
+        ('{method: http, device: pc, url: "http://10.45.34.77/a"}', "url", "line_test_url_other"),
+        ('{dial_in_port: 8622, token: "${TOKEN}", device: pc}', "device", "line_test_dial_in"),
+        ('{dial_in_port: 8622, token: "${TOKEN}", port: 8621}', "port", "line_test_dial_in"),
+        ('{method: ndt7, device: pc, token: "${TOKEN}"}', "method", "not_one_of"),
+    ],
+)
+def test_what_does_not_go_together_is_said_at_its_key(tmp_path, test, key, said):
+    site = f'sites: {{na-tau: {{n: 34, code: "03316", line: {{test: {test}}}}}}}'
+    refusal = refused(tmp_path, compose(site), **SECRETS)
+    assert keys(refusal) == {(said, "sites.na-tau.line.test" + (f".{key}" if key else ""))}
+
+
+@given(
+    url=st.one_of(
+        st.none(),
+        st.from_regex(r"(https?|ftp)://[\[\]a-z0-9@:.]{0,12}/[a-z ]{0,3}", fullmatch=True),
+        st.sampled_from(["http://10.1.1.1/a", "http://a/"]),
+        st.text(min_size=1, max_size=30),
+    ),
+    written=st.fixed_dictionaries(
+        {
+            "method": st.sampled_from([None, "udp", "tcp", "iperf3", "http"]),
+            "token": st.sampled_from([None, "t"]),
+            "port": st.sampled_from([None, 1]),
+            "streams": st.sampled_from([None, 4]),
+            "dial_in_port": st.sampled_from([None, 2]),
+            "address": st.sampled_from([None, "10.1.1.1"]),
+        }
+    ),
+)
+def test_whatever_goes_together_makes_a_probe_that_can_be_run(url, written):
+    entry = LineTestEntry(url=url, **written) if url is None or URL_TEXT.fullmatch(url) else LineTestEntry(**written)
+    collector = Collector()
+    if not fits(entry, (Document("inventory.yaml", [""]), ()), collector):
+        assert collector.errors
+        return
+    names = ("method", "port", "url", "streams", "dial_in_port")
+    options = {name: value for name in names if (value := getattr(entry, name)) is not None}
+    probe = ADAPTER.validate_json(json.dumps({"contract_bits_per_second": 1e8, "direction": "up", **options}))
+    secrets = {"token": Secret(entry.token)} if entry.token else {}
+    probe._test(Target(address="10.1.1.1", deadline=0.0, secrets=secrets))
+    assert probe.dial_in_port is None or probe.method == "udp"
+    assert (entry.url is None) == (probe.method != "http")
 
 
 @pytest.mark.parametrize(

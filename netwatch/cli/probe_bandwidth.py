@@ -34,6 +34,9 @@ def bandwidth(
     ] = None,
     method: Annotated[str, typer.Option("--method", help="udp or tcp with netwatch reflector; iperf3, http with a stock server.")] = "udp",
     url: Annotated[str | None, typer.Option("--url", help="For http: a large file, http(s)://…; for down one that takes PUT.")] = None,
+    streams: Annotated[
+        int | None, typer.Option("--streams", help="Connections at once, for tcp, iperf3 and http; else 8.", min=1, max=16)
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {TOKEN_VARIABLE}.")
     ] = None,
@@ -67,7 +70,7 @@ def bandwidth(
         _output.fail(Exit.USAGE, text("line_test.no_url"))
     secrets = {"token": Secret(read_token(token_file))} if method in WITH_TOKEN else {}
     given = {"url": url, "port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
-    given["dial_in_port"] = dial_in_port
+    given |= {"dial_in_port": dial_in_port, "streams": streams}
     probe = _probe(contract, direction, given)
     try:
         outcome = asyncio.run(_measure(probe, address, source, secrets))

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from netwatch.inventory._shapes import Duration, Name, Rate, Size, Slug, Strict, Text
 
-__all__ = ["LineTestEntry", "LineTestsEntry", "MeetingEntry"]
+__all__ = ["LineTestEntry", "LineTestsEntry", "MeetingEntry", "Method"]
 
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http"]
 
 
 class LineTestEntry(Strict):
-    """How a line is tested: by what, against which far end, when, and what it may cost in a day."""
+    """How a line is tested: by what, against which far end, when, and what it may cost in a day. `_line_methods` says what goes together."""
 
-    method: Literal["udp"] | None = None
+    method: Method | None = None
     device: Slug | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
     address: Text | None = None
     port: Port | None = None
     dial_in_port: Port | None = None
     token: Text | None = None
+    url: Text | None = None
+    streams: Annotated[int, Field(ge=1, le=16)] | None = None
     every: Duration | None = None
     window: Annotated[str, StringConstraints(pattern=rf"^{CLOCK}-{CLOCK}$")] | None = None
     budget: Size | None = None

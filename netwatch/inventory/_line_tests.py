@@ -11,6 +11,7 @@ import pydantic
 
 from netwatch.inventory._addresses import Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
+from netwatch.inventory._line_methods import USUAL_PORTS, address_in_url, at_key, fits, method_of
 from netwatch.inventory._line_schema import LineTestEntry, LineTestsEntry
 from netwatch.inventory._targets import Target
 from netwatch.model import Check, Device, Line, LineTest, Rule, Secret, Site
@@ -21,13 +22,13 @@ __all__ = ["CONTROL", "LINE_TESTS", "control_checks", "control_site", "line_test
 LINE_TESTS = "line-tests"  # the place where the control stands
 CONTROL = "control"
 UPLINK = "uplink"
-USUAL_PORT = 8621
 USUAL_EVERY_SECONDS = 86_400.0
 USUAL_WINDOW = "20:00-05:00"
 USUAL_RUNS_A_DAY = 2  # of each direction: one that refutes is repeated
 MINUTES_A_DAY = 1_440
 RETRY_SECONDS = 300.0
 MARGIN_SECONDS = 10.0  # for connecting, beside the seconds that a test takes
+BUSY_SECONDS = 12.0  # a stock server that is busy is asked again for so long
 Direction = Literal["down", "up"]
 DIRECTIONS: Mapping[str, tuple[Direction, ...]] = {"both": ("down", "up"), "down": ("down",), "up": ("up",)}
 RULES: Mapping[Direction, tuple[Rule, ...]] = {
@@ -42,6 +43,8 @@ ADAPTER = pydantic.TypeAdapter(Bandwidth)
 
 def line_test_of(line: Line, entry: LineTestEntry, where: Where, collector: Collector) -> LineTest | None:
     """When and for how much; None with a complaint when it could never be run."""
+    if not fits(entry, where, collector):
+        return None
     begins, _, ends = (entry.window or USUAL_WINDOW).partition("-")
     from_minute = _minute(begins)
     costs = [probe.plan().max_bytes for direction in _directions(entry) if (probe := _probe(line, entry, direction, where, collector))]
@@ -49,7 +52,7 @@ def line_test_of(line: Line, entry: LineTestEntry, where: Where, collector: Coll
         return None
     budget = USUAL_RUNS_A_DAY * sum(costs) if entry.budget is None else entry.budget
     if budget < max(costs):
-        collector.error(_at(where, "budget"), "line_test_budget", needed=f"{max(costs) / 1e6:.0f} MB")
+        collector.error(at_key(where, "budget"), "line_test_budget", needed=f"{max(costs) / 1e6:.0f} MB")
         return None
     return LineTest(budget_bytes=budget, from_minute=from_minute, minutes=(_minute(ends) - from_minute) % MINUTES_A_DAY or MINUTES_A_DAY)
 
@@ -63,9 +66,7 @@ def test_checks(
         return
     where = target.test_where or target.where
     at = _far_end(entry, where, targets, net, collector) if entry.dial_in_port is None else entry.address or site
-    if entry.token is None:
-        collector.error(where, "missing", name="token")
-    if at is None or entry.token is None:
+    if at is None:
         return
     every = entry.every or USUAL_EVERY_SECONDS
     parents = ((primary[target.id],),) if target.id in primary else ()
@@ -124,7 +125,7 @@ def _check(
     check_id: str,
     probe: Bandwidth,
     at: str,
-    token: str,
+    token: str | None,
     every: float,
     parents: tuple[tuple[str, ...], ...],
     rules: tuple[Rule, ...],
@@ -140,9 +141,9 @@ def _check(
         kind="bandwidth",
         probe=probe,
         address=at,
-        secrets={"token": Secret(token)},
+        secrets={"token": Secret(token)} if token is not None else {},
         interval_seconds=every,
-        timeout_seconds=min(probe.plan().max_seconds + MARGIN_SECONDS, every),
+        timeout_seconds=min(probe.plan().max_seconds + MARGIN_SECONDS + (BUSY_SECONDS if probe.method == "iperf3" else 0.0), every),
         retry_seconds=min(RETRY_SECONDS, every),
         rules=rules,
         parents=parents,
@@ -164,9 +165,14 @@ def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where,
     if not contract:
         collector.error(where, "line_test_contract", at_key=True, word=line.id)
         return None
-    options: dict[str, Any] = {"contract_bits_per_second": contract, "direction": direction, "port": entry.port or USUAL_PORT}
-    burst_bytes = int(entry.burst) if entry.burst is not None else None
-    given = {"method": entry.method, "burst_bytes": burst_bytes, "dial_in_port": entry.dial_in_port}
+    options: dict[str, Any] = {"contract_bits_per_second": contract, "direction": direction, "method": method_of(entry)}
+    given = {
+        "port": entry.port or USUAL_PORTS.get(method_of(entry)),
+        "burst_bytes": int(entry.burst) if entry.burst is not None else None,
+        "dial_in_port": entry.dial_in_port,
+        "url": entry.url,
+        "streams": entry.streams,
+    }
     options |= {name: value for name, value in given.items() if value is not None}
     try:
         return ADAPTER.validate_json(json.dumps(options))
@@ -178,12 +184,12 @@ def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where,
 
 
 def _far_end(entry: LineTestEntry, where: Where, targets: Mapping[str, Target], net: Network | None, collector: Collector) -> str | None:
-    """Where the reflector listens: at a device of the site, at a host of its network, or at an address of its own."""
+    """Where it listens: at a device of the site, at a host of its network, at an address of its own, or at that in the URL."""
     ways: dict[str, Callable[[], str]] = {}
     if entry.device is not None:
         name = entry.device
         if name not in targets:
-            collector.unknown(_at(where, "device"), "line_test_device", name, targets)
+            collector.unknown(at_key(where, "device"), "line_test_device", name, targets)
             return None
         ways["device"] = lambda: targets[name].address
     if entry.host is not None:
@@ -194,21 +200,22 @@ def _far_end(entry: LineTestEntry, where: Where, targets: Mapping[str, Target], 
     if entry.address is not None:
         written = entry.address
         ways["address"] = lambda: str(address(written))
+    in_url = address_in_url(entry)
+    if in_url is not None and not ways:
+        return in_url
     if len(ways) != 1:
         collector.error(where, "line_test_where", at_key=True)
         return None
     ((key, found),) = ways.items()
     try:
-        return found()
+        at = found()
     except WrongAddress as wrong:
-        collector.error(_at(where, key), wrong.key, at_key=False, hint="", name="", **wrong.fields)
+        collector.error(at_key(where, key), wrong.key, at_key=False, hint="", name="", **wrong.fields)
         return None
-
-
-def _at(where: Where, key: str) -> Where:
-    """The spot of a key, or of what is around it where the key stands elsewhere: in the defaults, or in the role."""
-    document, path = where
-    return (document, (*path, key)) if (*path, key) in document.marks else where
+    if in_url not in {None, at}:
+        collector.error(at_key(where, "url"), "line_test_url_other", word=key, address=at)
+        return None
+    return at
 
 
 def _minute(clock: str) -> int:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from netwatch._complaint import closest, dotted
 from netwatch._yaml_document import Document, Keys
+from netwatch.inventory import _line_methods
 from netwatch.inventory._addresses import Address, Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._communes import slug as slug_of
@@ -24,7 +25,6 @@ __all__ = ["Place", "Target", "Targets"]
 ROUTER = "router"
 NOT_OF_LINES = frozenset({"feeder", "carrier", "district"})
 E = TypeVar("E", LineEntry, DeviceEntry)
-FAR_END = frozenset({"device", "host", "address"})
 Place = SiteEntry | HubEntry
 
 
@@ -218,20 +218,12 @@ def _over(lower: E, upper: E) -> E:
         if name == "tags" and name in merged:
             value = merged[name] | value
         elif name == "test" and value is not None and merged.get(name) is not None:
-            value = _test_over(merged[name], value)
+            value = _line_methods.laid_over(merged[name], value)
         elif name in {"checks", "rules"} and name in merged:
             below = merged[name]
             value = below | {key: {**(below.get(key) or {}), **part} if part is not None else None for key, part in value.items()}
         merged[name] = value
     return _constructed(type(lower), merged)
-
-
-def _test_over(lower: LineTestEntry, upper: LineTestEntry) -> LineTestEntry:
-    """By key; but there is one far end, so to name another is to leave the first."""
-    left_out = FAR_END if FAR_END & upper.model_fields_set else frozenset()
-    merged = {name: getattr(lower, name) for name in lower.model_fields_set - left_out}
-    merged |= {name: getattr(upper, name) for name in upper.model_fields_set}
-    return LineTestEntry.model_construct(set(merged), **merged)
 
 
 def _constructed(model: type[E], values: dict[str, Any]) -> E:
