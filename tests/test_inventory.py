@@ -442,3 +442,11 @@ def test_names_and_certificates_are_checked_with_days_as_thresholds(tmp_path):
     assert checks["na-tau/dns/encrypted"].probe.server_name == "dns.example"
     (rule,) = checks["na-tau/dns/encrypted"].rules
     assert (rule.metric, rule.warn, rule.crit) == ("tls_left_seconds", 14 * 86400, 3 * 86400)
+
+
+def test_a_device_of_the_shipped_profile_conference_is_asked_by_sip(tmp_path):
+    site = "sites:\n  na-tau: {n: 34, code: '03316', devices: {vc: {profile: conference, host: 10, checks: {sip: {transport: tls}}}}}\n"
+    check = load(tmp_path, compose(site)).checks["na-tau/vc/sip"]
+    assert (check.kind, check.probe.transport) == ("sip", "tls")
+    assert (check.interval_seconds, check.timeout_seconds, check.retry_seconds) == (60, 8, 30)
+    assert {rule.name for rule in check.rules} == {"sip_refusing", "sip_certificate"}

@@ -17,6 +17,7 @@ from netwatch.web import words as say
 from netwatch.web.board import Reader, board_of, problems_of
 from netwatch.web.changes import transition_text, without_first_beliefs
 from netwatch.web.place import place_of
+from tests import exported
 from tests.province import WALL, calm_province, device_view, province, rechecked
 
 ROOT = Path(__file__).parent.parent
@@ -165,8 +166,12 @@ def test_that_something_new_was_found_well_is_left_out_but_not_that_it_can_be_se
 def test_every_metric_and_every_shipped_rule_has_a_name_in_our_words(language):
     words = catalog(language)
     shipped = inventory.load(ROOT / "inventory.yaml", environment=DEMO_ENVIRONMENT, pagers={})
-    profiles = [yaml.safe_load(file.read_text("utf-8")) for file in (ROOT / "probes" / "profiles").glob("*.yaml")]
-    metrics = {name for check in shipped.checks.values() for name in check.probe.metrics()}
+    profiles = [
+        yaml.safe_load(file.read_text("utf-8"))
+        for folder in ("probes/profiles", "netwatch/inventory/data")
+        for file in (ROOT / folder).glob("*.yaml")
+    ]
+    metrics = {name for check in (*shipped.checks.values(), *exported.checks()) for name in check.probe.metrics()}
     metrics |= {name for profile in profiles for name in profile.get("snmp", {}).get("metrics", {})}
     rules = {rule.name for check in shipped.checks.values() for rule in check.rules}
     rules |= {name for profile in profiles for name in profile.get("rules", {})}

@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dns": ("10.45.7.1 --name dienbien.gov.vn", "10.45.7.1 --name 1.7.45.10.in-addr.arpa --record PTR --json"),
         "http": ("10.45.7.21", "dichvucong.gov.vn --scheme https --path / --timeout 5"),
+        "sip": ("10.45.7.10", "10.45.7.10 --transport tls --verify false --json"),
         "stamp": ("10.45.7.9", "10.45.7.9 --count 100 --spacing-seconds 0.02 --dscp 34 --json"),
         "tcp": ("10.45.7.1 --port 443",),
         "tls": ("dichvucong.gov.vn", "10.45.7.1 --port 8443 --server-name router.local --json"),

@@ -33,7 +33,12 @@ class _Timing:
     hard_after: float
 
 
-_TIMING = {"icmp": _Timing(10.0, 3.0, 2.0, 9.0), "snmp": _Timing(60.0, 10.0, 10.0, 0.0), "tcp": _Timing(60.0, 5.0, 10.0, 0.0)}
+_TIMING = {
+    "icmp": _Timing(10.0, 3.0, 2.0, 9.0),
+    "snmp": _Timing(60.0, 10.0, 10.0, 0.0),
+    "tcp": _Timing(60.0, 5.0, 10.0, 0.0),
+    "sip": _Timing(60.0, 8.0, 30.0, 0.0),  # phones are not to be asked more often
+}
 _ANY_TIMING = _Timing(60.0, 10.0, 10.0, 0.0)
 _WRONG = (ValueError, TypeError, LookupError, OSError, re.error)  # what a probe may raise about its own keys
 
