@@ -31,6 +31,7 @@ from netwatch.model import (
     Effects,
     Event,
     Forgotten,
+    Hint,
     Human,
     Incident,
     Inventory,
@@ -47,6 +48,7 @@ from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
 from netwatch.snapshot import SelfView, Snapshot
 from netwatch.tracer import Tracer
+from netwatch.traps import Traps
 from netwatch.watchdog import Notifier, Watchdog
 from netwatch.web.serving import serve
 
@@ -103,6 +105,7 @@ class Daemon:
         self._line_tests = LineTests(lambda: self._world, state_directory, wall=wall)
         self._scheduler = Scheduler(Schedule(), self._handle, self._line_tests.admit, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
+        self._traps = Traps(lambda: self._world.inventory, self._hint, state_directory, wall=wall)
         self._presses = Presses(self, directory=state_directory, wall=wall)
         self._link_key: bytes
         self._commits: Commits
@@ -130,8 +133,8 @@ class Daemon:
                 group.create_task(self._history.run())
                 delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._commits.run())
-                works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog, self._tracer.run, self._presses.run)
-                watching = [group.create_task(work()) for work in works]
+                works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)
+                watching = [group.create_task(work()) for work in (*works, self._tracer.run, self._presses.run, self._traps.run)]
                 _spare_the_collector()
                 self._notifier.ready()
                 await self._stopping.wait()
@@ -178,7 +181,7 @@ class Daemon:
             trials=delivery.trials,
             dead_man=delivery.dead_man_success,
             sse_clients=sse_clients,
-            more=self._line_tests.families(),
+            more=(*self._line_tests.families(), *self._traps.families()),
         )
 
     def check_now(self, check_id: str, who: str) -> bool:
@@ -225,6 +228,9 @@ class Daemon:
             ),
         )
         return told
+
+    def traps(self, number: int) -> Sequence[Mapping[str, object]]:
+        return [heard.document() for heard in self._traps.since(number)]
 
     def meeting_on(self, site: str) -> bool:
         wall = self._wall()
@@ -491,6 +497,7 @@ class Daemon:
         self._scheduler.update(new.checks.values())
         self._take(Reloaded(at=self._now(), wall=self._wall(), generation=self._world.generation + 1, new=new, pagers=pagers))
         self._line_tests.adopt()
+        self._traps.adopt()
         self._self_view = replace(
             self._self_view,
             generation=self._world.generation,
@@ -499,6 +506,9 @@ class Daemon:
             reloaded_wall=self._wall(),
         )
         self._revision += 1
+
+    def _hint(self, check: str, source: str) -> None:
+        self._take(Hint(at=self._now(), wall=self._wall(), check=check, source=source))
 
     def _note_trial(self, pager: str, error: str) -> None:
         self._take(PagerTried(at=self._now(), wall=self._wall(), pager=pager, error=error))

@@ -279,6 +279,9 @@ class Settings:
     pages_per_minute: float = 30.0  # over all pagers that people read; what is more is told together
     blind_note_seconds: float = 300.0  # not having watched for longer is worth a note
     dead_man_url: Secret | None = None  # asked for every minute as long as all is well here
+    trap_listen: str = ""  # an address to hear SNMP traps at; empty: nobody listens
+    trap_port: int = 162
+    traps_per_minute: int = 60  # of one device; what is more is only counted
     power_hotline: str = "19006769"  # of the Northern Power Corporation, cskh.npc.com.vn; empty to name none
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by language: words of pages instead of the shipped ones
 

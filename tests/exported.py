@@ -5,6 +5,7 @@
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,7 +14,8 @@ from netwatch import core
 from netwatch._line_families import line_families
 from netwatch.line import Past
 from netwatch.metrics import Metrics
-from netwatch.model import Check, Outcome, Result, Sample
+from netwatch.model import Check, Outcome, Result, Sample, Settings
+from netwatch.traps import Traps
 from probes._snmp_profile import names as profile_names
 from tests.province import WALL, province
 from tests.worlds import inventory
@@ -78,8 +80,15 @@ def of_lines():
     return line_families(world, WALL, {key: ("udp", 13e6)}, {key: 9_000_000}, 0)
 
 
+def of_traps():
+    """A daemon that listens for traps and has heard none."""
+    listening = dataclasses.replace(inventory("na-tau"), settings=Settings(trap_listen="127.0.0.1"))
+    return Traps(lambda: listening, lambda _check, _source: None, Path("never-read"), wall=lambda: WALL).families()
+
+
 async def text(metrics):
-    return await metrics.render(snapshot(), notifications={("noc", "sent"): 4}, sse_clients=2, revision="abc", more=of_lines())
+    more = (*of_lines(), *of_traps())
+    return await metrics.render(snapshot(), notifications={("noc", "sent"): 4}, sse_clients=2, revision="abc", more=more)
 
 
 def golden_lines(written):

@@ -34,6 +34,7 @@ from netwatch.cli import (
     setup,
     simulate,
     status,
+    traps,
     watch,
     windows,
 )
@@ -87,6 +88,7 @@ app.command("status")(status.status)
 app.command("check")(status.check)
 app.command("watch")(watch.watch)
 app.command("events")(events.events)
+app.command("traps")(traps.traps)
 app.command("ping")(ping.ping)
 app.command("trace")(ping.trace)
 app.command("reload")(status.reload)

@@ -24,7 +24,7 @@ from netwatch.inventory._flat import Change, CheckRow, changes, check_rows, flat
 from netwatch.inventory._json_schema import json_schema
 from netwatch.inventory._pager_entries import pager_settings
 from netwatch.inventory._roster import hushed, roster_of
-from netwatch.inventory._schema import File
+from netwatch.inventory._schema import File, TrapsEntry
 from netwatch.inventory._sheet import Sheet, read_sheet, sites_yaml
 from netwatch.inventory._sites import Builder
 from netwatch.inventory._texts import read_texts
@@ -214,7 +214,7 @@ def _build(
     if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
-        if _is_secret(path) and path not in references and path[0] in {"defaults", "sites", "hubs", "roles", "line_tests"}:
+        if _is_secret(path) and path not in references and path[0] in SECRETS_IN:
             collector.warn((document, path), "secret_in_clear")
     pagers = pager_settings(file.pagers, document, file.language, references, collector)
     if file.duty is None:
@@ -226,7 +226,8 @@ def _build(
 
 def _is_secret(path: Keys) -> bool:
     pairs = {("auth", "password"), ("privacy", "password"), ("test", "token"), ("control", "token")}
-    return path[-1:] == ("community",) or path[-2:] in pairs
+    of_check = path[-3:-2] == ("checks",) and path[-1] in {"password", "private_key"}
+    return path[-1:] == ("community",) or path[-2:] in pairs or of_check
 
 
 def _minute(clock: str) -> int:
@@ -236,6 +237,7 @@ def _minute(clock: str) -> int:
 
 def _settings(file: File) -> Settings:
     listen, _, port = file.listen.rpartition(":")
+    trap_listen, _, trap_port = file.traps.listen.rpartition(":") if file.traps else ("", "", "162")
     return Settings(
         listen=listen.strip("[]"),
         port=int(port),
@@ -249,6 +251,9 @@ def _settings(file: File) -> Settings:
         pages_per_minute=file.delivery.pages_per_minute,
         blind_note_seconds=file.delivery.blind_note,
         dead_man_url=Secret(file.delivery.dead_man) if file.delivery.dead_man else None,
+        trap_listen=trap_listen.strip("[]"),
+        trap_port=int(trap_port),
+        traps_per_minute=file.traps.per_minute if file.traps else TrapsEntry().per_minute,
     )
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "RoleEntry",
     "RuleEntry",
     "SiteEntry",
+    "TrapsEntry",
 ]
 
 
@@ -242,15 +243,25 @@ class DeliveryEntry(Strict):
     dead_man: Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$")] | None = None
 
 
+Listen = Annotated[
+    str, BeforeValidator(_listen, json_schema_input_type=str), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")
+]
+
+
+class TrapsEntry(Strict):
+    """Where traps and informs of devices are listened for, and how many of one device are looked at."""
+
+    listen: Listen = "0.0.0.0:162"
+    per_minute: Annotated[int, Field(ge=1, le=600)] = 60
+
+
 class File(Strict):
     version: Literal[1]
     language: Language = "vi"
     timezone: Annotated[
         Text, BeforeValidator(lambda value: _timezone(value) if isinstance(value, str) else value, json_schema_input_type=Text)
     ] = "Asia/Ho_Chi_Minh"
-    listen: Annotated[
-        str, BeforeValidator(_listen, json_schema_input_type=str), StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")
-    ] = "127.0.0.1:9780"
+    listen: Listen = "127.0.0.1:9780"
     page_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^https?://[^\s/?#@]+$")] | None = None
     power_hotline: Annotated[str, StringConstraints(max_length=30, pattern=r"^[0-9+() .-]*$")] = "19006769"
     digest_at: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "07:00"
@@ -263,6 +274,7 @@ class File(Strict):
     contacts: dict[Slug, ContactEntry] = Field(default_factory=dict)
     pagers: dict[Slug, PagerEntry] = Field(default_factory=dict)
     delivery: DeliveryEntry = DeliveryEntry()
+    traps: TrapsEntry | None = None
     duty: DutyEntry | None = None
     profiles: dict[Name, ProfileEntry] = Field(default_factory=dict)
     roles: dict[Slug, RoleEntry] = Field(default_factory=dict)

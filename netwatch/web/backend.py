@@ -46,6 +46,9 @@ class Backend(Protocol):
     def meeting_on(self, site: str) -> bool:
         """Whether a meeting has begun there: then a test ends at once."""
 
+    def traps(self, number: int) -> Sequence[Mapping[str, object]]:
+        """The traps that came after the one of that number, the oldest first; `wall` in seconds."""
+
     def pagers(self) -> Sequence[Mapping[str, object]]:
         """Each pager and how it fares."""
 

@@ -12,6 +12,8 @@ from aiohttp import web
 
 from netwatch.history import HistoryFailed
 from netwatch.inventory import flatten
+from netwatch.lang.writing import rfc3339
+from netwatch.model import Settings
 from netwatch.web import documents
 from netwatch.web.api import answer, json_error
 from netwatch.web.backend import BACKEND, SETUP
@@ -56,6 +58,22 @@ async def inventory(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/inventory", "entries": entries})
 
 
+async def traps(request: web.Request) -> web.Response:
+    """`?after=` the number of the last one known; the oldest first."""
+    try:
+        after = int(request.query.get("after", 0))
+    except ValueError:
+        return json_error(400, "bad_query", "after: a number")
+    backend, zone = request.app[BACKEND], request.app[SETUP].zone
+    found = [{**one, "wall": rfc3339(float(str(one["wall"])), zone)} for one in backend.traps(after)]
+    return answer({"schema": "netwatch/v1/traps", "listening_at": _trap_port(backend.inventory().settings), "traps": found})
+
+
+def _trap_port(settings: Settings) -> str:
+    host = f"[{settings.trap_listen}]" if ":" in settings.trap_listen else settings.trap_listen
+    return f"{host}:{settings.trap_port}" if host else ""
+
+
 def reach(request: web.Request, otherwise: float) -> tuple[float, int]:
     """`?since=` (`otherwise` when left out) and `&limit=`. Raises ValueError."""
     since = moment(request.query.get("since", ""), otherwise)
@@ -86,3 +104,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/api/v1/incidents", incidents)
     if app[SETUP].control:
         app.router.add_get("/api/v1/inventory", inventory)
+        app.router.add_get("/api/v1/traps", traps)
