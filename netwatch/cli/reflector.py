@@ -12,7 +12,9 @@ from netwatch.cli import _output, probe_bandwidth
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
-    from netwatch.reflector import Reflector
+    from collections.abc import Callable
+
+    from netwatch.reflector import Network, Reflector
 
 __all__ = ["reflector"]
 
@@ -33,6 +35,13 @@ def reflector(
     stamp_port: Annotated[
         int, typer.Option("--stamp-port", help="Also answers STAMP and TWAMP-light on this UDP port (862).", max=65535)
     ] = 0,
+    iperf3_port: Annotated[
+        int, typer.Option("--iperf3-port", help="Is a server for stock iperf3 clients too, on this TCP port (5201).", min=0, max=65535)
+    ] = 0,
+    iperf3_from: Annotated[
+        list[str] | None,
+        typer.Option("--iperf3-from", help="Network of those clients, since iperf3 has no token: 10.45.0.0/24. Repeatable."),
+    ] = None,
     max_day_bytes: Annotated[int, typer.Option("--max-day-bytes", help="The most in 24 hours.", min=100_000)] = 20_000_000_000,
 ) -> None:
     """Takes part in line tests at a site: sends or counts, one test at a time, for who knows the token.
@@ -40,7 +49,8 @@ def reflector(
     It runs on any small machine behind the line. Without the token nothing is sent to anybody; a busy one says so.
 
     Examples: netwatch reflector --token-file token · netwatch reflector --listen 10.45.7.9:8621 --token-file token --max-rate 300Mbps ·
-    netwatch reflector --dial hub.example:8622 --site na-tau --token-file token
+    netwatch reflector --dial hub.example:8622 --site na-tau --token-file token ·
+    netwatch reflector --token-file token --iperf3-port 5201 --iperf3-from 10.45.0.0/24
 
     Exit codes: 0 stopped · 1 cannot listen · 64 usage · 66 no such file · 77 no permission
     """
@@ -56,14 +66,18 @@ def reflector(
     except _units.WrongUnit:
         _output.fail(Exit.USAGE, text("line_test.rate", given=max_rate[:40]))
     far_end = Reflector(token.encode(), Limits(bits_per_second=most, test_bytes=max_bytes, day_bytes=max_day_bytes))
-    if stamp_port and dial:
-        _output.fail(Exit.USAGE, text("line_test.dial_stamp"))
+    networks = _networks(iperf3_port, iperf3_from or [])
+    for option, given in (("--stamp-port", stamp_port), ("--iperf3-port", iperf3_port)):
+        if given and dial:
+            _output.fail(Exit.USAGE, text("line_test.dial_only", option=option))
     if dial:
         _dial(far_end, dial, site, token.encode())
         return
     _listen(far_end, host, port, listen)
     if stamp_port:
-        _listen_stamp(far_end, host, stamp_port)
+        _also_listen(f"UDP {host}:{stamp_port}", lambda: far_end.listen_stamp(host, stamp_port))
+    if iperf3_port:
+        _also_listen(f"{host}:{iperf3_port}", lambda: far_end.listen_iperf3(host, iperf3_port, networks))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: far_end.close())
     far_end.serve()
@@ -95,12 +109,26 @@ def _where(listen: str, complaint: str = "line_test.listen") -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _listen_stamp(far_end: Reflector, host: str, port: int) -> None:
+def _networks(port: int, given: list[str]) -> list[Network]:
+    import ipaddress
+
+    if bool(port) != bool(given):
+        _output.fail(Exit.USAGE, text("line_test.iperf3_from"))
+    found: list[Network] = []
+    for one in given:
+        try:
+            found.append(ipaddress.ip_network(one))
+        except ValueError:
+            _output.fail(Exit.USAGE, text("line_test.iperf3_network", given=one[:60]))
+    return found
+
+
+def _also_listen(where: str, listen: Callable[[], object]) -> None:
     try:
-        far_end.listen_stamp(host, port)
+        listen()
     except OSError as error:
         code = Exit.NO_PERMISSION if isinstance(error, PermissionError) else Exit.FAILED
-        _output.fail(code, text("line_test.cannot_listen", where=f"UDP {host}:{port}", why=error.strerror or error))
+        _output.fail(code, text("line_test.cannot_listen", where=where, why=error.strerror or error))
 
 
 def _listen(far_end: Reflector, host: str, port: int, listen: str) -> None:

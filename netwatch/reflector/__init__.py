@@ -4,7 +4,7 @@ It travels alone: only with the standard library, `probes._wire`, `_paced`, `_co
 """
 
 from netwatch.reflector._dial import Dialler
-from netwatch.reflector._limits import Limits
+from netwatch.reflector._limits import Limits, Network
 from netwatch.reflector._server import Reflector
 
-__all__ = ["Dialler", "Limits", "Reflector"]
+__all__ = ["Dialler", "Limits", "Network", "Reflector"]

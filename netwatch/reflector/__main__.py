@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import logging
 import sys
 from pathlib import Path
@@ -28,10 +29,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-rate-mbps", default=1500.0, type=float, metavar="MBPS", help="the fastest test that is taken")
     parser.add_argument("--max-bytes", default=500_000_000, type=int, metavar="BYTES", help="the most that one test may carry")
     parser.add_argument("--max-day-bytes", default=20_000_000_000, type=int, metavar="BYTES", help="the most in 24 hours")
+    parser.add_argument("--iperf3-port", default=0, type=int, metavar="PORT", help="also an iperf3 server, usually on 5201")
+    parser.add_argument(
+        "--iperf3-from", default=[], action="append", type=ipaddress.ip_network, metavar="NETWORK", help="for clients there; repeatable"
+    )
     given = parser.parse_args()
     given.host, given.port = _split(parser, given.dial or given.listen)
     if given.dial and not (given.host and NAME.fullmatch(given.site.encode())):
         parser.error("--dial needs HOST:PORT and --site NAME (small letters, digits, - . _)")
+    if bool(given.iperf3_port) != bool(given.iperf3_from) or (given.iperf3_port and given.dial):
+        parser.error("--iperf3-port needs --iperf3-from NETWORK, since iperf3 has no token, and does not go with --dial")
     return given
 
 
@@ -69,6 +76,8 @@ def main() -> None:
             Dialler(far_end, given.host, given.port, given.site.encode(), token).run()
         else:
             far_end.listen(given.host, given.port)
+            if given.iperf3_port:
+                far_end.listen_iperf3(given.host, given.iperf3_port, given.iperf3_from)
             far_end.serve()
     except KeyboardInterrupt:
         return

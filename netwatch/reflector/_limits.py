@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from probes._wire.capacity import Denied, Method, Refusal, Request
 
-__all__ = ["Limits", "refusal_of"]
+__all__ = ["MOST_STREAMS", "Limits", "Network", "holds", "refusal_of"]
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_STREAMS = 16
 DAY_SECONDS = 86_400.0
@@ -36,3 +41,10 @@ def refusal_of(request: Request, limits: Limits, spent_bytes: int) -> Denied | N
         return Denied(Refusal.SECONDS, int(limits.test_seconds * 1000))
     most = min(limits.test_bytes, max(limits.day_bytes - spent_bytes, 0))
     return Denied(Refusal.BYTES, most) if request.max_bytes > most else None
+
+
+def holds(networks: Iterable[Network], address: str) -> bool:
+    """Also when an IPv4 address comes to an IPv6 socket."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(plain in network for network in networks)

@@ -15,13 +15,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from netwatch.reflector import _stamp
-from netwatch.reflector._limits import DAY_SECONDS, Limits, refusal_of
+from netwatch.reflector._iperf3 import Iperf3Session
+from netwatch.reflector._limits import DAY_SECONDS, Limits, Network, holds, refusal_of
 from netwatch.reflector._tcp import serve_tcp
 from netwatch.reflector._udp import open_way, serve_udp
 from probes import _clock
 from probes._control import ANSWER_SECONDS, Control, Gone, Turned, admit, listeners
 from probes._wire.capacity import ID_BYTES, PREAMBLE, BadFrame, Denied, Method, Ready, Refusal, Request
 from probes._wire.capacity_data import JOIN, JOIN_BYTES, join
+from probes._wire.iperf3 import COOKIE_BYTES, DENIED
 from probes._wire.stamp import ErrorEstimate
 
 __all__ = ["Reflector"]
@@ -48,24 +50,38 @@ class Reflector:
         if not token:
             raise ValueError("a reflector needs a token")
         self._token, self._limits, self._clock = token, limits or Limits(), clock
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[socket.socket, Callable[[socket.socket], bool]] = {}  # and what is said to who calls there
         self._stamps: list[_stamp.StampReflector] = []
         self._wake: tuple[socket.socket, socket.socket] | None = None  # one that only dials has none
         self._exclusive = threading.Lock()
         self._running: _Running | None = None
+        self._iperf3: tuple[Network, ...] = ()
+        self._iperf3_running: Iperf3Session | None = None
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._spent: list[tuple[float, int]] = []
 
     def listen(self, host: str, port: int) -> Sequence[tuple[str, int]]:
         """Binds, on all addresses of both families when `host` is empty. Port 0 takes any. Raises OSError."""
         self._wake = self._wake or socket.socketpair()
-        self._listeners += listeners(host, port, BACKLOG)
-        return [listener.getsockname()[:2] for listener in self._listeners]
+        return self._open(host, port, self._converse)
 
     def listen_stamp(self, host: str, port: int, limits: _stamp.Limits | None = None) -> None:
         """Answers STAMP packets too, for whoever asks: see `_stamp`. Raises OSError."""
         self._wake = self._wake or socket.socketpair()
         self._stamps += _stamp.open_stamp(host, port, _estimate, limits)
+
+    def listen_iperf3(self, host: str, port: int, networks: Sequence[Network]) -> Sequence[tuple[str, int]]:
+        """Is an iperf3 server too, for clients in these networks: nothing else says who they are. Raises OSError."""
+        if not networks:
+            raise ValueError("an iperf3 server needs networks that it serves")
+        self._wake = self._wake or socket.socketpair()
+        self._iperf3 = tuple(networks)
+        return self._open(host, port, self._converse_iperf3)
+
+    def _open(self, host: str, port: int, converse: Callable[[socket.socket], bool]) -> Sequence[tuple[str, int]]:
+        opened = listeners(host, port, BACKLOG)
+        self._listeners |= dict.fromkeys(opened, converse)
+        return [listener.getsockname()[:2] for listener in opened]
 
     def serve(self) -> None:
         """Of what it listens to."""
@@ -74,7 +90,7 @@ class Reflector:
         wake, end = self._wake
         with wake, end, selectors.DefaultSelector() as selector:
             for listener in self._listeners:
-                selector.register(listener, selectors.EVENT_READ)
+                selector.register(listener, selectors.EVENT_READ, self._listeners[listener])
             for stamp in self._stamps:
                 selector.register(stamp, selectors.EVENT_READ)
             selector.register(wake, selectors.EVENT_READ)
@@ -86,7 +102,7 @@ class Reflector:
                         key.fileobj.read()
                         continue
                     with contextlib.suppress(OSError):
-                        self._take(*key.fileobj.accept())  # type: ignore[union-attr]  # selectors type it as anything with a descriptor
+                        self._take(key.data, *key.fileobj.accept())  # type: ignore[union-attr]  # selectors type it as anything with a descriptor
 
     def close(self) -> None:
         if self._wake is not None:
@@ -97,16 +113,17 @@ class Reflector:
         for stamp in self._stamps:
             stamp.close()
 
-    def _take(self, connection: socket.socket, where: tuple[str, int]) -> None:
+    def _take(self, converse: Callable[[socket.socket], bool], connection: socket.socket, where: tuple[str, int]) -> None:
         if not self._places.acquire(blocking=False):
             connection.close()
             return
-        threading.Thread(target=self._answer, args=(connection, where), daemon=True, name=f"from {where[0]}").start()
+        threading.Thread(target=self._answer, args=(converse, connection, where), daemon=True, name=f"from {where[0]}").start()
 
-    def _answer(self, connection: socket.socket, where: tuple[str, int]) -> None:
+    def _answer(self, converse: Callable[[socket.socket], bool], connection: socket.socket, where: tuple[str, int]) -> None:
         joined = False
         try:
-            joined = self._converse(connection)
+            connection.settimeout(ANSWER_SECONDS)
+            joined = converse(connection)
         except Turned:
             log.warning("%s: wrong token", where[0])
         except (OSError, BadFrame) as error:
@@ -117,7 +134,6 @@ class Reflector:
                 connection.close()
 
     def _converse(self, connection: socket.socket) -> bool:
-        connection.settimeout(ANSWER_SECONDS)
         opening = _exactly(connection, len(PREAMBLE))
         if opening == JOIN:
             return self._join(connection, opening + _exactly(connection, JOIN_BYTES - len(JOIN)))
@@ -147,10 +163,34 @@ class Reflector:
             return True
         return False
 
+    def _converse_iperf3(self, connection: socket.socket) -> bool:
+        if not holds(self._iperf3, connection.getpeername()[0]):
+            return False
+        name = _exactly(connection, COOKIE_BYTES)
+        running = self._iperf3_running
+        if running is not None and running.join(name, connection):
+            return True
+        if not self._exclusive.acquire(timeout=AFTER_SECONDS):
+            connection.sendall(DENIED)
+            return False
+        now = self._clock()
+        most = min(self._limits.test_bytes, self._limits.day_bytes - self._spent_today(now))
+        session = self._iperf3_running = Iperf3Session(connection, name, self._limits, most)
+        try:
+            session.run()
+        finally:
+            self._spent.append((now, session.carried))
+            self._iperf3_running = None
+            self._exclusive.release()
+        return False
+
+    def _spent_today(self, now: float) -> int:
+        self._spent = [(at, bytes_) for at, bytes_ in self._spent if now - at < DAY_SECONDS]
+        return sum(bytes_ for _, bytes_ in self._spent)
+
     def _test(self, control: Control, request: Request, *, dialled: bool) -> None:
         now = self._clock()
-        self._spent = [(at, bytes_) for at, bytes_ in self._spent if now - at < DAY_SECONDS]
-        refused = refusal_of(request, self._limits, sum(bytes_ for _, bytes_ in self._spent))
+        refused = refusal_of(request, self._limits, self._spent_today(now))
         if refused is None and dialled and request.method != Method.UDP:
             refused = Denied(Refusal.REQUEST)
         if refused is not None:

@@ -7,7 +7,6 @@ least of RFC 5357 is 41 bytes), there are limits, and nothing goes to a port whe
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import struct
 import sys
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic, time_ns
 from typing import Any, TypeAlias
 
+from netwatch.reflector._limits import Network, holds
 from probes._wire.icmp import BadMessage, parse_stamp
 from probes._wire.stamp import REPLY_BYTES, BadPacket, ErrorEstimate, Reply, Request, to_ntp
 
@@ -34,7 +34,6 @@ UNKNOWN_TTL = 0
 ESTIMATE_SECONDS = 1.0
 LINUX = sys.platform == "linux"
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Key: TypeAlias = tuple[str, int, int]  # address, port, session identifier
 
 
@@ -158,17 +157,10 @@ class StampReflector:
 
     def _admitted(self, source: tuple[Any, ...], request: Request, now: float) -> int | None:
         address, port = source[:2]
-        if port < LEAST_PORT or port == self._port or not self._welcome(address) or not self._all.take(now):
+        networks = self._limits.networks
+        if port < LEAST_PORT or port == self._port or (networks and not holds(networks, address)) or not self._all.take(now):
             return None
         return self._sessions.number((address, port, request.ssid), now)
-
-    def _welcome(self, address: str) -> bool:
-        networks = self._limits.networks
-        if not networks:
-            return True
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-        mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-        return any(mapped in network for network in networks)
 
 
 def open_stamp(host: str, port: int, estimate: Callable[[], ErrorEstimate], limits: Limits | None = None) -> list[StampReflector]:

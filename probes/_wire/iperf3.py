@@ -6,15 +6,31 @@ import enum
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from probes._wire.capacity import BadFrame
 
-__all__ = ["COOKIE_BYTES", "Reader", "State", "cookie", "parameters", "received_bytes", "results"]
+__all__ = [
+    "COOKIE_BYTES",
+    "DENIED",
+    "Asked",
+    "Reader",
+    "Refused",
+    "State",
+    "asked_of",
+    "cookie",
+    "parameters",
+    "received_bytes",
+    "refusal",
+    "results",
+]
 
 COOKIE_BYTES = 37
 COOKIE_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 MOST_DOCUMENT_BYTES = 65_536
+MOST_NUMBER = 1 << 53
+OTHER_PROTOCOLS = ("udp", "sctp")
 _LENGTH = struct.Struct("!I")
 
 
@@ -34,6 +50,55 @@ class State(enum.IntEnum):
     IPERF_DONE = 16
     ACCESS_DENIED = -1
     SERVER_ERROR = -2
+
+
+DENIED = struct.pack("b", State.ACCESS_DENIED)  # another test runs
+
+
+class Refused(enum.IntEnum):
+    """What a server may say after SERVER_ERROR: of iperf3's own numbers, those that fit ours."""
+
+    TOO_MANY_STREAMS = 6
+    NOT_IMPLEMENTED = 13
+    BEYOND_THE_LIMIT = 27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a client asks of a server. `seconds` and `bytes` are 0 where it does not say; `pace` is of each stream, 0 for none."""
+
+    streams: int
+    reverse: bool
+    seconds: float
+    omit_seconds: float
+    bytes: int
+    pace_bits_per_second: float
+    implemented: bool  # TCP in one direction
+
+
+def asked_of(document: Mapping[str, Any]) -> Asked:
+    """Raises BadFrame."""
+    blocks = _number(document, "blockcount")
+    return Asked(
+        streams=int(_number(document, "parallel", 1)),
+        reverse=bool(document.get("reverse")),
+        seconds=_number(document, "time"),
+        omit_seconds=_number(document, "omit"),
+        bytes=int(_number(document, "num") or blocks * _number(document, "len")),
+        pace_bits_per_second=min((rate for name in ("fqrate", "bandwidth") if (rate := _number(document, name))), default=0.0),
+        implemented=not any(document.get(name) for name in (*OTHER_PROTOCOLS, "bidirectional")),
+    )
+
+
+def _number(document: Mapping[str, Any], name: str, otherwise: float = 0.0) -> float:
+    found = document.get(name, otherwise)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= MOST_NUMBER:
+        raise BadFrame(f"{name} of {str(found)[:40]}")
+    return float(found)
+
+
+def refusal(why: Refused) -> bytes:
+    return struct.pack("!bii", State.SERVER_ERROR, why, 0)
 
 
 def cookie(random_bytes: bytes) -> bytes:
@@ -115,26 +180,27 @@ def parameters(*, streams: int, reverse: bool, seconds: int, pace_bits_per_secon
     )
 
 
-def results(streams: Sequence[int], seconds: float) -> bytes:
-    """What we counted, by stream."""
+def results(streams: Sequence[int], seconds: float, sent_again: Sequence[int] | None = None) -> bytes:
+    """What we counted, by stream: bytes; and segments that were sent again, where we sent."""
+    again = sent_again if sent_again is not None else [-1] * len(streams)
     return _framed(
         {
             "cpu_util_total": 0,
             "cpu_util_user": 0,
             "cpu_util_system": 0,
-            "sender_has_retransmits": 0,
+            "sender_has_retransmits": int(sent_again is not None),
             "streams": [
                 {
                     "id": number,
                     "bytes": bytes_,
-                    "retransmits": -1,
+                    "retransmits": retransmits,
                     "jitter": 0,
                     "errors": 0,
                     "packets": 0,
                     "start_time": 0,
                     "end_time": seconds,
                 }
-                for number, bytes_ in zip((1, *range(3, len(streams) + 2)), streams, strict=True)
+                for number, bytes_, retransmits in zip((1, *range(3, len(streams) + 2)), streams, again, strict=True)
             ],
         }
     )
