@@ -14,7 +14,7 @@ __all__ = ["Complaint", "Place", "closest", "dotted"]
 
 # A line is quoted back to whoever reads the report: never with the secret that may stand on it.
 _SECRET = re.compile(
-    r"""((?:community|secrets?|token|password|passphrase|routing_key)["']?\s*:\s*)(?!\s*["']?\$\{)("[^"]*"|'[^']*'|\[[^\]]*\]|[^#,}]+)""",
+    r"""((?:community|secrets?|token|password|passphrase|private_key|routing_key)["']?\s*:\s*)(?!\s*["']?\$\{)("[^"]*"|'[^']*'|\[[^\]]*\]|[^#,}]+)""",
     re.IGNORECASE,
 )
 

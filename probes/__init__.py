@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
@@ -126,6 +126,7 @@ class Target:
     `deadline` is on the running loop's clock (`loop.time()`); the runner enforces it, a probe only divides what is
     left. `report` hands over a sample at once, so that a run that is cut off keeps it: report or return, not both.
     `recheck` asks for the quickest form of the measurement (icmp sends one echo): somebody waits for the answer.
+    `others_bits_per_second` is what others are expected to send over the line meanwhile, at most, where that is known.
     """
 
     address: str
@@ -134,6 +135,7 @@ class Target:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     report: Callable[[Sample], None] = _ignore
     recheck: bool = False
+    others_bits_per_second: float = 0.0
 
 
 class Resource(Protocol):
@@ -176,6 +178,12 @@ class Probe(ABC):
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True, "arbitrary_types_allowed": True}
+    # Keys of inventory.yaml that are no fields: they are kept apart, and a run finds them in `Target.secrets`.
+    secret_names: ClassVar[tuple[str, ...]] = ()
+
+    def needs(self) -> Collection[str]:
+        """Which of `secret_names` it cannot do without, as it is set."""
+        return ()
 
     def metrics(self) -> Mapping[str, Metric]:
         """Every sample name this probe can give. A profile may add its own."""

@@ -12,7 +12,7 @@ import pytest
 from netwatch import inventory, roster
 from netwatch.inventory._communes import communes, slug
 from netwatch.model import PagerSettings, Secret
-from tests.inventories import HEAD, ROLES, compose, load
+from tests.inventories import HEAD, ROLES, compose, load, refused
 from tests.pager_services import TELEGRAM_TOKEN, ZALO_TOKEN
 
 SHIPPED = Path(__file__).parent.parent / "inventory.yaml"
@@ -450,3 +450,36 @@ def test_a_device_of_the_shipped_profile_conference_is_asked_by_sip(tmp_path):
     assert (check.kind, check.probe.transport) == ("sip", "tls")
     assert (check.interval_seconds, check.timeout_seconds, check.retry_seconds) == (60, 8, 30)
     assert {rule.name for rule in check.rules} == {"sip_refusing", "sip_certificate"}
+
+
+PEXIP = "sites:\n  na-tau: {{n: 34, code: '03316', devices: {{p: {{profile: plain, host: 77, checks: {{status: {{probe: pexip, {keys}}}}}}}}}}}\n"
+
+
+def test_a_secret_of_a_check_is_kept_apart_from_its_keys(tmp_path):
+    site = PEXIP.format(keys='password: "${P}", private_key: "${P}", rooms: [a@b]')
+    found = load(tmp_path, compose(site), environment={"P": "canary"})
+    check = found.checks["na-tau/p/status"]
+    assert {name: secret.reveal() for name, secret in check.secrets.items()} == {"password": "canary", "private_key": "canary"}
+    assert "canary" not in repr((check, inventory.flatten(found)))
+    assert found.warnings == ()
+    other = load(tmp_path, compose(site), environment={"P": "another"})
+    assert other.checks["na-tau/p/status"].fingerprint != check.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ("rooms: [a@b]", "secret_missing"),
+        ("password: 12", "secret_shape"),
+        ("password: ''", "secret_shape"),
+        ("client_id: c", "secret_missing"),
+    ],
+)
+def test_a_check_without_its_secret_is_refused(tmp_path, keys, key):
+    assert [one.key for one in refused(tmp_path, compose(PEXIP.format(keys=keys))).errors] == [key]
+
+
+def test_a_secret_of_a_check_in_clear_is_warned_of(tmp_path):
+    (warning,) = load(tmp_path, compose(PEXIP.format(keys="password: canary"))).warnings
+    assert "mật khẩu viết thẳng" in warning
+    assert "canary" not in warning

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +14,14 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from netwatch.cli import _output, probe_bandwidth, probe_icmp, probe_snmp
+from netwatch.cli import _output, _probe_secrets, probe_bandwidth, probe_icmp, probe_snmp
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
     from netwatch.model import Check, Result
-    from probes import Probe
+    from probes import Probe, Secret
 
 __all__ = ["app", "document", "run_once"]
 
@@ -28,12 +29,14 @@ AddressArgument = Annotated[str, typer.Argument(help="Address or host name to me
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=300, help="Seconds for the whole measurement.")]
 SourceOption = Annotated[str, typer.Option("--source", help="Local address to measure from.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+NO_SECRETS: Mapping[str, Secret] = MappingProxyType({})
 MOST_VALUES = 8  # in a cell of the table
 EXIT_CODES = "Exit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
 EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dns": ("10.45.7.1 --name dienbien.gov.vn", "10.45.7.1 --name 1.7.45.10.in-addr.arpa --record PTR --json"),
         "http": ("10.45.7.21", "dichvucong.gov.vn --scheme https --path / --timeout 5"),
+        "pexip": ("10.45.250.11 --user netwatch --password-file password", "10.45.250.11 --rooms na-tau@dienbien.vn --verify false --json"),
         "sip": ("10.45.7.10", "10.45.7.10 --transport tls --verify false --json"),
         "stamp": ("10.45.7.9", "10.45.7.9 --count 100 --spacing-seconds 0.02 --dscp 34 --json"),
         "tcp": ("10.45.7.1 --port 443",),
@@ -74,26 +77,22 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
 
     def measure(**given: Any) -> None:
         address, seconds, source, as_json = (given.pop(option) for option in ("address", "timeout", "source", "as_json"))
-        run_once(
-            name,
-            build(kind, {field: value for field, value in given.items() if value is not None and value != []}),
-            address,
-            seconds,
-            source,
-            as_json,
-        )
+        files = {secret: given.pop(f"{secret}_file") for secret in kind.secret_names}
+        probe = build(kind, {field: value for field, value in given.items() if value is not None and value != []})
+        secrets = _probe_secrets.found(name, probe, files)
+        run_once(name, probe, address, seconds, source, as_json, secrets)
 
     summary = (inspect.getdoc(kind) or name).splitlines()[0]
     examples = " · ".join(f"netwatch probe {name} {given}" for given in EXAMPLES.get(name, ("10.45.7.1",)))
     measure.__doc__ = f"{summary}\n\nExamples: {examples}\n\n{EXIT_CODES}"
-    measure.__signature__ = inspect.Signature(list(_parameters(kind)))  # type: ignore[attr-defined]  # typer reads it
+    measure.__signature__ = inspect.Signature(list(_parameters(name, kind)))  # type: ignore[attr-defined]  # typer reads it
     measure.__annotations__ = {}
     maker = typer.Typer(add_completion=False, rich_markup_mode=None)
     maker.command(name)(measure)
     return get_command(maker)
 
 
-def _parameters(kind: type[Probe]) -> Iterator[inspect.Parameter]:
+def _parameters(name: str, kind: type[Probe]) -> Iterator[inspect.Parameter]:
     yield _parameter("address", AddressArgument)
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
@@ -107,6 +106,10 @@ def _parameters(kind: type[Probe]) -> Iterator[inspect.Parameter]:
         else:
             shown = "" if field.default is dataclasses.MISSING else f"{field.default}"
             yield _parameter(field.name, Annotated[str | None, typer.Option(option, help=f"default: {shown}" if shown else "")], None)
+    for secret in kind.secret_names:
+        variable = _probe_secrets.variable(name, secret)
+        told = f"File that holds the {secret.replace('_', ' ')}; or set {variable}."
+        yield _parameter(f"{secret}_file", Annotated[Path | None, typer.Option(f"--{secret.replace('_', '-')}-file", help=told)], None)
     yield _parameter("timeout", TimeoutOption, 10.0)
     yield _parameter("source", SourceOption, "")
     yield _parameter("as_json", JsonOption, False)
@@ -129,7 +132,9 @@ def build(kind: type[Probe], given: Mapping[str, Any]) -> Probe:
         _output.fail(Exit.USAGE, "; ".join(wrong))
 
 
-def run_once(kind: str, probe: Probe, address: str, timeout_seconds: float, source: str, as_json: bool) -> None:
+def run_once(
+    kind: str, probe: Probe, address: str, timeout_seconds: float, source: str, as_json: bool, secrets: Mapping[str, Secret] = NO_SECRETS
+) -> None:
     """Runs a probe as the daemon would and prints what it got."""
     import asyncio
 
@@ -147,6 +152,7 @@ def run_once(kind: str, probe: Probe, address: str, timeout_seconds: float, sour
         interval_seconds=timeout_seconds,
         timeout_seconds=timeout_seconds,
         retry_seconds=timeout_seconds,
+        secrets=secrets,
     )
     result = asyncio.run(_run(check))
     if as_json:

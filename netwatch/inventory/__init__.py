@@ -54,6 +54,7 @@ __all__ = [
 
 DEMO_SITE_NET = "127.45.{n}.0/24"
 _VALUE_LOST = frozenset({"alias", "empty_value", "not_finite", "unprintable"})  # complaints that leave a null behind
+_SECRETS_IN = frozenset({"defaults", "sites", "hubs", "roles", "profiles", "line_tests"})
 _ROUNDS = 12  # of leaving out what is wrong, to find what else is wrong
 
 
@@ -214,7 +215,7 @@ def _build(
     if not document.value.get("sites") and not document.value.get("hubs"):
         collector.error((document, ()), "no_sites", name="sites")
     for path in document.marks:
-        if _is_secret(path) and path not in references and path[0] in SECRETS_IN:
+        if _is_secret(path) and path not in references and path[0] in _SECRETS_IN:
             collector.warn((document, path), "secret_in_clear")
     pagers = pager_settings(file.pagers, document, file.language, references, collector)
     if file.duty is None:

@@ -38,6 +38,7 @@ _TIMING = {
     "snmp": _Timing(60.0, 10.0, 10.0, 0.0),
     "tcp": _Timing(60.0, 5.0, 10.0, 0.0),
     "sip": _Timing(60.0, 8.0, 30.0, 0.0),  # phones are not to be asked more often
+    "pexip": _Timing(60.0, 15.0, 30.0, 0.0),
 }
 _ANY_TIMING = _Timing(60.0, 10.0, 10.0, 0.0)
 _WRONG = (ValueError, TypeError, LookupError, OSError, re.error)  # what a probe may raise about its own keys
@@ -95,14 +96,16 @@ class Recipes:
         if entry is None or adapter is None:
             return None
         options, draft = self._options(entry.probe, draft, snmp, profile)
-        secrets: Mapping[str, Secret] = {}
+        secrets: Mapping[str, Secret]
         if entry.probe == "snmp":
             spoken, secrets = snmp.spoken(options, self._collector)
             if spoken is None:
                 return None
             options = spoken
+        else:
+            secrets = self._secrets(entry.probe, options, draft)
         probe = self._try(adapter, options, draft, entry.probe)
-        if probe is None:
+        if probe is None or not self._has_all(probe, secrets, draft):
             return None
         timing = self._timing(entry, draft, profile)
         audience: Audience = entry.audience or profile.audience  # type: ignore[assignment]  # the schema let only these pass
@@ -172,6 +175,24 @@ class Recipes:
                 except WrongUnit as wrong:
                     self._collector.error(own.where_of(key), wrong.key, at_key=False, hint="", name="", **wrong.fields)
         return options, own
+
+    def _secrets(self, kind: str, options: dict[str, Any], draft: Draft) -> dict[str, Secret]:
+        """Taken out of the probe's own keys."""
+        found = {}
+        for name in self._types[kind].secret_names:
+            if name in options:
+                given = options.pop(name)
+                if not isinstance(given, str) or not given:
+                    self._collector.error(draft.where_of(name), "secret_shape", word=name)
+                    given = ""  # the file is refused; there is no second complaint that it is missing
+                found[name] = Secret(given)
+        return found
+
+    def _has_all(self, probe: Probe, secrets: Mapping[str, Secret], draft: Draft) -> bool:
+        missing = [name for name in probe.needs() if name not in secrets]
+        for name in missing:
+            self._collector.error(draft.where, "secret_missing", name=name, word=name)
+        return not missing
 
     def _try(self, adapter: pydantic.TypeAdapter[Probe], options: Mapping[str, Any], draft: Draft, kind: str) -> Probe | None:
         """Makes one probe to see whether its keys are right."""

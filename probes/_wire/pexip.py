@@ -1,0 +1,181 @@
+"""What Pexip Infinity's management status API says, read into frozen nouns. Pure.
+
+Fields as in the vendor's own schema, which every manager shows at /admin/platform/schema/ (v38; fields of `status/worker_vm`, `alarm`,
+`licensing`, `participant`, `registration_alias`), documented at https://docs.pexip.com/api_manage/api_status.htm; `last_reported` is
+what older versions call `last_updated`. Times are UTC without a zone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = [
+    "LEVELS",
+    "LICENCES",
+    "QUALITIES",
+    "Alarm",
+    "Licence",
+    "Node",
+    "Participant",
+    "alarms",
+    "bare",
+    "licences",
+    "nodes",
+    "participants",
+]
+
+# call_quality is `0_unknown` to `4_terrible`.
+QUALITIES = ("unknown", "good", "ok", "bad", "terrible")
+LEVELS = ("error", "warning", "info")
+LICENCES = ("port", "audio", "vmr", "system", "teams", "ghm", "otj", "scheduling", "telehealth")
+SYNCED = "SYNCED"
+PREFIXES = ("sip:", "sips:", "h323:")
+Objects = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A Conferencing Node. `reported_wall` is when the manager last heard of it; None where it does not say."""
+
+    name: str
+    location: str = ""
+    version: str = ""
+    sync_status: str = ""
+    maintenance: bool = False
+    reported_wall: float | None = None
+    media_load_ratio: float | None = None
+    calls: int | None = None
+    most_hd_calls: int | None = None
+
+    @property
+    def is_out_of_sync(self) -> bool:
+        """Outside maintenance, where it is no fault."""
+        return self.sync_status not in {"", SYNCED} and not self.maintenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    name: str
+    level: str
+    details: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """`total` is more than 0."""
+
+    name: str
+    used: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """`aliases` are all by which the far end may be known, in lower case and without `sip:`; `quality` is one of QUALITIES."""
+
+    conference: str
+    quality: str
+    aliases: frozenset[str] = frozenset()
+
+
+def bare(alias: Any) -> str:
+    """An alias as it is compared: `sip:Na-Tau@example` is `na-tau@example`."""
+    text = _text(alias).strip().lower()
+    return next((text.removeprefix(prefix) for prefix in PREFIXES if text.startswith(prefix)), text)
+
+
+def nodes(objects: Objects) -> tuple[Node, ...]:
+    return tuple(
+        Node(
+            name=_text(one.get("name")),
+            location=_text(one.get("system_location")),
+            version=_text(one.get("version")),
+            sync_status=_text(one.get("sync_status")).upper(),
+            maintenance=one.get("maintenance_mode") is True,
+            reported_wall=_wall(one.get("last_updated")) or _wall(one.get("last_reported")),
+            media_load_ratio=None if (load := _number(one.get("media_load"))) is None else load / 100,
+            calls=_count(one.get("signaling_count")),
+            most_hd_calls=_count(one.get("max_hd_calls")),
+        )
+        for one in _named(objects)
+    )
+
+
+def alarms(objects: Objects) -> tuple[Alarm, ...]:
+    """Those that nobody acknowledged, the worst first. A level that we do not know counts as the worst."""
+    found = [
+        Alarm(
+            name=_text(one.get("name")),
+            level=level if (level := _text(one.get("level")).lower()) in LEVELS else LEVELS[0],
+            details=_text(one.get("details")),
+            node=_text(one.get("node")),
+        )
+        for one in _named(objects)
+        if one.get("acknowledged") is not True
+    ]
+    return tuple(sorted(found, key=lambda alarm: LEVELS.index(alarm.level)))
+
+
+def licences(objects: Objects) -> tuple[Licence, ...]:
+    """Those there are any of."""
+    found = []
+    for one in objects:
+        for name in LICENCES if isinstance(one, Mapping) else ():
+            used, total = _count(one.get(f"{name}_count")), _count(one.get(f"{name}_total"))
+            if used is not None and total:
+                found.append(Licence(name=name, used=used, total=total))
+    return tuple({licence.name: licence for licence in found}.values())
+
+
+def participants(objects: Objects) -> tuple[Participant, ...]:
+    """Without recorders and streams, which are none."""
+    return tuple(
+        Participant(
+            conference=_text(one.get("conference")),
+            quality=_quality(one.get("call_quality")),
+            aliases=frozenset(
+                alias for name in ("source_alias", "participant_alias", "destination_alias") if (alias := bare(one.get(name)))
+            )
+            - {bare(one.get("conference"))},
+        )
+        for one in objects
+        if isinstance(one, Mapping) and one.get("is_streaming") is not True
+    )
+
+
+def _quality(value: Any) -> str:
+    word = _text(value).partition("_")[2]
+    return word if word in QUALITIES else QUALITIES[0]
+
+
+def _named(objects: Objects) -> Sequence[Mapping[str, Any]]:
+    return [one for one in objects if isinstance(one, Mapping) and _text(one.get("name"))]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no number, or no sensible one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value) if 0 <= value < 1e9 else None
+
+
+def _count(value: Any) -> int | None:
+    found = _number(value)
+    return None if found is None else int(found)
+
+
+def _wall(value: Any) -> float | None:
+    try:
+        moment = datetime.fromisoformat(_text(value))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
