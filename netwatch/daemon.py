@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netwatch import __version__, core, crash_points, inventory, ledger, links, memory, snapshot
+from netwatch import __version__, core, crash_points, inventory, ledger, links, memory, rollcall, snapshot
 from netwatch._commits import Commits
 from netwatch._line_tests import LineTests
 from netwatch._telegram_updates import Presses
+from netwatch.conference import Evidence, Leg
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
 from netwatch.lease import Deny
@@ -43,6 +44,7 @@ from netwatch.model import (
     Tick,
     Transition,
 )
+from netwatch.rollcall import Sitting
 from netwatch.route import named_pagers
 from netwatch.runner import Runner
 from netwatch.scheduler import Schedule, Scheduler
@@ -231,6 +233,9 @@ class Daemon:
 
     def traps(self, number: int) -> Sequence[Mapping[str, object]]:
         return [heard.document() for heard in self._traps.since(number)]
+
+    def evidence(self, sitting: Sitting, legs: Mapping[str, Leg]) -> Sequence[Evidence]:
+        return rollcall.evidence_of(self._world, self.snapshot(), sitting, legs)
 
     def meeting_on(self, site: str) -> bool:
         wall = self._wall()

@@ -39,6 +39,7 @@ __all__ = [
     "LineTests",
     "LineVerdict",
     "Maintenance",
+    "Meeting",
     "Metric",
     "Outcome",
     "Page",
@@ -249,6 +250,13 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting(Maintenance):
+    """A video meeting, of the sites of its `matcher`; of every commune where that is empty. The `id` is its name."""
+
+    rate_bits_per_second: float = 2e6  # of one caller, each way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineTests:
     """What all line tests share. `head_room` is in bits per second, of each value of a tag, or of the `uplink`."""
 
@@ -298,7 +306,7 @@ class Inventory:
     warnings: tuple[str, ...] = ()
     anchors: tuple[Anchor, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
-    meetings: tuple[Maintenance, ...] = ()  # an empty matcher: of every site
+    meetings: tuple[Meeting, ...] = ()
     line_tests: LineTests = field(default_factory=LineTests)
     duty: Roster | None = None  # without one, every pager is told of everything
 

@@ -16,6 +16,7 @@ from netwatch.cli import (
     _output,
     acts,
     completion,
+    conference,
     db,
     demo,
     doctor,
@@ -64,6 +65,7 @@ def options(
 
 
 app.add_typer(events.alerts, name="alerts")
+app.add_typer(conference.app, name="conference")
 app.add_typer(db.app, name="db")
 app.add_typer(duty.app, name="duty")
 app.add_typer(inventory.app, name="inventory")

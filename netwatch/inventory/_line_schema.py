@@ -58,3 +58,4 @@ class MeetingEntry(BaseModel):
     until: Text
     weekly: Text | None = None
     match: dict[Name, Text] | Text | None = None
+    rate: Rate = 2e6

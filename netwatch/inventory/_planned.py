@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from zoneinfo import ZoneInfo
 
 from netwatch.inventory._collect import Collector, Where, shown
@@ -11,7 +12,7 @@ from netwatch.inventory._communes import slug as slug_of
 from netwatch.inventory._line_schema import MeetingEntry
 from netwatch.inventory._schema import AnchorEntry, MaintenanceEntry
 from netwatch.matcher import Matcher, WrongMatcher, of_terms, parse
-from netwatch.model import Anchor, Maintenance, Site
+from netwatch.model import Anchor, Maintenance, Meeting, Site
 
 __all__ = ["ANCHORS", "anchors_of", "maintenance_of", "matcher_of", "meetings_of"]
 
@@ -70,7 +71,7 @@ def maintenance_of(
 
 def meetings_of(
     entries: Sequence[MeetingEntry], sites: Mapping[str, Site], zone: ZoneInfo, where: Where, collector: Collector
-) -> tuple[Maintenance, ...]:
+) -> tuple[Meeting, ...]:
     """As planned work, with the meeting's name as its id."""
     document, path = where
     found = []
@@ -81,7 +82,8 @@ def meetings_of(
             collector.warn(at, "matcher_nothing", value=shown(str(matcher)))
         if entry.match is None or matcher is not None:
             planned = _planned(entry.name, str(matcher or ""), entry, zone, (document, (*path, number)), collector)
-            found += [planned] if planned is not None else []
+            if planned is not None:
+                found.append(Meeting(**{one.name: getattr(planned, one.name) for one in fields(planned)}, rate_bits_per_second=entry.rate))
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from netwatch.inventory._schema import File, HubEntry, SiteEntry
 from netwatch.inventory._snmp import SnmpSettings
 from netwatch.inventory._targets import Place, Target, Targets
 from netwatch.lang import catalog
-from netwatch.model import Anchor, Check, Contact, Device, Line, Maintenance, Site
+from netwatch.model import Anchor, Check, Contact, Device, Line, Maintenance, Meeting, Site
 
 __all__ = ["Builder"]
 
@@ -50,7 +50,7 @@ class Builder:
         self.primary: dict[tuple[str, str], str] = {}
         self.anchors: tuple[Anchor, ...] = ()
         self.maintenance: tuple[Maintenance, ...] = ()
-        self.meetings: tuple[Maintenance, ...] = ()
+        self.meetings: tuple[Meeting, ...] = ()
 
     def build(self) -> None:
         places: list[tuple[Keys, str, Place]] = [(("sites", name), name, entry) for name, entry in self.file.sites.items()]

@@ -8,7 +8,7 @@ from collections.abc import Container
 from aiohttp import web
 
 from netwatch.lang.writing import VIETNAM
-from netwatch.web import acts, api, blackbox, guard, line, line_test, links, page, quality, records, stream
+from netwatch.web import acts, api, blackbox, conference, guard, line, line_test, links, page, quality, records, stream
 from netwatch.web.backend import BACKEND, SETUP, Backend, Overloaded, Setup
 
 __all__ = ["Backend", "Overloaded", "make_app"]
@@ -36,6 +36,7 @@ def make_app(
     records.add_routes(app)
     line.add_routes(app)
     quality.add_routes(app)
+    conference.add_routes(app)
     acts.add_routes(app)
     if not control:
         links.add_routes(app)

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from netwatch.conference import Evidence, Leg
 from netwatch.metrics import Overloaded
 from netwatch.model import Human, Incident, Inventory, Transition
+from netwatch.rollcall import Sitting
 from netwatch.snapshot import Snapshot
 
 __all__ = ["BACKEND", "SETUP", "Backend", "Overloaded", "Setup"]
@@ -48,6 +50,9 @@ class Backend(Protocol):
 
     def traps(self, number: int) -> Sequence[Mapping[str, object]]:
         """The traps that came after the one of that number, the oldest first; `wall` in seconds."""
+
+    def evidence(self, sitting: Sitting, legs: Mapping[str, Leg]) -> Sequence[Evidence]:
+        """What is known of each place of a meeting; `legs` as `_legs` reads them."""
 
     def pagers(self) -> Sequence[Mapping[str, object]]:
         """Each pager and how it fares."""

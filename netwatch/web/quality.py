@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from aiohttp import web
 
 from netwatch import quality
+from netwatch._legs import MEASURES, trains_of
 from netwatch.history import HistoryFailed
 from netwatch.lang.writing import rfc3339
 from netwatch.snapshot import CheckView, SiteView
@@ -19,10 +20,6 @@ __all__ = ["add_routes"]
 
 USUAL_MINUTES = 5
 MOST_MINUTES = 1_440
-MEASURES: Mapping[str, tuple[str, str, str]] = {  # probe: its delays, its loss and the instance that is the whole way
-    "icmp": ("icmp_rtt_seconds", "icmp_loss_ratio", ""),
-    "stamp": ("stamp_rtt_seconds", "stamp_loss_ratio", "round_trip"),
-}
 
 
 async def of_site(request: web.Request) -> web.Response:
@@ -43,14 +40,10 @@ async def of_site(request: web.Request) -> web.Response:
     since = snapshot.wall - minutes * 60
     found, checks = [], backend.inventory().checks
     for line, check in _measured(view):
-        delays, losses, whole = MEASURES[check.kind]
         try:
-            came = await backend.samples(check.id, delays, "", since, snapshot.wall)
-            lost = await backend.samples(check.id, losses, whole, since, snapshot.wall)
+            several = await trains_of(check, checks.get(check.id), backend.samples, since, snapshot.wall)
         except HistoryFailed as failure:
             return json_error(503, "history_failed", str(failure))
-        probe = checks[check.id].probe if check.id in checks else None
-        several = quality.trains(came, lost, getattr(probe, "count", 1))
         judged = await asyncio.get_running_loop().run_in_executor(None, _judged, several, method, strict)
         found.append({"line": line, "check": check.id, "measured_by": check.kind, **judged})
     zone = request.app[SETUP].zone
