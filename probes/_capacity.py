@@ -38,12 +38,15 @@ End: TypeAlias = Literal["", "line", "pace", "near", "far"]  # what kept the rat
 
 BIN_SECONDS = 0.05
 ERROR_RATE = 0.001  # of a wrong `proved` and of a wrong `refuted`, each
-METHOD_VERSION = "1"  # of the rules in docs/line.md; evidence names it
+METHOD_VERSION = "2"  # of the rules in docs/line.md; evidence names it
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one test may do. `pace` is the rate sent at, `burst_bytes` what a policer may let through above its rate."""
+    """What one test may do. `pace` is the rate sent at, `burst_bytes` what a policer may let through above its rate.
+
+    `others` is what other people are expected to send over the line meanwhile, at most.
+    """
 
     direction: Direction
     contract_bits_per_second: float
@@ -53,6 +56,7 @@ class Plan:
     max_seconds: float
     error_rate: float = ERROR_RATE
 
+    others_bits_per_second: float = 0.0
 
 # Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.
 LEAST_PACE, MOST_PACE = 1.15, 1.5

@@ -225,7 +225,7 @@ class UdpTest:
     def _capped(self, by: str) -> None:
         """What there is when no more may be spent."""
         self._judge()
-        if not self._decision.settled and self._decision.reason not in {"at_contract", "sender_slow", "stalled"}:
+        if not self._decision.settled and self._decision.reason not in {"at_contract", "below_contract", "sender_slow", "stalled"}:
             raise Over(f"cap_{by}", self._decision.limit_end)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from probes._capacity import NOTHING_KNOWN, Bin, Decision, End, Estimate, Plan
 
-__all__ = ["along", "bounds", "decide", "excess_bytes"]
+__all__ = ["along", "below_with_others", "bounds", "decide", "excess_bytes"]
 
 # Variance of the mixture. Deviations of a shaped line are a small part of what is asked about, so far-off effects are worth betting on.
 MIXTURE = 20.0
@@ -27,6 +27,7 @@ GAP_RATIO = 0.1
 LOST_RATIO, QUEUED_SECONDS = 0.02, 0.01
 # A line with two buckets (a peak rate, and a burst above the contracted one) passes for a faster line while its burst lasts.
 BOOSTED_RATIO = 0.9
+COUNTED_AROUND_SECONDS = 0.5  # by which a router's figures reach beyond a test at both its ends together, at best
 
 
 def bounds(values: Sequence[float], error_rate: float) -> Estimate:
@@ -61,34 +62,42 @@ def along(values: Sequence[float], mean: float) -> float:
     return math.fsum(one * other for one, other in itertools.pairwise(centred)) / total if total else 0.0
 
 
-def excess_bytes(bins: Sequence[Bin], plan: Plan, cross_bits_per_second: float = 0.0) -> tuple[float, int]:
+def excess_bytes(bins: Sequence[Bin], plan: Plan) -> tuple[float, int]:
     """The most that a stretch up to now carried above the contract, and the bin it began with.
 
     A policer of a lower rate lets through its burst above it and no more, in any stretch: beyond that it is refuted.
     """
     running, began = 0.0, 0
     for index, one in enumerate(bins):
-        running += one.bytes_ip + (cross_bits_per_second - plan.contract_bits_per_second) * one.seconds / 8
+        running += one.bytes_ip - plan.contract_bits_per_second * one.seconds / 8
         if running <= 0:
             running, began = 0.0, index + 1
     return running, began
 
 
-def decide(bins: Sequence[Bin], plan: Plan, cross: Estimate | None = None) -> Decision:
-    """What the bins after the ramp say. `cross` is what else the line carried meanwhile, from its router's counters."""
+def below_with_others(at_most: float, plan: Plan, seconds: float) -> bool:
+    """Whether a line is below its contract even with all that others are expected to have taken of it.
+
+    If not, only its router's counters can tell, and they tell the more exactly the longer the test was.
+    """
+    return at_most + plan.others_bits_per_second * (1 + COUNTED_AROUND_SECONDS / seconds) < plan.contract_bits_per_second
+
+
+def decide(bins: Sequence[Bin], plan: Plan) -> Decision:
+    """What the bins after the ramp say of what the test received; a `refuted` that is not settled has yet to be held against others' traffic."""
     if len(bins) >= STALLED_BINS and not any(one.bytes_ip for one in bins[-STALLED_BINS:]):
         return Decision("inconclusive", "stalled", NOTHING_KNOWN, settled=True)
     if len(bins) < LEAST_BINS:
         return Decision("inconclusive", "too_few", NOTHING_KNOWN)
-    return _by_excess(bins, plan, cross) or _by_limit(bins, plan, cross)
+    return _by_excess(bins, plan) or _by_limit(bins, plan)
 
 
-def _by_excess(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decision | None:
-    excess, first = excess_bytes(bins, plan, cross.low if cross else 0.0)
+def _by_excess(bins: Sequence[Bin], plan: Plan) -> Decision | None:
+    excess, first = excess_bytes(bins, plan)
     if excess < plan.burst_bytes or len(bins) - first < LEAST_BINS:
         return None
     judged = bins[first:]
-    found = _estimate(bins, first, plan, cross)
+    found = _estimate(bins, first, plan)
     limited = found.value < LIMITED_RATIO * plan.pace_bits_per_second
     low, high = found.low, found.high if limited else math.inf
     if _passed_through(judged):
@@ -106,19 +115,19 @@ def _passed_through(judged: Sequence[Bin]) -> bool:
     return lost <= LOST_RATIO * packets and judged[-1].queue_seconds <= QUEUED_SECONDS
 
 
-def _by_limit(bins: Sequence[Bin], plan: Plan, cross: Estimate | None) -> Decision:
+def _by_limit(bins: Sequence[Bin], plan: Plan) -> Decision:
     """Of a line that holds back: its burst is spent, because a bucket with tokens in it lets everything through."""
     since = _held_back_since(bins, plan)
-    tried = [_judge(bins, since + later, plan, cross) for later in LATER if not later or since + 2 * later <= len(bins)]
+    tried = [_judge(bins, since + later, plan) for later in LATER if not later or since + 2 * later <= len(bins)]
     return next((one for one in tried if one.settled), tried[0])
 
 
-def _judge(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) -> Decision:
+def _judge(bins: Sequence[Bin], first: int, plan: Plan) -> Decision:
     contract = plan.contract_bits_per_second
     judged = bins[first:]
     if len(judged) < LEAST_BINS:
-        return Decision("inconclusive", "burst_not_spent", _open(_estimate(bins, 0, plan, cross)), "pace", 0)
-    found = _estimate(bins, first, plan, cross)
+        return Decision("inconclusive", "burst_not_spent", _open(_estimate(bins, 0, plan)), "pace", 0)
+    found = _estimate(bins, first, plan)
     seconds = math.fsum(one.seconds for one in judged)
     idle = math.fsum(one.idle_seconds for one in judged)
     # While the sender was silent the line may have been idle: then it can do that much more.
@@ -126,14 +135,15 @@ def _judge(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) 
     if at_most < contract and _with_gaps(judged):
         return Decision("inconclusive", "stalled", Estimate(found.low, found.value, at_most), "", first)
     if at_most < contract:
-        return Decision("refuted", "below_contract", Estimate(found.low, found.value, at_most), "line", first, settled=True)
+        settled = below_with_others(at_most, plan, seconds)
+        return Decision("refuted", "below_contract", Estimate(found.low, found.value, at_most), "line", first, settled=settled)
     if found.high < contract:
         end: End = "near" if plan.direction == "down" else "far"
         return Decision("inconclusive", "sender_slow", Estimate(found.low, found.value, at_most), end, first)
     found = Estimate(found.low, found.value, at_most)
     if found.low <= contract:
         return Decision("inconclusive", "at_contract", found, "line", first)
-    carried = math.fsum(one.bytes_ip for one in judged) + (cross.low if cross else 0.0) * seconds / 8
+    carried = math.fsum(one.bytes_ip for one in judged)
     if carried - BOOSTED_RATIO * contract * seconds / 8 < plan.burst_bytes:
         return Decision("inconclusive", "burst_not_spent", found, "line", first)
     return Decision("proved", "above_contract", found, "line", first, settled=True)
@@ -154,13 +164,10 @@ def _held_back_since(bins: Sequence[Bin], plan: Plan) -> int:
     return first
 
 
-def _estimate(bins: Sequence[Bin], first: int, plan: Plan, cross: Estimate | None) -> Estimate:
+def _estimate(bins: Sequence[Bin], first: int, plan: Plan) -> Estimate:
     """Each stretch has its own part of the error rate, since where it begins was chosen by what was seen."""
     part = 1 / ((first + 1) * (first + 2))
-    found = bounds([one.bits_per_second for one in bins[first:]], plan.error_rate * part)
-    if cross is None:
-        return found
-    return Estimate(found.low + cross.low, found.value + cross.value, found.high + cross.high)
+    return bounds([one.bits_per_second for one in bins[first:]], plan.error_rate * part)
 
 
 def _open(found: Estimate) -> Estimate:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from probes._capacity import BIN_SECONDS, ERROR_RATE, NOTHING_KNOWN, Bin, Decision, Direction, Estimate, Plan, plan
-from probes._sequential import BOOSTED_RATIO, LEAST_BINS, LIMITED_RATIO, SYSTEMATIC_RATIO, along, bounds, excess_bytes
+from probes._sequential import BOOSTED_RATIO, LEAST_BINS, LIMITED_RATIO, SYSTEMATIC_RATIO, along, below_with_others, bounds, excess_bytes
 
 __all__ = ["decide_streams", "mathis_bits_per_second", "queue_stands", "slow_start_bins", "stream_plan"]
 
@@ -123,7 +123,7 @@ def _by_standing(judged: Sequence[Bin], first: int, asked: Plan, rtt_seconds: fl
         return Decision("inconclusive", "tcp_limited", _open(seen), "", first)
     found = _bounds(full, asked.error_rate)
     if found.high < contract:
-        return Decision("refuted", "below_contract", found, "line", first, settled=True)
+        return Decision("refuted", "below_contract", found, "line", first, settled=below_with_others(found.high, asked, _seconds(judged)))
     if found.low <= contract:
         return Decision("inconclusive", "at_contract", found, "line", first)
     carried = sum(one.bytes_ip for one in judged) - BOOSTED_RATIO * contract * _seconds(judged) / 8

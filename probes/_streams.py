@@ -247,7 +247,7 @@ class StreamTest(ABC):
             raise Over("peer_disagrees")
 
     def _capped(self, by: str) -> None:
-        if not self._decision.settled and self._decision.reason not in {"at_contract", "tcp_limited", "receiver_slow"}:
+        if not self._decision.settled and self._decision.reason not in {"at_contract", "below_contract", "tcp_limited", "receiver_slow"}:
             raise Over(f"cap_{by}", self._decision.limit_end)
 
     def _outcome(self, verdict: Verdict, reason: str, limit_end: End) -> Outcome:

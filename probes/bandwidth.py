@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -124,17 +124,18 @@ class Bandwidth(Probe):
 
     def _test(self, target: Target) -> Test:
         streams = self.streams or STREAMS
+        asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)
         if self.method == "iperf3":
-            return Iperf3Test(self.plan(), streams)
+            return Iperf3Test(asked, streams)
         if self.method == "http":
             if self.url is None:
                 raise ProbeMisconfigured("no_url", "method http needs a url")
-            return HttpTest(self.plan(), self.url, streams)
+            return HttpTest(asked, self.url, streams)
         token = target.secrets.get("token")
         if token is None or not token.reveal():
             raise ValueError("bandwidth needs the secret `token`")
         secret = token.reveal().encode()
-        return UdpTest(self.plan(), secret) if self.method == "udp" else TcpTest(self.plan(), secret, streams)
+        return UdpTest(asked, secret) if self.method == "udp" else TcpTest(asked, secret, streams)
 
     def _usual_port(self) -> int:
         if self.method != "http":
@@ -189,6 +190,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "confidence": outcome.confidence,
         "limit_end": outcome.limit_end,
         "burst_bytes": outcome.plan.burst_bytes,
+        "others_bits_per_second": round(outcome.plan.others_bits_per_second),
         "sent_bits_per_second": round(outcome.plan.pace_bits_per_second),
         "facts": dict(outcome.facts),
         "bins": [

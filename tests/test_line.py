@@ -56,7 +56,7 @@ def traffic(bits_per_second, *, gaps=6, gap_seconds=10.0, packet_octets=1500, **
 def test_of(low, value, high, **changes):
     verdict = "proved" if low >= CONTRACT else "refuted" if high < CONTRACT else "inconclusive"
     given_ = {"method": "udp", "verdict": verdict, "wall": NOW - 10, "seconds": 0.6, "bytes": 8_600_000, "confidence": 0.999}
-    return Measurement(bounds=Bounds(low * 1.0, value * 1.0, high * 1.0), **{**given_, **changes})
+    return Measurement(**{**given_, "bounds": Bounds(low * 1.0, value * 1.0, high * 1.0), **changes})
 
 
 test_of.__test__ = False
@@ -285,6 +285,96 @@ def test_a_test_that_could_not_tell_is_decided_by_what_users_took_meanwhile(low,
     found = judge(evidence(measurement=measured, cross=Bounds(cross_low * MBPS, 6 * MBPS, 7 * MBPS)))
     assert found.verdict == verdict
     assert found.reason == ("measured_with_cross" if verdict == "proved" else reason)
+
+
+def beside(rates, *, reason="below_contract", others=CALM, pace=115.0, idle=0.0, **changes):
+    """A test by UDP that received these rates in bins of 50 ms; what its own bounds say is not what is asked here."""
+    bins = tuple((0.05, round(rate * MBPS * 0.05 / 8), 1, 0, idle, 0.01) for rate in rates)
+    mean = sum(rates) / len(rates)
+    wide = {"below_contract": (mean - 8, 99.0), "at_contract": (mean - 8, mean + 12)}.get(reason, (mean - 8, math.inf))
+    told = {
+        "verdict": "refuted" if reason == "below_contract" else "inconclusive",
+        "reason": reason,
+        "limit_end": "line",
+        "burst_bytes": 1_000_000,
+        "sent_bits_per_second": pace * MBPS,
+        "bins": bins,
+    }
+    measured = test_of(wide[0] * MBPS, mean * MBPS, wide[1] * MBPS, **{**told, **changes})
+    return evidence(measurement=measured, control=CONTROL, cross=others)
+
+
+def taken(low, high):
+    return Bounds(low * MBPS, (low + high) / 2 * MBPS, high * MBPS)
+
+
+UNEVEN = [80, 92, 96, 88] * 10  # others' transfer that grows and is cut
+FORTY = [90.0] * 40
+
+
+@pytest.mark.parametrize("reason", ["below_contract", "at_contract", "cap_bytes"])
+@pytest.mark.parametrize(("low", "high", "verdict"), [(12, 14, "proved"), (7, 9, "refuted"), (9, 12, "inconclusive")])
+def test_what_the_test_received_and_others_took_in_the_same_time_is_what_the_line_carries(reason, low, high, verdict):
+    found = judge(beside(UNEVEN, reason=reason, others=taken(low, high)))
+    assert found.verdict == verdict
+    if verdict != "inconclusive":
+        assert found.reason == ("measured_with_cross" if verdict == "proved" else "below")
+        assert (found.bounds.low, found.bounds.high) == pytest.approx(((89 * 0.999 + low) * MBPS, (89 * 1.001 + high) * MBPS))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"reason": "sender_slow", "limit_end": "near"},
+        {"reason": "stalled", "limit_end": ""},
+        {"reason": "peer_lied", "limit_end": ""},
+        {"reason": "at_contract", "limit_end": "far"},
+        {"reason": "at_contract", "method": "tcp"},
+        {"reason": "at_contract", "sent_bits_per_second": 0.0},
+        {"reason": "at_contract", "bins": ((0.05, 500_000, 1, 0, 0.0, 0.01),) * 5},
+        {"reason": "at_contract", "bins": ((0.05, 500_000),) * 40},
+        {"reason": "at_contract", "bins": ((0.0, 500_000, 1, 0, 0.0, 0.01),) * 40},
+        {"reason": "at_contract", "bounds": None},
+    ],
+)
+def test_a_sum_with_others_is_not_made_of_a_test_that_says_nothing_of_the_line(changed):
+    found = judge(beside(FORTY, others=taken(3, 4), **changed))
+    assert (found.verdict, found.reason) == ("inconclusive", changed["reason"])
+
+
+def test_with_others_the_burst_is_spent_as_well():
+    """2 s: 1 MB is 4 Mbps of that, above nine tenths of the contract while the line holds back, or else above all of it."""
+    assert judge(beside(FORTY, reason="at_contract", others=taken(10.2, 11))).verdict == "proved"
+    assert judge(beside(FORTY, reason="at_contract", others=taken(10.2, 11), burst_bytes=2_600_000)).verdict == "inconclusive"
+    passing = [90.0] * 39 + [114.0]  # one bin that was not held back
+    assert judge(beside(passing, reason="cap_bytes", limit_end="pace", others=taken(10.2, 11))).verdict == "inconclusive"
+    assert judge(beside(passing, reason="cap_bytes", limit_end="pace", others=taken(13.6, 14))).verdict == "proved"
+
+
+@pytest.mark.parametrize(
+    ("rates", "changes"),
+    [
+        ([80.0] * 39 + [114.0], {}),  # it was not full all the time
+        ([80.0] * 39 + [4.0], {}),  # something stood still
+        (FORTY, {"idle": 0.005}),  # a tenth of the time our sender was silent
+        (FORTY, {"idle": 0.05}),
+        ([60.0, 100.0] * 20, {}),  # more uneven than others can have made it
+    ],
+)
+def test_with_others_a_line_is_not_refuted_by_what_was_not_the_lines_doing(rates, changes):
+    assert judge(beside(rates, reason="at_contract", others=taken(4, 5), **changes)).verdict == "inconclusive"
+    assert judge(beside(FORTY, reason="at_contract", others=taken(4, 5))).verdict == "refuted"
+
+
+@pytest.mark.parametrize("missing", [{"control": None}, {"router_cpu_ratio": 0.97}, {"cross": None}])
+def test_with_others_it_takes_as_much_to_refute(missing):
+    found = judge(dataclasses.replace(beside(FORTY, reason="at_contract", others=taken(4, 5)), **missing))
+    assert (found.verdict, found.reason) == ("inconclusive", "at_contract")
+
+
+def test_a_line_that_is_full_of_others_traffic_is_not_refuted():
+    found = judge(beside([30.0] * 40, others=taken(60, 75)))
+    assert (found.verdict, found.reason) == ("inconclusive", "cross_traffic")
 
 
 def test_traffic_around_a_test_may_all_have_come_within_it():

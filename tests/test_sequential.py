@@ -1,5 +1,6 @@
 """When a capacity test may stop, and what it may say then."""
 
+import dataclasses
 import math
 import random
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes._capacity import BIN_SECONDS, Bin, Decision, Estimate, plan
-from probes._sequential import bounds, decide, excess_bytes
+from probes._sequential import below_with_others, bounds, decide, excess_bytes
 
 CONTRACT = 100e6
 PACKET = 1400
@@ -18,11 +19,11 @@ def bins_of(rates, **facts):
     return [Bin(BIN_SECONDS, round(rate * BIN_SECONDS / 8), **facts) for rate in rates]
 
 
-def first_settled(bins, wanted, cross=None):
+def first_settled(bins, wanted):
     """What a test that looks after every bin ends with."""
     decision = Decision("inconclusive", "", Estimate(0, 0, math.inf))
     for count in range(1, len(bins) + 1):
-        decision = decide(bins[:count], wanted, cross)
+        decision = decide(bins[:count], wanted)
         if decision.settled:
             return decision, count
     return decision, len(bins)
@@ -139,18 +140,37 @@ def test_a_sender_that_was_silent_all_the_time_says_nothing():
     assert first_settled(bins, plan("down", CONTRACT))[0].reason == "sender_slow"
 
 
-def test_traffic_that_the_routers_counters_know_of_is_part_of_what_the_line_carries():
-    bins = shaped(92e6, random.Random(5), count=30)
-    alone, _ = first_settled(bins, plan("down", CONTRACT))
-    cross = Estimate(14e6, 15e6, 16e6)
-    with_others, _ = first_settled(bins, plan("down", CONTRACT), cross)
-    assert (alone.verdict, with_others.verdict) == ("refuted", "proved")
-    assert with_others.estimate.low == pytest.approx(14e6 + alone.estimate.low, rel=0.01)
+def expecting(others):
+    return dataclasses.replace(plan("down", CONTRACT), others_bits_per_second=others)
 
 
-def test_traffic_that_may_have_been_there_keeps_a_line_from_being_refuted():
+@pytest.mark.parametrize("others", [15e6, 9e6])
+def test_a_test_beside_others_goes_on_while_what_they_take_may_be_what_is_missing(others):
     bins = shaped(92e6, random.Random(5), count=30)
-    assert first_settled(bins, plan("down", CONTRACT), Estimate(0.0, 5e6, 12e6))[0].verdict == "inconclusive"
+    alone, short = first_settled(bins, plan("down", CONTRACT))
+    decision, count = first_settled(bins, expecting(others))
+    assert (alone.verdict, short < 15) == ("refuted", True)
+    assert (decision.verdict, decision.settled, count) == ("refuted", False, 30)
+
+
+def test_a_line_that_is_below_its_contract_with_all_that_others_take_is_settled_at_once():
+    bins = shaped(70e6, random.Random(5), count=30)
+    assert first_settled(bins, expecting(5e6)) == first_settled(bins, plan("down", CONTRACT))
+
+
+def test_how_much_others_may_have_taken_is_known_the_better_the_longer_it_lasted():
+    wanted = expecting(10e6)
+    assert not below_with_others(85e6, wanted, 1.0)
+    assert below_with_others(84.9e6, wanted, 1.0)
+    assert below_with_others(85e6, wanted, 1.01)
+
+
+def test_others_change_nothing_of_what_the_test_itself_says():
+    """They are only expected: what is proved or refuted is by what was received, and by counters."""
+    for rate in (80e6, 105e6):
+        bins = shaped(rate, random.Random(5), count=20)
+        with_others, alone = decide(bins, expecting(30e6)), decide(bins, plan("down", CONTRACT))
+        assert (with_others.verdict, with_others.estimate, with_others.limit_end) == (alone.verdict, alone.estimate, alone.limit_end)
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e10), max_size=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
@@ -51,7 +52,8 @@ def cross_of(points: tuple[RatePoint, ...], waiting: Waiting, direction: str, li
     found = _over(limits, (before[-1], *between, after), 0.0)
     test = waiting.measurement
     own = test.bytes if direction == "up" else line.passed_bytes(test)
-    return line.cross_traffic(found, own, test.seconds)
+    counted_seconds = math.fsum(one[0] for one in test.bins)
+    return line.cross_traffic(found, own, counted_seconds or test.seconds)
 
 
 def _over(limits: Limits, points: tuple[RatePoint, ...], cache_seconds: float | None) -> line.Carried:

@@ -132,6 +132,7 @@ class Measurement:
     method_version: str = ""
     limit_end: str = ""
     burst_bytes: int = 0
+    sent_bits_per_second: float = 0.0  # the pace of a test by UDP; 0: not told
     goodput_bits_per_second: float | None = None
     grade: Grade | None = None  # None: as GRADES says of the method; what is not in it is assisted
     full: bool = False

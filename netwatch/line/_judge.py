@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from netwatch.line._evidence import Bounds, Evidence, Grade, Limits, Measurement, carried, port_ceiling
+from netwatch.line._together import together
 
 __all__ = ["Decision", "Past", "Standing", "Step", "Verdict", "below_contract", "judge", "standing"]
 
@@ -97,6 +98,14 @@ def _tested(evidence: Evidence, test: Measurement, limits: Limits) -> tuple[Deci
     if abs(evidence.clock.moved_seconds) > limits.clock_ratio * test.seconds:
         return "inconclusive", "clock", received
     cross = evidence.cross
+    told_below = test.verdict == "refuted"
+    if test.bounds is not None and (not received.sound() or (told_below and received.low >= evidence.contract)):
+        return "inconclusive", "contradiction", received
+    whole = together(test, cross) if cross is not None and test.bounds is not None else None
+    if whole is not None and whole.proves(evidence.contract):
+        return "proved", "measured_with_cross", whole.bounds
+    if whole is not None and whole.refutes(evidence.contract) and not _against_refuting(evidence, test, whole.bounds.high, limits):
+        return "refuted", "below", whole.bounds
     at_contract = test.verdict == "inconclusive" and test.reason == "at_contract" and test.limit_end == "line" and received.sound()
     if at_contract and cross is not None and received.low + cross.low >= evidence.contract:
         return "proved", "measured_with_cross", _sum(received, cross)
@@ -110,12 +119,12 @@ def _tested(evidence: Evidence, test: Measurement, limits: Limits) -> tuple[Deci
         return "proved", "measured_with_cross", _sum(received, cross)
     if received.high >= evidence.contract:
         return "inconclusive", "at_contract", received
-    why_not = _against_refuting(evidence, test, received, limits)
+    why_not = _against_refuting(evidence, test, received.high + (cross.high if cross else 0.0), limits)
     return ("inconclusive", why_not, received) if why_not else ("refuted", "below", _sum(received, cross) if cross else received)
 
 
-def _against_refuting(evidence: Evidence, test: Measurement, received: Bounds, limits: Limits) -> str:
-    """Whatever else than the line may have been slow. "" when nothing may."""
+def _against_refuting(evidence: Evidence, test: Measurement, at_most: float, limits: Limits) -> str:
+    """Whatever else than the line may have been slow. "" when nothing may. `at_most` is with what others took."""
     control = evidence.control
     if control is None or control.direction != evidence.direction or control.low < evidence.contract:
         return "control"
@@ -123,7 +132,7 @@ def _against_refuting(evidence: Evidence, test: Measurement, received: Bounds, l
         return "control"
     if evidence.cross is None and limits.cross_needed:
         return "cross_unknown"
-    if evidence.cross is not None and received.high + evidence.cross.high >= evidence.contract:
+    if at_most >= evidence.contract:
         return "cross_traffic"
     if evidence.router_cpu_ratio is not None and evidence.router_cpu_ratio >= limits.router_cpu_ratio:
         return "router_cpu"

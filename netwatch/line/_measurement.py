@@ -43,6 +43,7 @@ def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None 
         goodput_bits_per_second=_number(told, "goodput_bits_per_second", 0.0) or None,
         grade=grade,
         full=full,
+        sent_bits_per_second=_number(told, "sent_bits_per_second", 0.0),
         bins=_bins(told.get("bins", ())),
     )
 

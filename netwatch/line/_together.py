@@ -1,0 +1,68 @@
+"""What a line carried while a test by UDP kept it full: what the test received, and what others' traffic took meanwhile. Pure.
+
+The one is the less the more the other is, so their sum is known far better than the test's own rate, which others make uneven.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from netwatch.line._evidence import Bounds, Measurement
+
+__all__ = ["Together", "together"]
+
+LEAST_BINS = 6
+HELD_BACK_RATIO = 0.97  # of the pace: a bin below it was held back by the line
+GAP_RATIO = 0.1
+EVEN_RATIO = 0.01
+SYSTEMATIC_RATIO = 0.001  # as for the test alone (docs/line.md)
+BOOSTED_RATIO = 0.9
+RECEIVED, IDLE = 1, 4  # columns of a bin, after its seconds
+COLUMNS = 6
+# Verdicts of a test alone that say: the line was full, and what came through is not enough to tell.
+OPEN = frozenset({"below_contract", "at_contract", "burst_not_spent", "cap_bytes", "cap_seconds"})
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """`full`: the line held the test back in each of its bins, and never stood still."""
+
+    bounds: Bounds
+    seconds: float
+    full: bool
+    burst_bytes: int
+
+    def proves(self, contract: float) -> bool:
+        """As the test alone does: more than the burst above the contract, or a line that is full and so has spent its burst."""
+        low = self.bounds.low
+        if low < contract:
+            return False
+        over = contract * BOOSTED_RATIO if self.full else contract
+        return (low - over) * self.seconds / 8 >= self.burst_bytes
+
+    def refutes(self, contract: float) -> bool:
+        return self.full and self.bounds.high < contract
+
+
+def together(test: Measurement, others: Bounds) -> Together | None:
+    """`others` is what else came through while the bins lasted. None where the sum says nothing of the line."""
+    bins = test.bins
+    if test.method != "udp" or test.reason not in OPEN or test.limit_end not in {"line", "pace"} or not test.sent_bits_per_second:
+        return None
+    if len(bins) < LEAST_BINS or any(len(one) < COLUMNS or one[0] <= 0 for one in bins):
+        return None
+    seconds, idle = math.fsum(one[0] for one in bins), math.fsum(one[IDLE] for one in bins)
+    rates = [8 * one[RECEIVED] / one[0] for one in bins]
+    mean = 8 * math.fsum(one[RECEIVED] for one in bins) / seconds
+    # More uneven than others' traffic can have made it: then the line itself is, and a few seconds of it are but a sample.
+    if statistics.pstdev(rates) > others.high + EVEN_RATIO * mean or idle >= seconds:
+        return None
+    full = max(rates) < HELD_BACK_RATIO * test.sent_bits_per_second and min(rates) >= GAP_RATIO * mean
+    bounds = Bounds(
+        mean * (1 - SYSTEMATIC_RATIO) + others.low,
+        mean + others.value,
+        (mean * (1 + SYSTEMATIC_RATIO) + others.high) * seconds / (seconds - idle),
+    )
+    return Together(bounds, seconds, full, test.burst_bytes)
