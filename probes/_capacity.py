@@ -153,8 +153,8 @@ class Outcome:
 
     @property
     def confidence(self) -> float:
-        """Of the bounds, and so of a verdict that they settle."""
-        return 1 - self.plan.error_rate
+        """Of the bounds, and so of a verdict that they settle; 0 where there are none."""
+        return 1 - self.plan.error_rate if self.estimate.value else 0.0
 
 
 class Test(Protocol):

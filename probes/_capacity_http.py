@@ -73,6 +73,18 @@ class _Uploader(Sender):
             return super().move()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
+        except ConnectionError:
+            self.hear()  # a server that refuses may have closed at once
+            raise
+
+    def hear(self) -> None:
+        """An answer before an upload is over says that it is not wanted. Raises ServerRefuses when it says why, Over, OSError."""
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            received = self.connection.recv(4096)
+            found = STATUS.match(received.partition(b"\r\n")[0])
+            if found is not None and int(found[1]) >= 300:
+                raise ServerRefuses("http_status", f"status {int(found[1])}")
+            raise Over("upload_refused" if received else "peer_gone", "far")
 
 
 class HttpTest(StreamTest):
@@ -152,14 +164,12 @@ class HttpTest(StreamTest):
         return found
 
     def _tick(self, now: float) -> None:
-        """An answer before an upload is over says that it is not wanted."""
-        if not self.sends or now - self._looked < BIN_SECONDS:
+        if now - self._looked < BIN_SECONDS:
             return
         self._looked = now
         for pipe in self._pipes:
-            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                received = pipe.connection.recv(4096)
-                raise Over("upload_refused" if received else "peer_gone", "far")
+            if isinstance(pipe, _Uploader):
+                pipe.hear()
 
     def _ended(self) -> None:
         """A file has its end; only when all have ended is it too short."""

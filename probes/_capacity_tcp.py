@@ -73,6 +73,8 @@ class TcpTest(StreamTest):
 
     def _hear(self, heard: Heard) -> None:
         """Segments are counted as they come, in order or not; how large they are, at the least, is told by what is in order."""
+        if heard.bytes_received or heard.packets:  # what its kernel acknowledges alone does not show that it is there
+            self._heard = time.monotonic()
         self._reached_bytes += heard.bytes_received
         self._reached_segments += heard.packets
         if not heard.packets or not heard.microseconds or not self.told_bins:

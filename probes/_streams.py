@@ -72,6 +72,7 @@ class StreamTest(ABC):
         self._moved = 0
         self._queues: list[float] = []
         self._began = self._binned = self._heard = 0.0
+        self._most_bytes = 0.0
         self._decision = Decision("inconclusive", "too_few", NOTHING_KNOWN)
 
     @property
@@ -213,8 +214,8 @@ class StreamTest(ABC):
         total.cost += arrived
 
     def _take(self, total: _Total, now: float) -> None:
-        if total.bytes_ip > self._last.bytes_ip:
-            self._heard = now
+        if total.bytes_ip > self._most_bytes and not self.told_bins:
+            self._heard, self._most_bytes = now, total.bytes_ip
         self._last.cost = total.cost
         if self.told_bins:
             self._now = total

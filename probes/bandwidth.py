@@ -114,6 +114,8 @@ class Bandwidth(Probe):
             code = "not_a_reflector" if self.method in OURS else f"not_{self.method}"
             raise ProbeFailed(code, f"what answers is not what it should be: {error}") from error
         except ServerRefuses as refusal:
+            if test.bytes_ip:
+                target.report(Sample("bandwidth_spent_bytes", (float(test.bytes_ip),), self.direction))
             raise ProbeFailed(refusal.code, refusal.detail) from refusal
         except WayBlocked as error:
             raise ProbeFailed("udp_blocked", f"TCP port {port} answers, UDP does not: {error}") from error

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import http.server
 import os
+import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,7 @@ from tests.capacity_peer import TOKEN, reflecting
 
 CONTRACT = 40e6
 HERE = "127.0.0.1"
+ROOT = Path(__file__).parent.parent
 LARGE = 50_000_000
 
 
@@ -47,6 +51,18 @@ def iperf3_server(host=HERE):
             yield port
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def reflector_process():
+    """As users start it; its port and the process."""
+    environment = {**os.environ, "NETWATCH_LINE_TOKEN": TOKEN.decode(), "LANG": "en"}
+    command = [sys.executable, "-m", "netwatch", "reflector", "--listen", f"{HERE}:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
+        try:
+            yield int(process.stderr.readline().rpartition(":")[2]), process
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -122,6 +138,24 @@ def test_a_server_killed_halfway_makes_the_test_inconclusive():
     thread.join()
     assert outcomes[0].verdict == "inconclusive"
     assert outcomes[0].reason in {"peer_gone", "peer_silent"}
+
+
+@pytest.mark.parametrize("direction", ["down", "up"])
+@pytest.mark.parametrize(("signal_number", "reason"), [(signal.SIGKILL, "peer_gone"), (signal.SIGSTOP, "peer_silent")])
+def test_a_reflector_that_dies_or_stands_still_halfway_is_told_as_that(direction, signal_number, reason):
+    """Its kernel goes on acknowledging for one that stands still."""
+    with reflector_process() as (port, process):
+        test = TcpTest(plan(direction, burst_bytes=50_000_000, max_bytes=400_000_000, max_seconds=20), TOKEN)
+        outcomes = []
+        thread = threading.Thread(target=lambda: outcomes.append(run(test, port)))
+        thread.start()
+        while len(test._bins) < 3 and thread.is_alive():
+            threading.Event().wait(0.01)
+        process.send_signal(signal_number)
+        thread.join()
+    (outcome,) = outcomes
+    assert (outcome.verdict, outcome.reason) == ("inconclusive", reason), outcome
+    assert outcome.seconds < 10
 
 
 def test_whoever_needs_the_line_ends_a_test_at_once():
@@ -204,6 +238,13 @@ class Files(http.server.BaseHTTPRequestHandler):
             if self.path == "/refused":
                 self.send_error(405)
                 return
+            if self.path == "/enough":
+                self.rfile.read1(100_000)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                self.close_connection = True
+                return
             while self.rfile.read1(100_000):
                 pass
 
@@ -241,17 +282,25 @@ def test_a_file_that_ends_too_soon_decides_nothing():
     assert (outcome.verdict, outcome.reason) == ("inconclusive", "too_short")
 
 
-def test_an_upload_that_is_refused_decides_nothing():
+def test_an_upload_that_is_over_too_soon_decides_nothing():
     with serving_files() as port:
-        outcome = run(HttpTest(plan("down"), f"http://web.example:{port}/refused", streams=2), port)
+        outcome = run(HttpTest(plan("down"), f"http://web.example:{port}/enough", streams=2), port)
     assert outcome.verdict == "inconclusive"
     assert outcome.reason in {"upload_refused", "peer_gone"}
 
 
-@pytest.mark.parametrize(("path", "code"), [("/nothing", "http_status"), ("/elsewhere", "redirect"), ("/circle", "redirect")])
-def test_a_server_that_gives_no_file_is_told_by_its_code(path, code):
+@pytest.mark.parametrize(
+    ("direction", "path", "code"),
+    [
+        ("up", "/nothing", "http_status"),
+        ("up", "/elsewhere", "redirect"),
+        ("up", "/circle", "redirect"),
+        ("down", "/refused", "http_status"),
+    ],
+)
+def test_a_server_that_gives_or_takes_no_file_is_told_by_its_code(direction, path, code):
     with serving_files() as port, pytest.raises(ProbeFailed) as caught:
-        asyncio.run(measured(port, "http", f"http://web.example:{port}{path}"))
+        asyncio.run(measured(port, "http", f"http://web.example:{port}{path}", direction))
     assert caught.value.code == code
 
 

@@ -12,7 +12,9 @@ from netwatch.inventory._collect import Collector
 from netwatch.inventory._line_methods import fits
 from netwatch.inventory._line_schema import LineTestEntry
 from netwatch.inventory._line_tests import ADAPTER
+from netwatch.reflector._dial import UNKNOWN_SECONDS
 from probes import Secret, Target
+from probes.bandwidth import TEST_ROOM_SECONDS
 from tests.inventories import HEAD, compose, keys, load, refused
 
 TESTED = HEAD.replace("contract: 100 Mbps}", 'contract: 100 Mbps, test: {device: pc, token: "${TOKEN}"}}')
@@ -72,6 +74,8 @@ def test_where_nothing_can_call_in_the_far_end_goes_by_its_sites_name(tmp_path):
     site = 'sites: {na-tau: {n: 34, code: "03316", line: {test: {address: na-tau-mini}}}}'
     named = load(tmp_path, compose(site, head=head), **SECRETS).checks["na-tau/main/capacity-down"]
     assert named.address == "na-tau-mini"
+    # One that was refused before its name was known calls again within 15 s, and the probe keeps 8 s beside the test itself.
+    assert down.timeout_seconds - down.probe.plan().max_seconds - TEST_ROOM_SECONDS > UNKNOWN_SECONDS
 
 
 def asked(tmp_path, test, head=HEAD):

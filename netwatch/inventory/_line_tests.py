@@ -29,6 +29,7 @@ MINUTES_A_DAY = 1_440
 RETRY_SECONDS = 300.0
 MARGIN_SECONDS = 10.0  # for connecting, beside the seconds that a test takes
 BUSY_SECONDS = 12.0  # a stock server that is busy is asked again for so long
+DIAL_IN_SECONDS = 20.0  # a reflector that was refused before its name was known calls again within 15
 Direction = Literal["down", "up"]
 DIRECTIONS: Mapping[str, tuple[Direction, ...]] = {"both": ("down", "up"), "down": ("down",), "up": ("up",)}
 RULES: Mapping[Direction, tuple[Rule, ...]] = {
@@ -143,13 +144,18 @@ def _check(
         address=at,
         secrets={"token": Secret(token)} if token is not None else {},
         interval_seconds=every,
-        timeout_seconds=min(probe.plan().max_seconds + MARGIN_SECONDS + (BUSY_SECONDS if probe.method == "iperf3" else 0.0), every),
+        timeout_seconds=min(probe.plan().max_seconds + _margin_seconds(probe), every),
         retry_seconds=min(RETRY_SECONDS, every),
         rules=rules,
         parents=parents,
         audience="digest",
         fingerprint=hashlib.blake2b(measures.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
     )
+
+
+def _margin_seconds(probe: Bandwidth) -> float:
+    busy = BUSY_SECONDS if probe.method == "iperf3" else 0.0
+    return MARGIN_SECONDS + busy + (DIAL_IN_SECONDS if probe.dial_in_port is not None else 0.0)
 
 
 def _measured(probe: Bandwidth) -> dict[str, object]:
