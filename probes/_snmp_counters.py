@@ -48,8 +48,9 @@ def _restarted(before: Clock, now: Clock, elapsed: float) -> bool:
         return False
     if now.ticks < before.ticks:
         return not _wrapped(before.ticks, now.ticks, elapsed)
-    # It went up, but an agent that was there a while ago cannot have been up for less than that while.
-    return now.ticks / 100 + SLOW_CLOCK_SECONDS < elapsed
+    # It went up, but an agent that was there a while ago cannot have been up for less than that while. One that stands
+    # still to the hundredth has a clock that does not run.
+    return now.ticks > before.ticks and now.ticks / 100 + SLOW_CLOCK_SECONDS < elapsed
 
 
 def _wrapped(before: int, now: int, elapsed: float) -> bool:

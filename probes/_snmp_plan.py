@@ -77,7 +77,7 @@ class Plan:
                 oids[port.name_oid] = None
         for reader in self.readers:
             for row in reader.rows:
-                oids |= dict.fromkeys((row.value, *row.add, *row.divide_by))
+                oids |= dict.fromkeys((row.value, *row.add, *row.divide_by, *row.point))
         for lines in self.live.values():
             oids |= dict.fromkeys(lines)
         self.oids = tuple(oids)
@@ -156,9 +156,9 @@ def _scalars(profile: Profile) -> list[str]:
         for source in quantity.source:
             if source.scalar:
                 oids |= dict.fromkeys((source.scalar, *source.add, *source.divide_by))
+            oids |= dict.fromkeys(source.only_if)
     for fact in profile.facts.values():
-        if not fact.rows:
-            oids |= dict.fromkeys(fact.oid)
+        oids |= dict.fromkeys(oid for oid in fact.oid if not fact.is_column(oid))
     return list(oids)
 
 
@@ -192,6 +192,8 @@ async def _choose(walker: _Walker, metric: str, quantity: Quantity, scalars: Map
     """The first source that says something now; else the first that is there at all."""
     silent: Reader | None = None
     for source in quantity.source:
+        if any(_plain(scalars.get(oid)) not in {str(one) for one in accepted} for oid, accepted in source.only_if.items()):
+            continue
         if source.column:
             rows = await _rows(walker, source)
             if rows:
@@ -209,23 +211,30 @@ async def _rows(walker: _Walker, source: Source) -> list[Row]:
     column = await walker.column(source.column)
     if not column:
         return []
-    kept = dict.fromkeys(column)
-    for filters, wanted in ((source.keep_if, True), (source.skip_if, False)):
-        for oid, accepted in filters.items():
-            answers, texts = await walker.column(oid), {str(one) for one in accepted}
-            kept = {index: None for index in kept if (index in answers and _plain(answers[index]) in texts) is wanted}
+    kept = await _filtered(walker, column, source.keep_if, wanted=True)
+    kept = await _filtered(walker, kept, source.skip_if, wanted=False)
     labels = [await walker.column(oid) for oid in source.instance] if kept else []
     rows: dict[str, Row] = {}
     for index in kept:
         label = next((text for texts in labels if (text := clean(texts.get(index)))), index)
         if label in rows:
             label = f"{label} #{index}"
-        rows[label] = Row(label, index, *(_at(oids, index) for oids in (source.column, source.add, source.divide_by)))  # type: ignore[arg-type]  # _at keeps text as text
+        point = (source.si_scale, source.digits) if source.si_scale and source.digits else ()
+        more = (_at(oids, index) for oids in (source.add, source.divide_by, point))
+        rows[label] = Row(label, index, f"{source.column}.{index}", *more)
     return list(rows.values())
 
 
-def _at(oids: str | Sequence[str], index: str) -> str | tuple[str, ...]:
-    return f"{oids}.{index}" if isinstance(oids, str) else tuple(f"{oid}.{index}" for oid in oids)
+async def _filtered(walker: _Walker, rows: Iterable[str], filters: Mapping[str, tuple[int | str, ...]], *, wanted: bool) -> dict[str, None]:
+    kept = dict.fromkeys(rows)
+    for oid, accepted in filters.items() if kept else ():
+        answers, texts = await walker.column(oid), {str(one) for one in accepted}
+        kept = {index: None for index in kept if (index in answers and _plain(answers[index]) in texts) is wanted}
+    return kept
+
+
+def _at(oids: Sequence[str], index: str) -> tuple[str, ...]:
+    return tuple(f"{oid}.{index}" for oid in oids)
 
 
 def _plain(value: Value) -> str:
@@ -234,7 +243,10 @@ def _plain(value: Value) -> str:
 
 async def _learn_fact(walker: _Walker, plan: Plan, name: str, fact: Fact, scalars: Mapping[str, Value]) -> None:
     for oid in fact.oid:
-        answered = {f"{oid}.{index}": text for index, text in (await walker.column(oid)).items()} if fact.rows else {oid: scalars.get(oid)}
+        answered: dict[str, Value] = {oid: scalars.get(oid)}
+        if fact.is_column(oid):
+            column = await walker.column(oid)
+            answered = {f"{oid}.{index}": column[index] for index in await _filtered(walker, column, fact.keep_if, wanted=True)}
         lines = [text for value in answered.values() if (text := clean(value))]
         if fact.live and any(value is not None for value in answered.values()):
             plan.live[name] = list(answered)[:16]

@@ -27,6 +27,7 @@ COLUMNS = {
     "receive_32": "1.3.6.1.2.1.2.2.1.10",
     "transmit_32": "1.3.6.1.2.1.2.2.1.16",
     "speed_32": "1.3.6.1.2.1.2.2.1.5",
+    "duplex": "1.3.6.1.2.1.10.7.2.1.19",  # dot3StatsDuplexStatus, EtherLike-MIB (RFC 3635)
 }
 PACKETS: Mapping[str, tuple[str, ...]] = {  # unicast, multicast, broadcast; asked of uplinks only: framing is counted by packet
     "interface_receive_packets_per_second": tuple(f"1.3.6.1.2.1.31.1.1.1.{column}" for column in (7, 8, 9)),
@@ -44,6 +45,7 @@ COUNTED: tuple[tuple[str, str, Literal[32, 64], bool], ...] = (  # form, metric,
     ("transmit_discards", "interface_transmit_discards_per_second", 32, False),
 )
 UP, NOT_UP = 1, frozenset({2, 6, 7})  # ifOperStatus; testing, unknown and dormant say neither
+DUPLEX = {2: 1.0, 3: 0.0}  # halfDuplex, fullDuplex; a port without link often says half
 
 
 class Counting(NamedTuple):
@@ -108,7 +110,7 @@ class Port:
         if "oper" not in oids:
             return
         speed_oid = oids.get("speed") or oids.get("speed_32", "")
-        said = (get(oids["oper"]), get(oids["admin"]) if "admin" in oids else UP, get(speed_oid))
+        said = (get(oids["oper"]), get(oids["admin"]) if "admin" in oids else UP, get(speed_oid), get(oids.get("duplex", "")))
         if said != self._said:
             self._judge(*said)
         if said[1] != UP:
@@ -133,8 +135,8 @@ class Port:
             if None not in grown:
                 samples.append(Sample(metric, (sum(one for one in grown if one is not None),), self.name))
 
-    def _judge(self, oper: Value, admin: Value, speed: Value) -> None:
-        self._said = (oper, admin, speed)
+    def _judge(self, oper: Value, admin: Value, speed: Value, duplex: Value) -> None:
+        self._said = (oper, admin, speed, duplex)
         self._samples = []
         self._bytes_per_second = self._speed(speed)
         if oper == UP or oper in NOT_UP:
@@ -144,6 +146,8 @@ class Port:
                 self._samples.append(Sample("interface_uplink_up", state, self.name))
         if self._bytes_per_second:
             self._samples.append(Sample("interface_speed_bytes_per_second", (self._bytes_per_second,), self.name))
+        if oper == UP and isinstance(duplex, int) and duplex in DUPLEX:
+            self._samples.append(Sample("interface_half_duplex", (DUPLEX[duplex],), self.name))
 
     def _speed(self, said: Value) -> float:
         """Bytes a second; 0 where the port has no such notion. ifSpeed sticks at 2^32-1."""

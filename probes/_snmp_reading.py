@@ -47,7 +47,8 @@ def _missing(plan: Plan, values: Mapping[str, Value]) -> frozenset[str]:
 
 
 def clock_samples(clock: Clock, gap: Passed | None) -> list[Sample]:
-    ticks = clock.host_ticks if clock.host_ticks is not None else clock.ticks
+    # No agent is older than its host: a host's time that says so has wrapped, or is not what it is called.
+    ticks = max((ticks for ticks in (clock.host_ticks, clock.ticks) if ticks is not None), default=None)
     samples = [] if ticks is None else [Sample("uptime_seconds", (ticks / 100,))]
     if gap is not None:
         samples.append(Sample("device_reboots", (float(gap.rebooted),)))

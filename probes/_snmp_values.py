@@ -23,6 +23,7 @@ class Row:
     value: str
     add: tuple[str, ...] = ()
     divide_by: tuple[str, ...] = ()
+    point: tuple[str, ...] = ()  # where the decimal point is: the scale's unit and the digits of a sensor
 
 
 def number(raw: object) -> float | None:
@@ -37,9 +38,9 @@ def number(raw: object) -> float | None:
 
 
 def measure(source: Source, row: Row, values: Mapping[str, object]) -> float | None:
-    """The value of one instance in base units. None for unknown: not there, not a number, below `minimum`, no divisor."""
+    """The value of one instance in base units. None for unknown: not there, not a number, beyond `minimum` or `highest`, no divisor."""
     raw = number(values.get(row.value))
-    if raw is None or (source.minimum is not None and raw < source.minimum):
+    if raw is None or (source.minimum is not None and raw < source.minimum) or (source.highest is not None and raw > source.highest):
         return None
     if source.values:
         return next((meaning for low, high, meaning in _ranges(source) if low <= raw <= high), None)
@@ -47,15 +48,29 @@ def measure(source: Source, row: Row, values: Mapping[str, object]) -> float | N
     divisors = [number(values.get(oid)) for oid in row.divide_by]
     if any(one is None for one in (*added, *divisors)):
         return None
-    value = source.scale * (raw + sum(one or 0.0 for one in added))
+    exponent = _exponent(row, values)
+    if exponent is None:
+        return None
+    value = source.scale * (raw + sum(one or 0.0 for one in added)) * 10.0**exponent
     if divisors:
         divisor = sum(one or 0.0 for one in divisors)
         if divisor <= 0:
             return None
         value /= divisor
+    value += source.offset
     if source.complement:
         value = 1.0 - value
     return value if source.maximum is None else min(value, source.maximum)
+
+
+def _exponent(row: Row, values: Mapping[str, object]) -> int | None:
+    """Of ten, by EntitySensorDataScale (units(9), a thousand a step) and EntitySensorPrecision of RFC 3433."""
+    if not row.point:
+        return 0
+    scale, digits = (number(values.get(oid)) for oid in row.point)
+    if scale is None or digits is None or not 1 <= scale <= 17 or not -8 <= digits <= 9:
+        return None
+    return 3 * (int(scale) - 9) - int(digits)
 
 
 def _ranges(source: Source) -> tuple[tuple[float, float, float], ...]:

@@ -57,7 +57,7 @@ class Snmp(Probe):
     The first run walks to learn which ports, trays and supplies there are, later ones GET just these; it walks again
     when the agent says that something changed, and every six hours. Rates need two runs. ProbeFailed codes: `timeout`
     (also what a wrong community looks like), `refused`, `malformed` (answers that cannot be read), `too_long` (no end in
-    sight), `not_increasing` (the agent goes in circles), `empty` (it has none of what was asked), `no_profile`.
+    sight), `not_increasing` (the agent goes in circles), `empty` (it has none of what was asked).
     ProbeMisconfigured: `denied`, and what SessionV3 says.
     """
 

@@ -293,14 +293,20 @@ def test_a_site_adds_changes_and_drops(tmp_path):
 
 def test_intervals_outrank_what_is_shipped_but_not_what_is_written(tmp_path):
     text = compose(head=HEAD.replace("contact: noc,", "contact: noc, intervals: {icmp: 20s, tcp: 90s},"))
-    rules = "rules: {uplink_port_down: null, cpu_busy: null, memory_full: null, rebooted: null}"
-    text = text.replace(
-        "pc: {profile: plain", f"kiosk: {{profile: router, host: 7, checks: {{snmp: null}}, {rules}}}, pc: {{profile: plain"
-    )
+    text = text.replace("pc: {profile: plain", "kiosk: {profile: router, host: 7, checks: {snmp: null}}, pc: {profile: plain")
     found = load(tmp_path, text)
     assert found.checks["na-tau/kiosk/icmp"].interval_seconds == 20
     assert found.checks["na-tau/router/web"].interval_seconds == 30
     assert found.checks["na-tau/pc/port"].interval_seconds == 90
+
+
+def test_rules_go_with_the_check_that_they_judge_but_not_those_written_beside(tmp_path):
+    taken = "kiosk: {profile: router, host: 7, checks: {snmp: null}}, pc: {profile: plain"
+    found = load(tmp_path, compose().replace("pc: {profile: plain", taken))
+    assert found.checks["na-tau/kiosk/icmp"].rules == ()
+    meant = "kiosk: {profile: router, host: 7, checks: {snmp: null}, rules: {cpu_busy: {hold: 5m}}}, pc: {profile: plain"
+    (complaint,) = refused(tmp_path, compose().replace("pc: {profile: plain", meant)).errors
+    assert complaint.key == "unknown_check"
 
 
 def test_a_profile_of_ones_own_builds_on_a_shipped_one(tmp_path):

@@ -61,6 +61,12 @@ def overlay(lower: Drafts, upper: Mapping[str, Mapping[str, Any] | None], where:
     return merged
 
 
+def _judging(rules: Drafts, written: Mapping[str, Mapping[str, Any] | None], lower: Drafts, checks: Drafts) -> Drafts:
+    """Without the rules of checks that were taken away; those that are written beside it stay, and are complained of."""
+    gone = lower.keys() - checks.keys()
+    return {name: rule for name, rule in rules.items() if name in written or rule.values.get("check", name) not in gone}
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One kind of device. `measured_by` is the shipped profile whose `snmp:` part it uses."""
@@ -80,11 +86,9 @@ class Profile:
         if not checks and not rules:
             return self
         document, path = where
-        return replace(
-            self,
-            checks=overlay(self.checks, checks, (document, (*path, "checks")), collector, "no_such_check"),
-            rules=overlay(self.rules, rules, (document, (*path, "rules")), collector, "no_such_rule"),
-        )
+        kept = overlay(self.checks, checks, (document, (*path, "checks")), collector, "no_such_check")
+        judged = overlay(self.rules, rules, (document, (*path, "rules")), collector, "no_such_rule")
+        return replace(self, checks=kept, rules=_judging(judged, rules, self.checks, kept))
 
 
 class Profiles:
@@ -132,16 +136,14 @@ class Profiles:
         elif name in self._files:
             base = self._shipped(name)
         lower = base or Profile(name, where)
-        document = self._document
-        return Profile(
+        return replace(
+            lower.changed(entry.checks, entry.rules, where, self._collector),
             name=name,
             where=where,
             role=entry.role or lower.role,
             label=entry.label or lower.label,
             audience=entry.audience or lower.audience,
-            measured_by=lower.measured_by,
-            checks=overlay(lower.checks, entry.checks, (document, ("profiles", name, "checks")), self._collector, "no_such_check"),
-            rules=overlay(lower.rules, entry.rules, (document, ("profiles", name, "rules")), self._collector, "no_such_rule"),
+            shipped=False,
         )
 
     def _shipped(self, name: str) -> Profile | None:
@@ -163,14 +165,12 @@ class Profiles:
         lower = self.get(entry.base, where) if entry.base is not None else Profile(name, where, role=name, measured_by=name)
         if lower is None:
             return None
-        return Profile(
+        return replace(
+            lower.changed(entry.checks, entry.rules, where, self._collector),
             name=name,
             where=where,
             role=entry.role or lower.role,
             label=entry.label or "",
             audience=entry.audience or lower.audience,
-            measured_by=lower.measured_by,
             shipped=True,
-            checks=overlay(lower.checks, entry.checks, (document, ("checks",)), self._collector, "no_such_check"),
-            rules=overlay(lower.rules, entry.rules, (document, ("rules",)), self._collector, "no_such_rule"),
         )
