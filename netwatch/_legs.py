@@ -34,7 +34,8 @@ async def legs_of(views: Iterable[SiteView], checks: Mapping[str, Check], sample
     found = {}
     for view in views:
         for check in _measured(view):
-            several = await trains_of(check, checks.get(check.id), samples, since, until)
+            begun = max(since, check.since or since)  # an outage that is over is no loss
+            several = await trains_of(check, checks.get(check.id), samples, begun, until)
             leg = leg_of(several)
             if leg.sent:
                 found[view.site.id] = leg

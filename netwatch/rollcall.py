@@ -21,6 +21,7 @@ ENDPOINT_ROLE = "conference"
 BRIDGE_PROBE, NODE_PROFILE = "pexip", "pexip-node"
 SILENT_SECONDS = 180.0  # since the manager heard of a node
 SEVERE = "error"
+LATELY_SECONDS = 600.0
 REGISTERED = ("poly_registered", "h323_registered")  # what an endpoint says of itself
 ROOM_REGISTERED, ROOM_CALL = "pexip_room_registered", "pexip_room_call_quality"  # what the bridge says of it, by alias
 BAD_VERDICTS = {"proved": 0, "inconclusive": 1, "stale": 2, "refuted": 3}
@@ -81,6 +82,7 @@ def evidence_of(
         rooms=rooms_of(snapshot),
         without_power=frozenset(site for incident in snapshot.incidents if incident.cause.type == "feeder" for site in incident.sites),
         callers=len(places),
+        back_since=_back_lately(snapshot),
     )
     return [_of(look, views[place]) for place in places]
 
@@ -98,6 +100,7 @@ class _Look:
     rooms: Mapping[str, Mapping[str, float]]
     without_power: frozenset[str]
     callers: int
+    back_since: Mapping[str, float]
 
 
 def _of(look: _Look, view: SiteView) -> Evidence:
@@ -111,6 +114,7 @@ def _of(look: _Look, view: SiteView) -> Evidence:
         rate_bits_per_second=sitting.meeting.rate_bits_per_second,
         blind=look.snapshot.isolated,
         dark_since=view.since if view.up is False else None,
+        back_since=look.back_since.get(site) if view.up else None,
         without_power=site in look.without_power,
         on_backup=used is not None and used.role != "primary" and any(one.line and one.role == "primary" for one in view.targets),
         maintenance=any(parse(one.matcher).covers(view.site) for one in work),
@@ -122,6 +126,15 @@ def _of(look: _Look, view: SiteView) -> Evidence:
         bridges=look.bridges,
         ports_needed=look.callers,
     )
+
+
+def _back_lately(snapshot: Snapshot) -> dict[str, float]:
+    """Sites that were dark and are not any more since a while ago."""
+    since: dict[str, float] = {}
+    for incident in snapshot.closed:
+        if incident.closed is not None and snapshot.wall - incident.closed < LATELY_SECONDS and incident.facts.get("symptom") == "dark":
+            since |= {site: max(incident.closed, since.get(site, 0.0)) for site in incident.sites if site not in incident.degraded}
+    return since
 
 
 def _proof(world: World, site: str, used: TargetView | None, wall: float) -> Proof | None:

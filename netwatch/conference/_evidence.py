@@ -75,6 +75,7 @@ class Evidence:
     rate_bits_per_second: float = 2e6
     blind: bool = False  # we ourselves are cut off: nothing can be said
     dark_since: float | None = None  # wall
+    back_since: float | None = None  # wall; it was dark just before
     without_power: bool = False
     on_backup: bool = False
     maintenance: bool = False

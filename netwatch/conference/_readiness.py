@@ -65,6 +65,8 @@ def _line(evidence: Evidence, _limits: Limits) -> Iterator[Reason]:
         yield Reason(level="no_go", code=code, whom="power" if evidence.without_power else "carrier", fields=fields)
     elif evidence.up is None:
         yield Reason(level="risk", code="unknown", whom="us")
+    elif evidence.back_since is not None:
+        yield Reason(level="risk", code="back_lately", whom="carrier", fields={"since": evidence.back_since})
     if evidence.maintenance:
         yield Reason(level="risk", code="maintenance", whom="us")
 
