@@ -18,7 +18,7 @@ from netwatch import core, lease, ledger, line
 from netwatch._line_families import line_families
 from netwatch._metric_families import Family
 from netwatch.lease import Claim, Deny, Grant, Leases, Situation, Wish
-from netwatch.model import Check, Line, LineVerdict, Maintenance, Outcome, Result, RunReason
+from netwatch.model import Check, Line, LineVerdict, Maintenance, Outcome, Result, Run, RunReason
 from netwatch.windows import next_occurrence
 from probes import _clock
 
@@ -37,6 +37,8 @@ FELT = frozenset({"icmp", "stamp", "tcp", "http", "dns", "tls", "sip"})  # what 
 DAILY = tuple(range(7))
 ALL_DAY = 1_440
 CROWDED_APART_SECONDS = 5.0
+ROUTER_SECONDS = 2.0  # for the router's answer
+ROUTER_AGAIN_SECONDS = 30.0  # a router that does not answer is not waited for
 LONGEST_WAIT_SECONDS = 200.0
 TOLD = (
     "at",
@@ -73,10 +75,19 @@ class _Plan(Protocol):
 
 
 class LineTests:
-    """One for a daemon. `world` gives what is believed now; `now` is the loop's clock."""
+    """One for a daemon. `world` gives what is believed now; `now` is the loop's clock; `ask` has a check run."""
 
-    def __init__(self, world: Callable[[], core.World], state_directory: Path, *, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        world: Callable[[], core.World],
+        state_directory: Path,
+        *,
+        wall: Callable[[], float],
+        ask: Callable[[Run], None] = lambda _run: None,
+    ) -> None:
         self._world = world
+        self._ask = ask
+        self._asked_at: dict[str, float] = {}  # by check
         self._wall = wall
         self._directory = state_directory
         self._ledger = ledger.Ledger(state_directory)
@@ -90,6 +101,16 @@ class LineTests:
         self._measured: dict[Key, tuple[str, float]] = {}
 
     # --- before and after a run
+
+    def admit_in_turn(self, check: Check, reason: RunReason, now: float) -> lease.Admission:
+        """As `admit`; a test that may run waits until the router has been asked, so that its figures around the test hold little else."""
+        router = core.router_to_ask(self._world(), check, now) if check.kind == "bandwidth" else ""
+        asked_at = self._asked_at.get(check.id, -math.inf)
+        if router and now - asked_at > ROUTER_AGAIN_SECONDS and isinstance(self._admission(check, reason, now), Grant):
+            self._asked_at[check.id] = now
+            self._ask(Run(check=router, not_before=now, reason="evidence"))
+            return Deny("shared", now + ROUTER_SECONDS, router)
+        return self.admit(check, reason, now)
 
     def admit(self, check: Check, reason: RunReason, now: float) -> lease.Admission:
         """Takes the lease when it may run; whoever waits for it by hand is told why not."""

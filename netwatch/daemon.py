@@ -104,8 +104,13 @@ class Daemon:
         self._runner = Runner(wall)
         self._metrics = Metrics()
         self._notifier = Notifier.from_environment(os.environ)
-        self._line_tests = LineTests(lambda: self._world, state_directory, wall=wall)
-        self._scheduler = Scheduler(Schedule(), self._handle, self._line_tests.admit, self._begin)
+        self._line_tests = LineTests(
+            lambda: self._world,
+            state_directory,
+            wall=wall,
+            ask=lambda run: self._scheduler.request(run),  # noqa: PLW0108  # there is none yet
+        )
+        self._scheduler = Scheduler(Schedule(), self._handle, self._line_tests.admit_in_turn, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
         self._traps = Traps(lambda: self._world.inventory, self._hint, state_directory, wall=wall)
         self._presses = Presses(self, directory=state_directory, wall=wall)
@@ -310,7 +315,8 @@ class Daemon:
         known = self._world.inventory.checks.get(check.id)
         try:
             if known is not None and known.fingerprint == check.fingerprint:  # else the inventory was read again before it could begin
-                self._finish(check, await self._runner.run(check, reason, self._world.generation))
+                others = core.others_bits_per_second(self._world, core.key_of(check), self._now()) if check.kind == "bandwidth" else 0.0
+                self._finish(check, await self._runner.run(check, reason, self._world.generation, others))
         finally:
             self._line_tests.ended(check, self._now())
 

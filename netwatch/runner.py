@@ -66,9 +66,9 @@ class Runner:
     async def aclose(self) -> None:
         await self._shared.aclose()
 
-    async def run(self, check: Check, reason: RunReason = "schedule", generation: int = 0) -> Result:
+    async def run(self, check: Check, reason: RunReason = "schedule", generation: int = 0, others_bits_per_second: float = 0.0) -> Result:
         """Never raises but CancelledError. Samples reported before a time-out, or before `stop`, are kept."""
-        run = _Run(check, reason, generation, self._wall())
+        run = _Run(check, reason, generation, self._wall(), others_bits_per_second)
         try:
             async with asyncio.timeout_at(run.target.deadline) as limit:
                 self._running[check.id] = limit
@@ -108,7 +108,7 @@ class _Run:
 
     __slots__ = ("_at", "_check", "_generation", "_loop", "_reason", "_reported", "_wall", "target")
 
-    def __init__(self, check: Check, reason: RunReason, generation: int, wall: float) -> None:
+    def __init__(self, check: Check, reason: RunReason, generation: int, wall: float, others_bits_per_second: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
         self._check, self._reason, self._generation, self._wall = check, reason, generation, wall
         self._at = self._loop.time()
@@ -120,6 +120,7 @@ class _Run:
             secrets=check.secrets,
             report=self._reported.append,
             recheck=reason in {"soft", "parent"},
+            others_bits_per_second=others_bits_per_second,
         )
 
     def now(self) -> float:

@@ -207,6 +207,67 @@ def test_without_the_routers_figures_nothing_is_refuted():
     assert (verdict.verdict, verdict.record["reason"]) == ("inconclusive", "cross_unknown")
 
 
+FULL_BINS = [[0.05, 500_000, 357, 150, 0.0, 0.02]] * 40  # 80 Mbps of the 115 that were sent, for 2 s
+
+
+def beside_others(story, others_bytes_per_second, *, reason="at_contract"):
+    """A test that could not tell alone, and what its router counts before and after it, 60 s and 6 s apart."""
+    story.router(others_bytes_per_second, after=60.0)
+    story.router(others_bytes_per_second, after=58.0)
+    told = {
+        "verdict": "inconclusive", "reason": reason, "limit_end": "line", "method": "udp", "bytes": 28_750_000, "seconds": 2.3,
+        "line_bits_per_second": 80e6, "low_bits_per_second": 60e6, "high_bits_per_second": 101e6, "confidence": 0.999,
+        "sent_bits_per_second": 115e6, "burst_bytes": 1_000_000, "bins": FULL_BINS,
+    }  # fmt: skip
+    first = story.say(TEST, after=1.5, facts={"bandwidth": json.dumps(told)}, duration=2.5)
+    story.test("proved", 115e6, CONTROL, after=0.1)
+    own = 20_000_000 * 28_750_000 / 28_740_000 * 1.01
+    return first, story.router(others_bytes_per_second + own / 10.5, after=5.5)
+
+
+def test_a_test_that_could_not_tell_beside_others_waits_for_what_the_router_counted():
+    story = Story()
+    first, last = beside_others(story, 250_000.0)
+    assert {(one.check, one.reason) for one in first.requests} == {(CONTROL, "evidence"), (ROUTER, "evidence")}
+    assert first.verdicts == ()
+    (verdict,) = last.verdicts
+    assert (verdict.verdict, verdict.record["reason"]) == ("refuted", "below")
+    assert verdict.record["high_bits_per_second"] < 100e6
+
+
+def test_it_stays_open_when_what_others_took_around_it_may_be_what_was_missing():
+    _, last = beside_others(Story(), 1_500_000.0)
+    (verdict,) = last.verdicts
+    assert (verdict.verdict, verdict.record["reason"]) == ("inconclusive", "at_contract")
+
+
+@pytest.mark.parametrize(("others", "reason"), [(100_000.0, "at_contract"), (250_000.0, "sender_slow")])
+def test_it_waits_for_nothing_on_a_quiet_line_or_when_something_else_was_slow(others, reason):
+    first, _ = beside_others(Story(), others, reason=reason)
+    assert [one.verdict for one in first.verdicts] == ["inconclusive"]
+    assert first.requests == ()
+
+
+def test_what_others_send_is_what_the_router_told_last_and_not_long_ago():
+    story = Story()
+    key = ("na-tau", "main", "down")
+    assert core.others_bits_per_second(story.world, key, story.at) == 0.0
+    for rate in (9e6, 2e6, 1e6):
+        story.router(rate, after=60.0)
+    assert core.others_bits_per_second(story.world, key, story.at) == 16e6
+    assert core.others_bits_per_second(story.world, key, story.at + 301.0) == 0.0
+
+
+def test_the_router_is_asked_unless_it_has_just_answered():
+    story, silent = Story(), Story(router=False)
+    test = story.world.inventory.checks[TEST]
+    assert core.router_to_ask(story.world, test, story.at) == ROUTER
+    story.router()
+    assert core.router_to_ask(story.world, test, story.at) == ""
+    assert core.router_to_ask(story.world, test, story.at + 6.0) == ROUTER
+    assert core.router_to_ask(silent.world, test, silent.at) == ""
+
+
 def test_traffic_that_reaches_the_contract_proves_the_line_and_spares_its_test():
     story = Story()
     for _ in range(24):

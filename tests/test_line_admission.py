@@ -159,3 +159,22 @@ def test_whoever_waits_is_told_why_a_test_was_not_run(tmp_path):
         return await desk.tests.outcome(DOWN, lambda: desk.ask(reason="human"))
 
     assert asyncio.run(scenario())["denied"] == "meeting"
+
+
+def test_a_test_waits_a_moment_for_the_router_that_counts_on_its_line_and_only_when_it_may_run(tmp_path):
+    desk = Desk(tmp_path)
+    asked, down = [], desk.world.inventory.checks[DOWN]
+    desk.world.router_of = {("na-tau", "main"): "na-tau/router/snmp"}
+    desk.tests = LineTests(lambda: desk.world, desk.state, wall=lambda: desk.wall, ask=asked.append)
+    desk.wall -= 8 * 3_600.0
+    assert desk.tests.admit_in_turn(down, "schedule", 1_000.0).reason == "window"
+    assert asked == []
+    desk.wall += 8 * 3_600.0
+    waits = desk.tests.admit_in_turn(down, "schedule", 1_000.0)
+    assert (waits.reason, waits.retry_at) == ("shared", 1_002.0)
+    assert [(one.check, one.not_before) for one in asked] == [("na-tau/router/snmp", 1_000.0)]
+    assert isinstance(desk.tests.admit_in_turn(down, "schedule", 1_002.0), Grant), "a router that does not answer is not waited for"
+    assert len(asked) == 1
+    assert isinstance(desk.tests.admit_in_turn(down, "schedule", 1_040.0), Deny)
+    assert isinstance(desk.tests.admit_in_turn(desk.world.inventory.checks["na-tau/main/icmp"], "schedule", 1_080.0), Grant)
+    assert len(asked) == 2

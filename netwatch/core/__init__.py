@@ -18,7 +18,7 @@ from netwatch.core._humans import take_human
 from netwatch.core._incidents import close, introduce, open_or_grow, still_watched, watch_the_clock
 from netwatch.core._line_book import MOST_PASTS
 from netwatch.core._line_verdicts import key_of, limits_of, zone_of
-from netwatch.core._lines import busy_ratio, look_at_lines, meeting_of, take_line_result
+from netwatch.core._lines import busy_ratio, look_at_lines, meeting_of, others_bits_per_second, router_to_ask, take_line_result
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -62,7 +62,9 @@ __all__ = [
     "maintenance_now",
     "meeting_of",
     "muted",
+    "others_bits_per_second",
     "restore",
+    "router_to_ask",
     "step",
     "zone_of",
 ]

@@ -29,7 +29,7 @@ from netwatch.matcher import parse
 from netwatch.model import STOPPED, Cancel, Check, Maintenance, Outcome, Result, Run
 from netwatch.windows import next_occurrence
 
-__all__ = ["busy_ratio", "look_at_lines", "meeting_of", "take_line_result"]
+__all__ = ["busy_ratio", "look_at_lines", "meeting_of", "others_bits_per_second", "router_to_ask", "take_line_result"]
 
 WORDS: Mapping[Direction, str] = {"down": "receive", "up": "transmit"}  # as the site's router counts
 MOST_POINTS = 24
@@ -39,6 +39,8 @@ SAID_AGAIN_SECONDS = 43_200.0  # what traffic or a port says is worth a record t
 FRESH_SECONDS = 300.0
 WORTH_JUDGING = 0.9  # of the contract
 LOOK_SECONDS = 600.0
+ROUTER_FRESH_SECONDS = 5.0
+OTHERS_RATIO = 0.01  # of the contract: less than that makes no difference to a test
 
 
 def take_line_result(world: World, draft: Draft, check: Check, result: Result) -> Result:
@@ -77,6 +79,22 @@ def busy_ratio(world: World, key: Key, at: float) -> float | None:
         if points and contract and points[-1].bytes_per_second is not None and at - points[-1].at <= FRESH_SECONDS:
             found.append(points[-1].bytes_per_second * 8 / contract)
     return max(found, default=None)
+
+
+def others_bits_per_second(world: World, key: Key, at: float) -> float:
+    """What others send over a line in one direction, by the router's last figures, at most; 0 where there are none."""
+    points = world.lines.points.get(key, ())[-2:]
+    return max(
+        (point.bytes_per_second * 8 for point in points if point.bytes_per_second is not None and at - point.at <= FRESH_SECONDS),
+        default=0.0,
+    )
+
+
+def router_to_ask(world: World, check: Check, at: float) -> str:
+    """The check of the router that counts on the line which this one tests, unless it has just been answered; "" for none."""
+    points = world.lines.points.get(key_of(check), ())
+    fresh = bool(points) and at - points[-1].at <= ROUTER_FRESH_SECONDS
+    return "" if fresh else world.router_of.get((check.site, check.target), "")
 
 
 def meeting_of(world: World, site: str, wall: float) -> tuple[float, float] | None:
@@ -178,7 +196,7 @@ def _take_test(world: World, draft: Draft, check: Check, result: Result) -> None
         if meeting is not None and meeting[0] <= draft.wall:
             draft.requests.append(Run(check=check.id, not_before=draft.at + meeting[1] - draft.wall, reason="meeting"))
     clock = _clock(result)
-    if measured.verdict != "refuted":
+    if measured.verdict != "refuted" and not _others_may_tell(world, key, measured, result.at):
         record(world, draft, key, evidence_for(world, draft, key, measured, clock), None)
         return
     control = _control_check(world, check)
@@ -197,6 +215,12 @@ def _take_test(world: World, draft: Draft, check: Check, result: Result) -> None
     if router:
         draft.requests.append(Run(check=router, not_before=draft.at + SETTLED_SECONDS, reason="evidence"))
     _settle_if_ready(world, draft, check.id)
+
+
+def _others_may_tell(world: World, key: Key, measured: Measurement, at: float) -> bool:
+    """Whether the test alone could not tell, and others took a part of the line: then the router's next figures may."""
+    contract = world.inventory.sites[key[0]].lines[key[1]].contract_bits_per_second(cast("Direction", key[2]))
+    return line.is_open(measured) and others_bits_per_second(world, key, at) > OTHERS_RATIO * contract
 
 
 def _measured(check: Check, result: Result) -> Measurement | None:

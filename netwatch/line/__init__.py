@@ -23,6 +23,7 @@ from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_
 from netwatch.line._measurement import Malformed, measurement_of, passed_bytes
 from netwatch.line._rates import RatePoint, counters_of
 from netwatch.line._record import Subject, past_of, record_of, wall_of
+from netwatch.line._together import is_open
 
 __all__ = [
     "GRADES",
@@ -51,6 +52,7 @@ __all__ = [
     "counters_of",
     "cross_traffic",
     "evidence_of",
+    "is_open",
     "judge",
     "judged_again",
     "measurement_of",

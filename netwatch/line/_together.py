@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from netwatch.line._evidence import Bounds, Measurement
 
-__all__ = ["Together", "together"]
+__all__ = ["Together", "is_open", "together"]
 
 LEAST_BINS = 6
 HELD_BACK_RATIO = 0.97  # of the pace: a bin below it was held back by the line
@@ -46,12 +46,15 @@ class Together:
         return self.full and self.bounds.high < contract
 
 
+def is_open(test: Measurement) -> bool:
+    """Whether the line was full and the test alone cannot tell what it carried."""
+    return test.method == "udp" and test.reason in OPEN and test.limit_end in {"line", "pace"} and test.sent_bits_per_second > 0
+
+
 def together(test: Measurement, others: Bounds) -> Together | None:
     """`others` is what else came through while the bins lasted. None where the sum says nothing of the line."""
     bins = test.bins
-    if test.method != "udp" or test.reason not in OPEN or test.limit_end not in {"line", "pace"} or not test.sent_bits_per_second:
-        return None
-    if len(bins) < LEAST_BINS or any(len(one) < COLUMNS or one[0] <= 0 for one in bins):
+    if not is_open(test) or len(bins) < LEAST_BINS or any(len(one) < COLUMNS or one[0] <= 0 for one in bins):
         return None
     seconds, idle = math.fsum(one[0] for one in bins), math.fsum(one[IDLE] for one in bins)
     rates = [8 * one[RECEIVED] / one[0] for one in bins]
