@@ -29,6 +29,7 @@ from typing import Any, Self
 
 from _canary import Canary, canary
 from _cross import cross_traffic
+from _reference import goodput_bits_per_second
 
 from netwatch.lab.links import LinkSettings
 from netwatch.lab.namespaces import enter
@@ -47,6 +48,7 @@ CROSS = (("udp", 5e6), ("tcp", 20e6))
 NEAR_CONTRACT = {"udp": 0.01, "tcp": 0.03, "iperf3": 0.03}  # of it: there any verdict is as good
 OTHER_CONTRACTS = (10e6, 300e6, 900e6)
 OTHER_RATIOS = (0.6, 0.9, 0.97, 1.03, 1.1)
+STREAM_RATIOS = (0.6, 0.9, 0.95, 1.05, 1.1)
 POLICER_BURST = 5_000_000
 POLICER_QUEUE = 3_000  # two packets: it drops what it does not let through
 FIGURES: list[dict[str, Any]] = []  # of this run of the program
@@ -98,6 +100,7 @@ class Run:
     cross: Bounds = NO_CROSS
     machine_waited_seconds: float = 0.0
     times: int = 1
+    reference_bits_per_second: float = 0.0  # goodput that a stock iperf3 client had over the same line
 
     @property
     def wrong(self) -> bool:
@@ -112,6 +115,10 @@ class Run:
     def spoiled(self) -> bool:
         """By this machine: it says nothing of the test, but a wrong verdict is wrong all the same."""
         return self.own_pace or self.machine_waited_seconds > MOST_WAIT_SECONDS
+
+    @property
+    def compared(self) -> bool:
+        return bool(self.reference_bits_per_second) and self.told.get("limit_end") == "line"
 
     @property
     def error_ratio(self) -> float | None:
@@ -138,10 +145,11 @@ def beside_a_bulk_transfer(times: int) -> Iterator[Case]:
         yield Case(kind="bulk", rate=rate, direction=direction, rtt_seconds=rtt, cross="tcp")
 
 
-def other_contracts(ratios: Sequence[float], times: int) -> Iterator[Case]:
+def other_contracts(ratios: Sequence[float], times: int, method: str = "udp") -> Iterator[Case]:
     for contract in OTHER_CONTRACTS:
+        kind = f"{method}_{contract / 1e6:.0f}"
         for _, ratio, direction in itertools.product(range(times), ratios, ("down", "up")):
-            yield Case(kind=f"udp_{contract / 1e6:.0f}", rate=ratio * contract, direction=direction, contract=contract)
+            yield Case(kind=kind, method=method, rate=ratio * contract, direction=direction, contract=contract)
 
 
 def policers(times: int) -> Iterator[Case]:
@@ -162,6 +170,12 @@ def streams(method: str, times: int) -> Iterator[Case]:
         yield Case(kind=method, method=method, rate=rate, direction=direction, rtt_seconds=rtt)
     for _, rate, direction in itertools.product(range(times), (80e6, 140e6), ("down", "up")):
         yield Case(kind=f"{method}_lossy", method=method, rate=rate, direction=direction, rtt_seconds=0.080, loss_ratio=0.005)
+
+
+def against_iperf3(method: str) -> Iterator[Case]:
+    """Lines that a stock iperf3 client measures as well, for ten seconds."""
+    for rate, (direction, rtt) in itertools.product((80e6, 95e6, 105e6, 120e6), (("down", 0.005), ("up", 0.020))):
+        yield Case(kind=f"{method}_against_iperf3", method=method, rate=rate, direction=direction, rtt_seconds=rtt)
 
 
 QUICK_MATRIX = [one for one in matrix((90e6, 120e6), (0.020,), (0.005,)) if one.cross != "tcp"]
@@ -303,6 +317,7 @@ def kept_runs(files: Sequence[Path]) -> list[Run]:
         if one["told"]:
             run = judged(case, one["told"], Bounds(**one["cross"]), passed)
         run.machine_waited_seconds, run.times = one["machine_waited_seconds"], one["times"]
+        run.reference_bits_per_second = one.get("reference_bits_per_second", 0.0)
         found.append(run)
     return found
 
@@ -331,6 +346,16 @@ def controls(line: ShapedLine, wanted: Iterable[tuple[str, float]]) -> dict[tupl
     return found
 
 
+def references(line: ShapedLine, cases: Sequence[Case]) -> dict[tuple[float, str], float]:
+    """By rate and direction, what a stock iperf3 client gets of each line that is held against it."""
+    found: dict[tuple[float, str], float] = {}
+    for case in cases:
+        if case.kind.endswith("_against_iperf3") and (case.rate, case.direction) not in found:
+            shape(line, case)
+            found[case.rate, case.direction] = goodput_bits_per_second(FAR, IPERF_PORT, case.direction)
+    return found
+
+
 def run_all(cases: Sequence[Case], *, emulated: bool, seed: int, keep: Path | None) -> list[Run]:
     if not cases:
         return []
@@ -339,8 +364,10 @@ def run_all(cases: Sequence[Case], *, emulated: bool, seed: int, keep: Path | No
     try:
         with canary() as bird, reflector(line), keep.open("a", encoding="utf-8") if keep else contextlib.nullcontext() as kept:
             control = controls(line, {(case.method, case.contract) for case in cases})
+            reference = references(line, cases)
             for case in cases:
                 found += run_until_quiet(line, case, control[case.method, case.direction, case.contract], bird)
+                found[-1].reference_bits_per_second = reference.get((case.rate, case.direction), 0.0)
                 if kept:
                     kept.write(json.dumps({**asdict(found[-1]), "wrong": found[-1].wrong}) + "\n")
                     kept.flush()
@@ -382,6 +409,9 @@ def tell(name: str, runs: Sequence[Run], *, least: int) -> bool:
         say(f"line_{name}_error_of_the_rate_median", statistics.median(errors), "ratio")
         most = 0.02 if clear[0].case.method == "udp" else 0.03
         good &= say(f"line_{name}_error_of_the_rate_most", max(errors), "ratio", f"<= {most}", ok=max(errors) <= most)
+    against = [abs(one.told["goodput_bits_per_second"] / one.reference_bits_per_second - 1) for one in clear if one.compared]
+    if against:
+        good &= say(f"line_{name}_most", max(against), "ratio", "<= 0.03", ok=max(against) <= 0.03)
     return good & tell_cost(name, judged)
 
 
@@ -393,7 +423,7 @@ def tell_cost(name: str, runs: Sequence[Run]) -> bool:
     if name == "policer":
         good = say("line_policer_bytes_most", max(spent), "bytes", "<= 45000000", ok=max(spent) <= 45e6)
         return good & say("line_policer_seconds_most", max(seconds), "seconds", "<= 3.5", ok=max(seconds) <= 3.5)
-    most = 0.8 * runs[0].case.contract / 8 if runs[0].case.method == "udp" else 20e6
+    most = (0.8 if runs[0].case.method == "udp" else 1.6) * runs[0].case.contract / 8
     good = say(f"line_{name}_bytes_median", statistics.median(spent), "bytes", f"<= {most:.0f}", ok=statistics.median(spent) <= most)
     say(f"line_{name}_bytes_most", max(spent), "bytes")
     say(f"line_{name}_seconds_median", statistics.median(seconds), "seconds")
@@ -416,6 +446,7 @@ def write_down(path: Path, runs: Sequence[Run], seed: int) -> None:
     told = [
         {**asdict(one.case), "verdict": one.verdict, "reason": one.reason, "alone": one.alone, "spoiled": one.spoiled, "wrong": one.wrong}
         | {name: one.told.get(name) for name in columns}
+        | ({"reference_bits_per_second": round(one.reference_bits_per_second)} if one.reference_bits_per_second else {})
         | {
             "other_traffic_bits_per_second": [
                 round(value) for value in (one.cross.low, one.cross.value, one.cross.high) if value < math.inf
@@ -434,7 +465,7 @@ def write_down(path: Path, runs: Sequence[Run], seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few of each kind, under a minute")
-    parser.add_argument("--only", choices=("udp", "bulk", "tcp", "iperf3", "contracts", "policer"))
+    parser.add_argument("--only", choices=("udp", "bulk", "tcp", "iperf3", "against", "contracts", "streams", "policer"))
     parser.add_argument("--share", type=float, default=1.0, help="of the cases, by chance")
     parser.add_argument("--runs", type=Path, help="a file for every run, a JSON line each")
     parser.add_argument("--again", type=Path, nargs="+", metavar="FILE", help="files of --runs: judges those once more, and runs nothing")
@@ -452,7 +483,10 @@ def main() -> None:
     delayed += chosen("bulk", [] if asked.quick else [*beside_a_bulk_transfer(1)])
     for method in ("tcp", "iperf3"):
         delayed += chosen(method, [] if asked.quick else [*streams(method, 2)])
+        delayed += chosen("against", [] if asked.quick else [*against_iperf3(method)])
     plain = chosen("contracts", QUICK_OTHERS if asked.quick else [*other_contracts(OTHER_RATIOS, 2)])
+    for method in ("tcp", "iperf3"):
+        plain += chosen("streams", [] if asked.quick else [*other_contracts(STREAM_RATIOS, 2, method)])
     plain += chosen("policer", QUICK_POLICERS if asked.quick else [*policers(3)])
     if asked.again:
         runs = kept_runs(asked.again)
