@@ -81,6 +81,10 @@ class Rest:
                         raise ProbeFailed("too_large", f"more than {MOST_BYTES} bytes")
                 return Answer(response.status, parsed(bytes(found)), dict(response.headers))
 
+    @property
+    def origin(self) -> str:
+        return str(self._base.origin())
+
     def cookie(self, name: str) -> str:
         """Its value; empty where the device has set none of that name, however it writes it."""
         return next((one.value for one in self._session.cookie_jar if one.key.lower() == name), "")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from netwatch.lab import pexip as lab
+from netwatch.lab import poly
 from tests.certificates import Authority
 from tests.https_peer import https
 from tests.sip_peer import Scripted, reply
@@ -77,3 +78,19 @@ def test_a_wrong_password_is_told_and_not_shown(authority):
     assert done.returncode == 1
     assert "login_refused" in done.stderr
     assert "canary" not in done.stdout + done.stderr
+
+
+def test_poly_logs_in_with_a_password_from_a_file(authority, tmp_path):
+    (tmp_path / "password").write_text(poly.PASSWORD)
+    room = poly.Room(lambda: poly.RoomState(rate_kilobits=1920))
+
+    async def scenario():
+        async with https(room.handle, authority.server()) as port:
+            asked = ("poly", "127.0.0.1", "--port", str(port), "--password-file", str(tmp_path / "password"), "--verify", "false", "--json")
+            return await asyncio.to_thread(netwatch, *asked)
+
+    found = json.loads(asyncio.run(scenario()).stdout)
+    values = {(one["name"], one["instance"]): one["values"] for one in found["samples"]}
+    assert (found["outcome"], found["facts"]["model"]) == ("ok", "RealPresence Group 500")
+    assert (values["poly_in_call", ""], values["poly_registered", ""]) == ([1.0], [1.0])
+    assert room.sessions == set()

@@ -489,3 +489,13 @@ def test_a_secret_of_a_check_in_clear_is_warned_of(tmp_path):
     (warning,) = load(tmp_path, compose(PEXIP.format(keys="password: canary"))).warnings
     assert "mật khẩu viết thẳng" in warning
     assert "canary" not in warning
+
+
+def test_a_poly_room_is_asked_by_rest_and_sip_once_it_has_a_password(tmp_path):
+    site = "sites:\n  na-tau: {n: 34, code: '03316', devices: {vc: {profile: poly, host: 10%s}}}\n"
+    assert [one.key for one in refused(tmp_path, compose(site % "")).errors] == ["secret_missing"]
+    found = load(tmp_path, compose(site % ", checks: {rest: {password: '${P}', verify: false}}"), environment={"P": "x"})
+    rest = found.checks["na-tau/vc/rest"]
+    assert (rest.kind, rest.probe.verify, rest.timeout_seconds, rest.retry_seconds) == ("poly", False, 15, 30)
+    assert {check.kind for check in found.checks.values() if check.target == "vc"} == {"icmp", "sip", "poly"}
+    assert {rule.name for rule in rest.rules} >= {"not_registered", "room_camera", "room_microphone"}

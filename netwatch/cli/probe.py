@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dns": ("10.45.7.1 --name dienbien.gov.vn", "10.45.7.1 --name 1.7.45.10.in-addr.arpa --record PTR --json"),
         "http": ("10.45.7.21", "dichvucong.gov.vn --scheme https --path / --timeout 5"),
         "pexip": ("10.45.250.11 --user netwatch --password-file password", "10.45.250.11 --rooms na-tau@dienbien.vn --verify false --json"),
+        "poly": ("10.45.7.10 --password-file password --verify false",),
         "sip": ("10.45.7.10", "10.45.7.10 --transport tls --verify false --json"),
         "stamp": ("10.45.7.9", "10.45.7.9 --count 100 --spacing-seconds 0.02 --dscp 34 --json"),
         "tcp": ("10.45.7.1 --port 443",),
