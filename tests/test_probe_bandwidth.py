@@ -89,6 +89,17 @@ def test_the_reading_says_rates_in_bytes_and_carries_what_evidence_needs():
     assert set(values) == set(probe(port).metrics())
 
 
+@pytest.mark.parametrize("method", ["udp", "tcp"])
+def test_what_others_are_expected_to_send_is_in_the_plan_of_the_test(method):
+    async def scenario(port):
+        expecting = dataclasses.replace(target(), others_bits_per_second=1e6)
+        return await probe(port, method=method).measure(expecting)
+
+    with reflecting() as port:
+        outcome = asyncio.run(scenario(port))
+    assert outcome.plan.others_bits_per_second == document(outcome)["others_bits_per_second"] == 1e6
+
+
 CAPS = [("max_bytes", 200_000, "cap_bytes"), ("max_seconds", 0.5, "cap_seconds")]
 
 

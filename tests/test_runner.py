@@ -259,3 +259,16 @@ def test_a_run_without_a_task_that_we_slept_through_is_our_fault():
     _, (result,) = began(begun)
     assert (result.outcome, result.code) == (Outcome.ERROR, "stalled")
     assert result.duration_seconds >= 600.0
+
+
+def test_what_others_are_expected_to_send_reaches_the_probe():
+    seen = []
+
+    async def act(target):
+        seen.append(target.others_bits_per_second)
+        return Reading()
+
+    item = replace(check("s/d/x"), probe=Scripted(act=act))
+    asyncio.run(Runner(lambda: WALL).run(item, "schedule", 0, 5e6))
+    run(act)
+    assert seen == [5e6, 0.0]

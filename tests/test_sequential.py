@@ -286,6 +286,12 @@ def test_a_line_that_was_slow_at_first_is_proved_by_what_it_does_then():
     assert decide(bins, wanted).verdict == "proved"
 
 
+def test_the_stretch_that_carried_most_begins_after_what_was_slow():
+    wanted = plan("down", CONTRACT)
+    excess, first = excess_bytes([*bins_of([50e6] * 3), *bins_of([wanted.pace_bits_per_second] * 12)], wanted)
+    assert (excess, first) == (pytest.approx(15e6 / 8 * 12 * BIN_SECONDS), 3)
+
+
 def test_a_short_dip_at_the_end_does_not_refute_what_went_before():
     wanted = plan("down", CONTRACT)
     decision = decide(bins_of([104e6] * 32 + [60e6] * 10), wanted)
