@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Direction: TypeAlias = Literal["down", "up"]  # the site's: `down` flows from netwatch to the far end
-Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http"]
+Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http", "router"]
 Verdict: TypeAlias = Literal["proved", "refuted", "inconclusive"]
 End: TypeAlias = Literal["", "line", "pace", "near", "far"]  # what kept the rate from being higher; near is netwatch
 

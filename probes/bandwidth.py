@@ -17,14 +17,18 @@ from pydantic import Field
 from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
 from probes._capacity import METHOD_VERSION, Direction, Method, Outcome, Plan, Test, plan
 from probes._capacity_http import HttpTest, port_of
+from probes._capacity_router import ROUTER_STREAMS, RouterTest
 from probes._capacity_tcp import TcpTest
 from probes._capacity_udp import UdpTest
 from probes._control import NAME, Gone, Turned
 from probes._dialled import DialIn, Switchboard
+from probes._fetched import FetchPorts
 from probes._iperf3 import Iperf3Test
+from probes._routeros import RouterOs
 from probes._stream_pipe import ServerRefuses
 from probes._stream_rules import stream_plan
 from probes._streams import STREAMS
+from probes._tls import TlsContexts
 from probes._way import WayBlocked
 from probes._wire.capacity import BadFrame, Refusal
 
@@ -44,7 +48,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 OURS = frozenset({"udp", "tcp"})  # methods whose far end is our reflector
-USUAL_PORTS: Mapping[str, int] = MappingProxyType({"udp": 8621, "tcp": 8621, "iperf3": 5201})
+USUAL_PORTS: Mapping[str, int] = MappingProxyType({"udp": 8621, "tcp": 8621, "iperf3": 5201, "router": 443})
 DIAL_IN_SECONDS = 45.0  # a reflector that was refused before we knew its name calls again within 15
 TEST_ROOM_SECONDS = 8.0  # beside the test itself
 OURS_TO_MEND = frozenset({Refusal.TOKEN, Refusal.RATE, Refusal.BYTES, Refusal.SECONDS, Refusal.REQUEST})
@@ -59,6 +63,8 @@ class Bandwidth(Probe):
     at first 1 MB, less on a slower line. With `dial_in_port` the far end calls us there (TCP and UDP), since nothing can call it, and
     the address is the name it gives. `tcp` is several streams with our reflector, `iperf3` the same with a stock server, `http` with the
     file at `url` on whatever server has the address; the last two need no token. All but `udp` take `streams` connections, 8 if not said.
+    `router` has a RouterOS router at the address fetch from us, at `fetch_port`; it is asked by its REST API as `user`, with the secret
+    `password`; only `down`, over 4 streams if not said.
     Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
@@ -69,6 +75,10 @@ class Bandwidth(Probe):
     url: Annotated[str | None, Field(pattern=r"^https?://[!-~]+$", max_length=2000)] = None
     streams: Annotated[int | None, Field(ge=1, le=16)] = None
     dial_in_port: Annotated[int | None, Field(ge=1, le=65_535)] = None
+    user: Annotated[str, Field(max_length=100, pattern=r"^[^:\x00-\x1f\x7f]*$")] = ""
+    fetch_port: Annotated[int, Field(ge=1, le=65_535)] = 8623
+    verify: bool = True
+    ca_file: str = ""
     burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
     max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
     max_seconds: Annotated[float | None, Field(ge=0.5, le=30)] = None
@@ -94,7 +104,7 @@ class Bandwidth(Probe):
 
     async def measure(self, target: Target, shared: Shared | None = None) -> Outcome:
         """As `run`, with all that was seen; a reflector that dials in needs `shared`. Cancelled, it ends within milliseconds and reports what it has cost."""
-        test = self._test(target)
+        test = self._router(target, shared) if self.method == "router" else self._test(target)
         port = self.port or self._usual_port()
         try:
             if self.dial_in_port is not None:
@@ -138,6 +148,17 @@ class Bandwidth(Probe):
             raise ValueError("bandwidth needs the secret `token`")
         secret = token.reveal().encode()
         return UdpTest(asked, secret) if self.method == "udp" else TcpTest(asked, secret, streams)
+
+    def _router(self, target: Target, shared: Shared | None) -> RouterTest:
+        password = target.secrets.get("password")
+        if shared is None or password is None or not self.user:
+            raise ValueError("method router needs a port that is shared, `user` and the secret `password`")
+        if self.direction != "down":
+            raise ProbeMisconfigured("router_up", "a router can be told to fetch, but not to send: RouterOS uploads by FTP only")
+        context = shared.get(TlsContexts).get(verify=self.verify, ca_file=self.ca_file)
+        router = RouterOs(self.user, password.reveal(), context, target.address)
+        asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)
+        return RouterTest(asked, router, shared.get(FetchPorts).port(self.fetch_port), self.streams or ROUTER_STREAMS)
 
     def _usual_port(self) -> int:
         if self.method != "http":

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from netwatch._yaml_document import Document
 from netwatch.inventory._collect import Collector
-from netwatch.inventory._line_methods import fits
+from netwatch.inventory._line_methods import fits, secret_of
 from netwatch.inventory._line_schema import LineTestEntry
 from netwatch.inventory._line_tests import ADAPTER
 from netwatch.reflector._dial import UNKNOWN_SECONDS
-from probes import Secret, Target
+from probes import Secret, Shared, Target
 from probes.bandwidth import TEST_ROOM_SECONDS
 from tests.inventories import HEAD, compose, keys, load, refused
 
@@ -97,6 +97,12 @@ def asked(tmp_path, test, head=HEAD):
         ),
         ('{method: http, url: "https://10.45.34.77/large.bin", burst: 2 MB}', "10.45.34.77", {"burst_bytes": 2_000_000}),
         ('{method: http, url: "http://[fd00::9]/large.bin"}', "fd00::9", {}),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}"}', "10.45.34.1", {"port": 443, "user": "nw", "verify": True}),
+        (
+            '{method: router, host: 1, user: nw, password: "${TOKEN}", port: 8443, fetch_port: 80, streams: 2, ca_file: /ca.pem, directions: down}',
+            "10.45.34.1",
+            {"port": 8443, "fetch_port": 80, "streams": 2, "ca_file": "/ca.pem"},
+        ),
     ],
 )
 def test_each_method_of_the_probe_can_be_asked_for(tmp_path, test, address, expected):
@@ -104,7 +110,8 @@ def test_each_method_of_the_probe_can_be_asked_for(tmp_path, test, address, expe
     assert check.address == address
     assert check.probe.method == test.partition("method: ")[2].partition(",")[0]
     assert {name: getattr(check.probe, name) for name in expected} == expected
-    assert check.secrets == ({"token": Secret("t0p")} if check.probe.method == "tcp" else {})
+    name = {"tcp": "token", "router": "password"}.get(check.probe.method)
+    assert check.secrets == ({name: Secret("t0p")} if name is not None else {})
     assert check.timeout_seconds >= check.probe.plan().max_seconds + 10
 
 
@@ -117,6 +124,7 @@ def test_each_method_of_the_probe_can_be_asked_for(tmp_path, test, address, expe
         ('{method: http, url: "http://10.45.34.77/a"}', ("http", "10.45.34.77", None)),
         ('{method: http, url: "http://kiosk/a"}', ("http", "10.45.34.9", None)),
         ("{host: 77}", ("udp", "10.45.34.77", 99)),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}"}', ("router", "10.45.34.1", 443)),
     ],
 )
 def test_who_names_another_method_leaves_what_only_the_first_takes(tmp_path, test, said):
@@ -154,6 +162,13 @@ def test_who_names_a_far_end_that_can_be_called_leaves_the_port_to_dial(tmp_path
         ('{method: http, device: pc, url: "http://10.45.34.77/a"}', "url", "line_test_url_other"),
         ('{dial_in_port: 8622, token: "${TOKEN}", device: pc}', "device", "line_test_dial_in"),
         ('{dial_in_port: 8622, token: "${TOKEN}", port: 8621}', "port", "line_test_dial_in"),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}", directions: both}', "directions", "line_test_router_up"),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}", directions: up}', "directions", "line_test_router_up"),
+        ('{method: router, device: router, password: "${TOKEN}"}', "user", "missing"),
+        ("{method: router, device: router, user: nw}", "password", "missing"),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}", token: a}', "token", "line_test_not_of_method"),
+        ('{method: router, device: router, user: nw, password: "${TOKEN}", url: "http://a/"}', "url", "line_test_not_of_method"),
+        ('{device: pc, token: "${TOKEN}", fetch_port: 80}', "fetch_port", "line_test_not_of_method"),
         ('{method: ndt7, device: pc, token: "${TOKEN}"}', "method", "not_one_of"),
     ],
 )
@@ -172,7 +187,9 @@ def test_what_does_not_go_together_is_said_at_its_key(tmp_path, test, key, said)
     ),
     written=st.fixed_dictionaries(
         {
-            "method": st.sampled_from([None, "udp", "tcp", "iperf3", "http"]),
+            "method": st.sampled_from([None, "udp", "tcp", "iperf3", "http", "router"]),
+            "user": st.sampled_from([None, "nw"]),
+            "password": st.sampled_from([None, "p"]),
             "token": st.sampled_from([None, "t"]),
             "port": st.sampled_from([None, 1]),
             "streams": st.sampled_from([None, 4]),
@@ -187,11 +204,12 @@ def test_whatever_goes_together_makes_a_probe_that_can_be_run(url, written):
     if not fits(entry, (Document("inventory.yaml", [""]), ()), collector):
         assert collector.errors
         return
-    names = ("method", "port", "url", "streams", "dial_in_port")
+    names = ("method", "port", "url", "streams", "dial_in_port", "user")
     options = {name: value for name in names if (value := getattr(entry, name)) is not None}
-    probe = ADAPTER.validate_json(json.dumps({"contract_bits_per_second": 1e8, "direction": "up", **options}))
-    secrets = {"token": Secret(entry.token)} if entry.token else {}
-    probe._test(Target(address="10.1.1.1", deadline=0.0, secrets=secrets))
+    probe = ADAPTER.validate_json(json.dumps({"contract_bits_per_second": 1e8, "direction": "down", **options}))
+    secret = secret_of(entry)
+    target = Target(address="10.1.1.1", deadline=0.0, secrets={secret[0]: Secret(secret[1])} if secret else {})
+    assert probe._router(target, Shared()) if probe.method == "router" else probe._test(target)
     assert probe.dial_in_port is None or probe.method == "udp"
     assert (entry.url is None) == (probe.method != "http")
 

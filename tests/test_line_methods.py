@@ -1,17 +1,21 @@
 """Each method of testing a line through the daemon, against the real far end on loopback, to the record in the ledger."""
 
 import contextlib
+import json
+import socket
 
 import pytest
 
 from netwatch import ledger
 from tests.capacity_peer import TOKEN, reflecting
+from tests.certificates import Authority
+from tests.routeros import PASSWORD, USER, RouterOs
 from tests.test_capacity_streams import iperf3_server, serving_files
 from tests.test_daemon import Place, pages, wait_until
 
 __all__ = ["pages", "place"]
 
-FAR = "127.46.34.9"
+FAR, ROUTER = "127.46.34.9", "127.46.34.1"
 LINES = """\
 version: 1
 language: en
@@ -66,6 +70,30 @@ def by_iperf3():
 def by_http():
     with serving_files(FAR) as port:
         yield f'method: http, url: "http://{FAR}:{port}/large"'
+
+
+def test_a_site_with_nothing_but_a_router_is_proved_downwards_and_the_record_has_its_cpu(place, tmp_path):
+    authority = Authority(tmp_path)
+    with RouterOs(authority.server(names=f"IP:{ROUTER}"), host=ROUTER, loads=[2, 11]) as router, socket.create_server(("", 0)) as free:
+        (tmp_path / "password").write_text(f"{PASSWORD}\n", "utf-8")
+        fetch_port = free.getsockname()[1]
+        free.close()
+        place.test = (
+            f"method: router, device: router, port: {router.port}, fetch_port: {fetch_port}, user: {USER}, "
+            f'password: "${{file:{tmp_path}/password}}", ca_file: {authority.file}'
+        )
+        place.write()
+        place.start()
+        wait_until(place.records)
+        told = place.metrics()
+    (record,) = place.records()
+    assert {record[name] for name in ("verdict", "method", "grade", "direction")} == {"proved", "router", "down"}
+    assert record["inputs"]["measurement"]["router_cpu_ratio"] == 0.11
+    assert 'netwatch_line_verdict{site="na-tau",line="main",direction="down",verdict="proved"} 1.0' in told
+    assert 'netwatch_line_verdict{site="na-tau",line="main",direction="up"' not in told
+    shown = [*tmp_path.glob("log*"), *place.state.rglob("*")]
+    secret = PASSWORD.encode(), json.dumps(PASSWORD)[1:-1].encode()
+    assert not [path for path in shown if path.is_file() and any(one in path.read_bytes() for one in secret)]
 
 
 @pytest.mark.parametrize(("far_end", "grade"), [(by_tcp, "reflector"), (by_iperf3, "server"), (by_http, "server")])

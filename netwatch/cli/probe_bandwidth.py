@@ -19,7 +19,7 @@ __all__ = ["TOKEN_VARIABLE", "bandwidth", "read_token"]
 
 TOKEN_VARIABLE = "NETWATCH_LINE_TOKEN"  # noqa: S105  # the name of a variable, not what is in it
 DIRECTIONS = ("down", "up")
-WITH_TOKEN = ("udp", "tcp")
+SECRETS = {"udp": "token", "tcp": "token", "router": "password"}  # what the file holds, by method
 
 
 def bandwidth(
@@ -38,8 +38,15 @@ def bandwidth(
         int | None, typer.Option("--streams", help="Connections at once, for tcp, iperf3 and http; else 8.", min=1, max=16)
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", help=f"File whose first line is the token; or {TOKEN_VARIABLE}.")
+        Path | None,
+        typer.Option("--token-file", help=f"File whose first line is the token, or the router's password; or {TOKEN_VARIABLE}."),
     ] = None,
+    user: Annotated[str | None, typer.Option("--user", help="For router: who asks its REST API.")] = None,
+    fetch_port: Annotated[
+        int | None, typer.Option("--fetch-port", help="For router: where it comes to fetch; else 8623.", min=1, max=65535)
+    ] = None,
+    ca_file: Annotated[str | None, typer.Option("--ca-file", help="For router: who signed its certificate.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="For router: take any certificate.")] = False,
     burst_bytes: Annotated[
         int | None, typer.Option("--burst-bytes", help="What passes above the rate of a policed line; else 1000000, less below 100Mbps.")
     ] = None,
@@ -52,7 +59,7 @@ def bandwidth(
 
     The far end runs netwatch reflector; with --method iperf3 or http any such server will do. Packets are sent a little faster than
     the contract; the test ends as soon as bounds on what arrives exclude it. That loads the line for about half a second, with tcp,
-    iperf3 and http about one. Verdicts: proved, refuted, inconclusive.
+    iperf3 and http about one. With --method router a RouterOS 7 router fetches from here, only downwards. Verdicts: proved, refuted, inconclusive.
 
     Examples: netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction down --token-file token ·
     netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --token-file token --json ·
@@ -68,9 +75,12 @@ def bandwidth(
         _output.fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
     if method == "http" and url is None:
         _output.fail(Exit.USAGE, text("line_test.no_url"))
-    secrets = {"token": Secret(read_token(token_file))} if method in WITH_TOKEN else {}
+    if method == "router" and user is None:
+        _output.fail(Exit.USAGE, text("line_test.no_user"))
+    secrets = {SECRETS[method]: Secret(read_token(token_file))} if method in SECRETS else {}
     given = {"url": url, "port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
     given |= {"dial_in_port": dial_in_port, "streams": streams}
+    given |= {"user": user, "fetch_port": fetch_port, "ca_file": ca_file, "verify": False if insecure else None}
     probe = _probe(contract, direction, given)
     try:
         outcome = asyncio.run(_measure(probe, address, source, secrets))

@@ -278,7 +278,7 @@ def _settle(world: World, draft: Draft, check_id: str) -> None:
         evidence,
         control=world.lines.controls.get(_control_check(world, check)),
         cross=cross_of(world.lines.points.get(key, ()), waiting, key[2], limits_of(world)),
-        router_cpu_ratio=world.lines.cpu_ratio.get(key[0]),
+        router_cpu_ratio=waiting.measurement.router_cpu_ratio or world.lines.cpu_ratio.get(key[0]),
     )
     record(world, draft, key, evidence, None)
     tell_check(world, draft, check)

@@ -226,7 +226,7 @@ def _build(
 
 
 def _is_secret(path: Keys) -> bool:
-    pairs = {("auth", "password"), ("privacy", "password"), ("test", "token"), ("control", "token")}
+    pairs = {("auth", "password"), ("privacy", "password"), ("test", "token"), ("test", "password"), ("control", "token")}
     of_check = path[-3:-2] == ("checks",) and path[-1] in {"password", "private_key"}
     return path[-1:] == ("community",) or path[-2:] in pairs or of_check
 

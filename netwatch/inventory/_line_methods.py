@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from netwatch.inventory._addresses import WrongAddress, address
 from netwatch.inventory._collect import Collector, Where
 from netwatch.inventory._line_schema import LineTestEntry, Method
 
-__all__ = ["USUAL_PORTS", "address_in_url", "at_key", "fits", "laid_over", "method_of"]
+__all__ = ["USUAL_PORTS", "address_in_url", "at_key", "directions_of", "fits", "laid_over", "method_of", "secret_of"]
 
 USUAL: Method = "udp"
-USUAL_PORTS: Mapping[Method, int] = {"udp": 8621, "tcp": 8621, "iperf3": 5201}
+USUAL_PORTS: Mapping[Method, int] = {"udp": 8621, "tcp": 8621, "iperf3": 5201, "router": 443}
 # Of the keys that not every method takes.
 TAKES: Mapping[Method, frozenset[str]] = {
     "udp": frozenset({"port", "token", "dial_in_port"}),
     "tcp": frozenset({"port", "token", "streams"}),
     "iperf3": frozenset({"port", "streams"}),
     "http": frozenset({"url", "streams"}),
+    "router": frozenset({"port", "streams", "user", "password", "fetch_port", "verify", "ca_file"}),
 }
+NEEDS: Mapping[Method, tuple[str, ...]] = {"udp": ("token",), "tcp": ("token",), "router": ("user", "password")}
+SECRETS: Mapping[Method, str] = {"udp": "token", "tcp": "token", "router": "password"}
 OF_SOME = frozenset[str]().union(*TAKES.values())
 FAR_END = frozenset({"device", "host", "address"})
 SCHEMES = {"http", "https"}
@@ -27,6 +31,17 @@ SCHEMES = {"http", "https"}
 
 def method_of(entry: LineTestEntry) -> Method:
     return entry.method or USUAL
+
+
+def directions_of(entry: LineTestEntry) -> Literal["both", "down", "up"]:
+    """A router fetches; it is not known to send."""
+    return entry.directions or ("down" if entry.method == "router" else "both")
+
+
+def secret_of(entry: LineTestEntry) -> tuple[str, str] | None:
+    """Its name and itself; None for a method without one."""
+    name = SECRETS.get(method_of(entry))
+    return (name, getattr(entry, name)) if name is not None else None
 
 
 def laid_over(lower: LineTestEntry, upper: LineTestEntry) -> LineTestEntry:
@@ -38,6 +53,8 @@ def laid_over(lower: LineTestEntry, upper: LineTestEntry) -> LineTestEntry:
         left_out.add("dial_in_port")
     if upper.method is not None and upper.method != method_of(lower):
         left_out |= OF_SOME - TAKES[upper.method]
+        if upper.method == "router":
+            left_out.add("directions")
         if USUAL_PORTS.get(upper.method) != USUAL_PORTS.get(method_of(lower)):
             left_out.add("port")
     merged = {name: getattr(lower, name) for name in lower.model_fields_set - left_out}
@@ -65,8 +82,11 @@ def _misfits(entry: LineTestEntry) -> Iterator[tuple[str, str, Mapping[str, str]
         if getattr(entry, key) is not None:
             others = ", ".join(name for name, takes in TAKES.items() if key in takes)
             yield key, "line_test_not_of_method", {"word": key, "method": method, "methods": others}
-    if "token" in TAKES[method] and entry.token is None:
-        yield "token", "missing", {}
+    for key in NEEDS.get(method, ()):
+        if getattr(entry, key) is None:
+            yield key, "missing", {}
+    if method == "router" and entry.directions in {"both", "up"}:
+        yield "directions", "line_test_router_up", {}
     if entry.dial_in_port is not None:
         for key in ("device", "host", "port"):
             if getattr(entry, key) is not None:

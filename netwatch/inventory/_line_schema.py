@@ -12,7 +12,7 @@ __all__ = ["LineTestEntry", "LineTestsEntry", "MeetingEntry", "Method"]
 
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http"]
+Method: TypeAlias = Literal["udp", "tcp", "iperf3", "http", "router"]
 
 
 class LineTestEntry(Strict):
@@ -27,6 +27,11 @@ class LineTestEntry(Strict):
     token: Text | None = None
     url: Text | None = None
     streams: Annotated[int, Field(ge=1, le=16)] | None = None
+    user: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^:\x00-\x1f\x7f]*$")] | None = None
+    password: Text | None = None
+    fetch_port: Port | None = None
+    verify: bool | None = None
+    ca_file: Text | None = None
     every: Duration | None = None
     window: Annotated[str, StringConstraints(pattern=rf"^{CLOCK}-{CLOCK}$")] | None = None
     budget: Size | None = None

@@ -11,7 +11,7 @@ import pydantic
 
 from netwatch.inventory._addresses import Network, WrongAddress, address, host
 from netwatch.inventory._collect import Collector, Where
-from netwatch.inventory._line_methods import USUAL_PORTS, address_in_url, at_key, fits, method_of
+from netwatch.inventory._line_methods import USUAL_PORTS, address_in_url, at_key, directions_of, fits, method_of, secret_of
 from netwatch.inventory._line_schema import LineTestEntry, LineTestsEntry
 from netwatch.inventory._targets import Target
 from netwatch.model import Check, Device, Line, LineTest, Rule, Secret, Site
@@ -28,8 +28,8 @@ USUAL_RUNS_A_DAY = 2  # of each direction: one that refutes is repeated
 MINUTES_A_DAY = 1_440
 RETRY_SECONDS = 300.0
 MARGIN_SECONDS = 10.0  # for connecting, beside the seconds that a test takes
-BUSY_SECONDS = 12.0  # a stock server that is busy is asked again for so long
 DIAL_IN_SECONDS = 20.0  # a reflector that was refused before its name was known calls again within 15
+MORE_SECONDS = {"iperf3": 12.0, "router": 12.0}  # a busy server is asked again; a router takes its time to come
 Direction = Literal["down", "up"]
 DIRECTIONS: Mapping[str, tuple[Direction, ...]] = {"both": ("down", "up"), "down": ("down",), "up": ("up",)}
 RULES: Mapping[Direction, tuple[Rule, ...]] = {
@@ -74,7 +74,7 @@ def test_checks(
     for direction in _directions(entry):
         probe = _probe(line, entry, direction, where, collector)
         if probe is not None:
-            yield _check(f"{site}/{target.id}/capacity-{direction}", probe, at, entry.token, every, parents, RULES[direction])
+            yield _check(f"{site}/{target.id}/capacity-{direction}", probe, at, secret_of(entry), every, parents, RULES[direction])
 
 
 def control_site(name: str, entry: LineTestsEntry) -> Site | None:
@@ -100,7 +100,7 @@ def control_checks(entry: LineTestsEntry, tests: Iterable[Check], where: Where, 
     for direction, contract in wanted:
         probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=control.port)
         name = f"capacity-{direction}-{contract / 1e6:g}mbps".replace(".", "-")
-        yield _check(f"{LINE_TESTS}/{CONTROL}/{name}", probe, at, control.token, USUAL_EVERY_SECONDS, (), ())
+        yield _check(f"{LINE_TESTS}/{CONTROL}/{name}", probe, at, ("token", control.token), USUAL_EVERY_SECONDS, (), ())
 
 
 def look_at_head_room(entry: LineTestsEntry, sites: Mapping[str, Site], tests: Iterable[Check], where: Where, collector: Collector) -> None:
@@ -126,14 +126,14 @@ def _check(
     check_id: str,
     probe: Bandwidth,
     at: str,
-    token: str | None,
+    secret: tuple[str, str] | None,
     every: float,
     parents: tuple[tuple[str, ...], ...],
     rules: tuple[Rule, ...],
 ) -> Check:
     site, target, name = check_id.split("/")
     own_part = repr(parents).replace(f"'{site}/", "'/")  # so that a site that is renamed keeps what is believed of it
-    measures = repr((sorted(_measured(probe).items()), at, token, every, own_part))
+    measures = repr((sorted(_measured(probe).items()), at, secret[1] if secret is not None else None, every, own_part))
     return Check(
         id=check_id,
         site=site,
@@ -142,7 +142,7 @@ def _check(
         kind="bandwidth",
         probe=probe,
         address=at,
-        secrets={"token": Secret(token)} if token is not None else {},
+        secrets={secret[0]: Secret(secret[1])} if secret is not None else {},
         interval_seconds=every,
         timeout_seconds=min(probe.plan().max_seconds + _margin_seconds(probe), every),
         retry_seconds=min(RETRY_SECONDS, every),
@@ -154,8 +154,7 @@ def _check(
 
 
 def _margin_seconds(probe: Bandwidth) -> float:
-    busy = BUSY_SECONDS if probe.method == "iperf3" else 0.0
-    return MARGIN_SECONDS + busy + (DIAL_IN_SECONDS if probe.dial_in_port is not None else 0.0)
+    return MARGIN_SECONDS + MORE_SECONDS.get(probe.method, 0.0) + (DIAL_IN_SECONDS if probe.dial_in_port is not None else 0.0)
 
 
 def _measured(probe: Bandwidth) -> dict[str, object]:
@@ -163,7 +162,7 @@ def _measured(probe: Bandwidth) -> dict[str, object]:
 
 
 def _directions(entry: LineTestEntry) -> tuple[Direction, ...]:
-    return DIRECTIONS[entry.directions or "both"]
+    return DIRECTIONS[directions_of(entry)]
 
 
 def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where, collector: Collector) -> Bandwidth | None:
@@ -178,6 +177,10 @@ def _probe(line: Line, entry: LineTestEntry, direction: Direction, where: Where,
         "dial_in_port": entry.dial_in_port,
         "url": entry.url,
         "streams": entry.streams,
+        "user": entry.user,
+        "fetch_port": entry.fetch_port,
+        "verify": entry.verify,
+        "ca_file": entry.ca_file,
     }
     options |= {name: value for name, value in given.items() if value is not None}
     try:

@@ -137,6 +137,7 @@ class Measurement:
     grade: Grade | None = None  # None: as GRADES says of the method; what is not in it is assisted
     full: bool = False
     bins: tuple[tuple[float, ...], ...] = ()
+    router_cpu_ratio: float | None = None  # the highest meanwhile, where the router itself was asked
 
     @property
     def worth(self) -> Grade:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -12,6 +13,7 @@ __all__ = ["Malformed", "measurement_of", "passed_bytes"]
 
 VERDICTS = ("proved", "refuted", "inconclusive")
 MOST_BINS = 10_000
+RATIO = re.compile(r"0\.[0-9]{1,6}|1\.0{1,6}")
 
 
 class Malformed(ValueError):
@@ -45,6 +47,7 @@ def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None 
         full=full,
         sent_bits_per_second=_number(told, "sent_bits_per_second", 0.0),
         bins=_bins(told.get("bins", ())),
+        router_cpu_ratio=_fact(told, "router_cpu"),
     )
 
 
@@ -68,6 +71,17 @@ def _number(told: Mapping[str, Any], name: str, otherwise: float) -> float:
     if found is None:
         return otherwise
     if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or found < 0:
+        raise Malformed(f"{name} {str(found)[:40]!r}")
+    return float(found)
+
+
+def _fact(told: Mapping[str, Any], name: str) -> float | None:
+    """A part of one; facts are text."""
+    facts = told.get("facts")
+    found = facts.get(name) if isinstance(facts, Mapping) else None
+    if found is None:
+        return None
+    if not isinstance(found, str) or not RATIO.fullmatch(found):
         raise Malformed(f"{name} {str(found)[:40]!r}")
     return float(found)
 
