@@ -255,8 +255,10 @@ def test_a_sender_that_is_uneven_still_proves_a_line_that_lets_everything_throug
     wanted = plan("down", CONTRACT)
     decision, count = first_settled(uneven(wanted.pace_bits_per_second, random.Random(3)), wanted)
     assert decision.verdict == "proved"
-    assert decision.estimate.low > CONTRACT
     assert count < 30
+    excess, first = excess_bytes(uneven(wanted.pace_bits_per_second, random.Random(3))[:count], wanted)
+    seconds = (count - first) * BIN_SECONDS
+    assert decision.estimate.low == pytest.approx(CONTRACT + 8 * (excess - wanted.burst_bytes) / seconds)
 
 
 @pytest.mark.parametrize("held_back", [{"lost": 20}, {"queue_seconds": 0.04}])
@@ -292,6 +294,18 @@ def test_the_stretch_that_carried_most_begins_after_what_was_slow():
     assert (excess, first) == (pytest.approx(15e6 / 8 * 12 * BIN_SECONDS), 3)
 
 
+def test_a_line_that_lets_everything_through_is_proved_by_no_less_than_six_bins():
+    wanted = plan("down", CONTRACT, burst_bytes=0)
+    bins = [*bins_of([50e6] * 3), *bins_of([wanted.pace_bits_per_second] * 6, packets=500)]
+    assert [decide(bins[:count], wanted).verdict for count in (8, 9)] == ["inconclusive", "proved"]
+
+
+def test_a_line_that_holds_back_is_proved_with_an_upper_bound():
+    found = decide(bins_of([108e6] * 25), plan("down", CONTRACT))
+    assert (found.verdict, found.limit_end) == ("proved", "line")
+    assert found.estimate.high == pytest.approx(108e6, rel=0.002)
+
+
 def test_a_short_dip_at_the_end_does_not_refute_what_went_before():
     wanted = plan("down", CONTRACT)
     decision = decide(bins_of([104e6] * 32 + [60e6] * 10), wanted)
@@ -303,3 +317,5 @@ def test_a_line_that_stands_still_now_and_then_is_not_refuted_by_its_mean():
     rates = [4e6, 0, 0, 90e6, 43e6, 0, 0, 8e6, 23e6, 11e6, 0, 0, 7e6, 0, 0, 22e6] * 2
     decision, _ = first_settled(bins_of(rates), plan("down", CONTRACT))
     assert (decision.verdict, decision.reason) == ("inconclusive", "stalled")
+    silent = [dataclasses.replace(one, idle_seconds=BIN_SECONDS / 10) for one in bins_of(rates)]
+    assert decide(silent, plan("down", CONTRACT)).estimate.high == pytest.approx(decision.estimate.high / 0.9)

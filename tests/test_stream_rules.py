@@ -1,5 +1,6 @@
 """What streams of TCP say of a line, and when they say nothing."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probes._capacity import Bin
+from probes._sequential import bounds
 from probes._stream_rules import decide_streams, mathis_bits_per_second, queue_stands, slow_start_bins, stream_plan
 
 CONTRACT = 100e6
@@ -26,6 +28,7 @@ def test_a_plan_costs_no_more_than_20_megabytes_at_100_mbps():
     assert (PLAN.max_bytes, PLAN.max_seconds, PLAN.pace_bits_per_second) == (20_000_000, 4.0, 125e6)
     assert stream_plan("up", 10e6).max_bytes == 2_000_000
     assert stream_plan("up", CONTRACT, burst_bytes=5_000_000).max_bytes == 37_500_000
+    assert stream_plan("up", 10e6, burst_bytes=1_000_000).pace_bits_per_second == 15e6
 
 
 def test_a_full_line_below_its_contract_is_refuted():
@@ -74,6 +77,47 @@ def test_a_burst_alone_does_not_prove():
     burst = [125e6] * 4
     found = decide_streams(bins(burst + wobbling(90e6, 4)), PLAN, RTT)
     assert found.verdict == "inconclusive"
+
+
+def test_acknowledgements_that_were_held_up_are_no_proof():
+    """20 Mbps above the contract are 125 kB a bin: eight are the burst, a ninth may have been acknowledged late."""
+    verdicts = [decide_streams(bins([120e6] * count, queue=0.0), PLAN, RTT).verdict for count in (9, 10)]
+    assert verdicts == ["inconclusive", "proved"]
+
+
+def test_without_a_standing_queue_it_was_not_the_line_that_held_back():
+    found = decide_streams(bins(wobbling(110e6, 25), queue=0.0), PLAN, RTT)
+    assert (found.verdict, found.limit_end) == ("proved", "pace")
+    assert math.isinf(found.estimate.high)
+
+
+def test_what_carries_its_contract_unevenly_has_a_burst_to_spend_and_is_not_limited_by_tcp():
+    found = decide_streams(bins(wobbling(103e6, 24, by=0.3), queue=0.0), PLAN, RTT)
+    assert found.estimate.low < CONTRACT < found.estimate.value
+    assert (found.verdict, found.reason) == ("inconclusive", "burst_not_spent")
+
+
+def test_what_one_bin_misses_and_the_next_one_has_makes_the_bounds_narrower():
+    turns, runs = wobbling(95e6, 24, by=0.02), sorted(wobbling(95e6, 24, by=0.02), reverse=True)
+    by_turns, in_a_row = (decide_streams(bins(rates), PLAN, RTT).estimate for rates in (turns, runs))
+    assert by_turns.high - by_turns.value < 0.3 * (in_a_row.high - in_a_row.value)
+    assert by_turns.high - by_turns.value < 0.6 * (bounds(turns[8:], PLAN.error_rate).high - 95e6)
+
+
+def test_short_bins_may_be_more_uneven():
+    reasons = [decide_streams(bins(wobbling(60e6, 60, by=0.15), seconds=seconds), PLAN, RTT).reason for seconds in (0.025, 0.05)]
+    assert reasons == ["below_contract", "tcp_limited"]
+
+
+def test_beside_others_it_goes_on_while_what_they_take_may_be_what_is_missing():
+    expecting = dataclasses.replace(PLAN, others_bits_per_second=10e6)
+    near, far = (decide_streams(bins(wobbling(rate, 24)), expecting, RTT) for rate in (92e6, 70e6))
+    assert (near.verdict, near.settled) == ("refuted", False)
+    assert (far.verdict, far.settled) == ("refuted", True)
+
+
+def test_growth_within_the_noise_is_no_slow_start():
+    assert slow_start_bins(bins([60e6 * 1.01**number for number in range(20)]), RTT) == 8
 
 
 def test_slow_start_is_left_out_for_five_round_trips_and_while_it_grows():
