@@ -1,4 +1,4 @@
-"""Line tests in the daemon: whether one may run now, what it holds meanwhile, its verdict to the ledger, who waits for it."""
+"""Line tests in the daemon: whether one may run now, what it holds meanwhile, its verdict to the ledger."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 
 from netwatch import core, lease, ledger, line
 from netwatch._line_families import line_families
+from netwatch._line_waiters import Waiters, told_of
 from netwatch._metric_families import Family
 from netwatch.lease import Claim, Deny, Grant, Leases, Situation, Wish
 from netwatch.model import Check, Line, LineVerdict, Maintenance, Outcome, Result, Run, RunReason
 from netwatch.windows import next_occurrence
-from probes import _clock
+from probes import Probe, _clock
 
 __all__ = ["GRANTED", "LineTests"]
 
@@ -39,31 +40,16 @@ ALL_DAY = 1_440
 CROWDED_APART_SECONDS = 5.0
 ROUTER_SECONDS = 2.0  # for the router's answer
 ROUTER_AGAIN_SECONDS = 30.0  # a router that does not answer is not waited for
-LONGEST_WAIT_SECONDS = 200.0
-TOLD = (
-    "at",
-    "direction",
-    "verdict",
-    "reason",
-    "step",
-    "method",
-    "grade",
-    "contract_bits_per_second",
-    "low_bits_per_second",
-    "value_bits_per_second",
-    "high_bits_per_second",
-    "goodput_bits_per_second",
-    "bytes",
-    "seconds",
-    "confidence",
-    "limit_end",
-)
 
 
 class _Planned(Protocol):
     """What is asked of a bandwidth probe."""
 
+    full: bool
+
     def plan(self) -> _Plan: ...
+
+    def at_length(self) -> Probe | None: ...
 
 
 class _Plan(Protocol):
@@ -72,6 +58,9 @@ class _Plan(Protocol):
 
     @property
     def max_bytes(self) -> int: ...
+
+    @property
+    def max_seconds(self) -> float: ...
 
 
 class LineTests:
@@ -94,7 +83,7 @@ class LineTests:
         self._leases = Leases()
         self._ended_at: dict[str, float] = {}  # by site, the last test
         self._spent: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
-        self._waiters: dict[str, list[asyncio.Future[Mapping[str, object]]]] = defaultdict(list)
+        self.waiters = Waiters()
         self._tests_of: Mapping[str, Sequence[str]] = {}
         self.unwritten: list[LineVerdict] = []
         self._bytes_total: dict[Key, int] = defaultdict(int)
@@ -121,8 +110,22 @@ class LineTests:
             self._leases.take(check.id, admission.claims, now + check.timeout_seconds)
         elif admission.reason != "shared":
             retry_wall = self._wall() + admission.retry_at - now
-            self._tell(check.id, {"denied": admission.reason, "resource": admission.resource, "retry_wall": retry_wall})
+            self.waiters.tell(check.id, {"denied": admission.reason, "resource": admission.resource, "retry_wall": retry_wall})
         return admission
+
+    def at_length(self, check: Check) -> Check | None:
+        """The check as a full test of its line; None where there is none."""
+        short = cast("_Planned", check.probe)
+        probe = short.at_length()
+        if probe is None:
+            return None
+        longer = cast("_Planned", probe).plan().max_seconds - short.plan().max_seconds
+        return replace(check, probe=probe, timeout_seconds=check.timeout_seconds + longer)
+
+    def cost(self, check: Check) -> Mapping[str, object]:
+        """What a full test takes at most."""
+        plan = cast("_Planned", check.probe).plan()
+        return {"bytes_at_most": plan.max_bytes, "seconds": plan.max_seconds}
 
     def ended(self, check: Check, now: float) -> None:
         if check.kind == "bandwidth":
@@ -135,7 +138,7 @@ class LineTests:
             moved = self._wall() - result.wall - result.duration_seconds
             clock = {"clock_synchronised": "yes" if _clock.read().synchronised else "no", "clock_moved_seconds": f"{moved:.6f}"}
             if result.outcome is not Outcome.OK:
-                self._tell(check.id, {"failed": result.code, "detail": result.detail})
+                self.waiters.tell(check.id, {"failed": result.code, "detail": result.detail})
             return replace(result, facts={**result.facts, **clock})
         tests = self._tests_of.get(check.site, ()) if check.kind in FELT else ()
         if not tests:
@@ -197,9 +200,17 @@ class LineTests:
         return replace(
             common,
             opens=self._opens(place, wall, check.timeout_seconds),
-            left_bytes=place.test.budget_bytes - self._spent_today(check, wall) if place.test else 0.0,
+            left_bytes=self._left_bytes(check, place, wall),
             busy_ratio=core.busy_ratio(world, core.key_of(check), now),
         )
+
+    def _left_bytes(self, check: Check, place: Line, wall: float) -> float:
+        """Of the day's budget. Who asks for a full test has been told what it takes, so that only a budget somebody wrote binds him."""
+        if place.test is None:
+            return 0.0
+        if cast("_Planned", check.probe).full and not place.test.budget_stated:
+            return math.inf
+        return place.test.budget_bytes - self._spent_today(check, wall)
 
     def _opens(self, place: Line, wall: float, longest_seconds: float) -> float:
         """In the past while a test that begins now ends before the window does."""
@@ -247,7 +258,7 @@ class LineTests:
             if not writing.done():
                 log.error("the disk hangs; verdicts of line tests do not wait for it")
         for one in verdicts:
-            self._tell(one.check, {name: _finite(one.record.get(name)) for name in TOLD})
+            self.waiters.tell(one.check, told_of(one.record))
 
     def _write(self, verdicts: tuple[LineVerdict, ...]) -> None:
         """Runs in a thread, one at a time: the ledger waits for whoever is appending."""
@@ -286,29 +297,3 @@ class LineTests:
         except OSError as error:
             log.error("the evidence ledger cannot be read", extra={"error": error.strerror or str(error)})
         return {key: tuple(reversed(pasts[: core.MOST_PASTS])) for key, pasts in found.items()}
-
-    # --- who waits
-
-    async def outcome(self, check_id: str, begin: Callable[[], object]) -> Mapping[str, object]:
-        """Begins something and waits for what comes of the check: what its record tells, `denied` or `failed`. May be cancelled."""
-        waiter: asyncio.Future[Mapping[str, object]] = asyncio.get_running_loop().create_future()
-        self._waiters[check_id].append(waiter)
-        try:
-            begin()
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                return await waiter
-        except TimeoutError:
-            return {"denied": "timeout"}
-        finally:
-            if waiter in self._waiters[check_id]:
-                self._waiters[check_id].remove(waiter)
-
-    def _tell(self, check_id: str, told: Mapping[str, object]) -> None:
-        for waiter in self._waiters.pop(check_id, ()):
-            if not waiter.done():
-                waiter.set_result(told)
-
-
-def _finite(value: object) -> object:
-    """JSON has no infinity: nothing is known of the most."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -202,10 +202,29 @@ class Daemon:
         check = self._world.inventory.checks.get(check_id)
         if check is None or check.kind != "bandwidth":
             return None
-        told = await self._line_tests.outcome(check_id, lambda: self.check_now(check_id, who))
+        told = await self._line_tests.waiters.outcome(check_id, lambda: self.check_now(check_id, who))
         if "denied" in told:
             self._scheduler.request(Cancel(check=check_id, reason="denied"))  # whoever asked may ask again
         return told
+
+    async def full_test(self, check_id: str, who: str) -> Mapping[str, object] | None:
+        check = self._longer(check_id)
+        if check is None:
+            return None
+        admission = self._line_tests.admit(check, "human", self._now())
+        if isinstance(admission, Deny):
+            return {"denied": admission.reason, "resource": admission.resource}
+        log.info("full test asked for", extra={"check": check_id, "who": who})
+        async with asyncio.TaskGroup() as group:
+            return await self._line_tests.waiters.outcome(check_id, lambda: group.create_task(self._handle(check, "human")))
+
+    def full_test_cost(self, check_id: str) -> Mapping[str, object] | None:
+        check = self._longer(check_id)
+        return None if check is None else self._line_tests.cost(check)
+
+    def _longer(self, check_id: str) -> Check | None:
+        check = self._world.inventory.checks.get(check_id)
+        return self._line_tests.at_length(check) if check is not None and check.kind == "bandwidth" else None
 
     async def page_test(self, check_id: str, measure: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
         check = self._world.inventory.checks.get(check_id)

@@ -157,6 +157,7 @@ class LineTest:
     """When a line may be tested, and what that may cost in a day. Its checks are `capacity-down` and `capacity-up` of the line."""
 
     budget_bytes: float
+    budget_stated: bool = False  # else it is what the daily tests may take, and binds nobody who asks for more
     from_minute: int = 0  # of the local day
     minutes: int = 1_440
 

@@ -23,6 +23,7 @@ __all__ = [
     "Direction",
     "End",
     "Estimate",
+    "Full",
     "Method",
     "Outcome",
     "Plan",
@@ -57,6 +58,7 @@ class Plan:
     error_rate: float = ERROR_RATE
 
     others_bits_per_second: float = 0.0
+
 
 # Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.
 LEAST_PACE, MOST_PACE = 1.15, 1.5
@@ -135,6 +137,40 @@ class Decision:
     settled: bool = False  # more bins would not be worth their bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """What a full test tells beside its rate, as RFC 6349 has it. None where it could not be told.
+
+    The round trips are of the idle line, and the mean while it was loaded; `packet_bytes` is the largest IP packet that came through,
+    which is the path's MTU unless something holds TCP to less; `sent_again_ratio` is of the segments.
+    """
+
+    streams: int
+    baseline_rtt_seconds: float
+    loaded_rtt_seconds: float | None
+    packet_bytes: int
+    headers_bytes: int
+    sent_again_ratio: float | None
+
+    @property
+    def buffer_delay_ratio(self) -> float | None:
+        """Section 4.1.3."""
+        if self.loaded_rtt_seconds is None or not self.baseline_rtt_seconds:
+            return None
+        return max(self.loaded_rtt_seconds / self.baseline_rtt_seconds - 1, 0.0)
+
+    @property
+    def efficiency_ratio(self) -> float | None:
+        """Section 4.1.2, by segments."""
+        return None if self.sent_again_ratio is None else 1 - self.sent_again_ratio
+
+    def transfer_time_ratio(self, contract_bits_per_second: float, goodput_bits_per_second: float) -> float | None:
+        """Section 4.1.1, by the rate that the contract would have left for payload."""
+        if not goodput_bits_per_second or self.packet_bytes <= self.headers_bytes:
+            return None
+        return contract_bits_per_second * (1 - self.headers_bytes / self.packet_bytes) / goodput_bits_per_second
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One test. `bytes_ip` is all that it sent towards the receiver, so what it cost; `bins` begin after the ramp."""
@@ -150,6 +186,7 @@ class Outcome:
     limit_end: End = ""
     bins: tuple[Bin, ...] = ()
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # rtt, stamps, server's name …
+    full: Full | None = None
 
     @property
     def confidence(self) -> float:

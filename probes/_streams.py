@@ -131,9 +131,7 @@ class StreamTest(ABC):
         self._began = self._binned = self._heard = time.monotonic()
         self._last = self._now = self._look()
         if not self.sends:
-            window = self.plan.pace_bits_per_second / 8 * max(LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS * min(self._rtt_seconds, 1.0))
-            for pipe in self._pipes:
-                clamp_window(pipe.connection, math.ceil(window / len(self._pipes)))
+            self._hold_back()
         enough = SPARED_RATIO * self.plan.max_bytes - self.plan.pace_bits_per_second / 8 * (min(self._rtt_seconds, 1.0) + 2 * LOOK_SECONDS)
         looked = self._began
         with selectors.DefaultSelector() as selector:
@@ -154,6 +152,11 @@ class StreamTest(ABC):
                     return
                 if now - self._heard > SILENCE_SECONDS:
                     raise Over("peer_silent" if any(one.bytes_ip for one in self._bins) else "nothing_arrived")
+
+    def _hold_back(self) -> None:
+        window = self.plan.pace_bits_per_second / 8 * max(LEAST_WINDOW_SECONDS, WINDOW_ROUND_TRIPS * min(self._rtt_seconds, 1.0))
+        for pipe in self._pipes:
+            clamp_window(pipe.connection, math.ceil(window / len(self._pipes)))
 
     def _move(self, selector: selectors.BaseSelector) -> None:
         if not selector.get_map():

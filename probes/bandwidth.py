@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import math
 import time
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Sample, Shared, Target, _connect
-from probes._capacity import METHOD_VERSION, Direction, Method, Outcome, Plan, Test, plan
+from probes._capacity import METHOD_VERSION, Direction, Full, Method, Outcome, Plan, Test, plan
 from probes._capacity_http import HttpTest, port_of
 from probes._capacity_router import ROUTER_STREAMS, RouterTest
 from probes._capacity_tcp import TcpTest
@@ -23,6 +24,7 @@ from probes._capacity_udp import UdpTest
 from probes._control import NAME, Gone, Turned
 from probes._dialled import DialIn, Switchboard
 from probes._fetched import FetchPorts
+from probes._full import FullHttp, FullIperf3, FullTcp, full_plan
 from probes._iperf3 import Iperf3Test
 from probes._routeros import RouterOs
 from probes._stream_pipe import ServerRefuses
@@ -65,6 +67,7 @@ class Bandwidth(Probe):
     file at `url` on whatever server has the address; the last two need no token. All but `udp` take `streams` connections, 8 if not said.
     `router` has a RouterOS router at the address fetch from us, at `fetch_port`; it is asked by its REST API as `user`, with the secret
     `password`; only `down`, over 4 streams if not said.
+    `full` goes on for `max_seconds`, 10 if not said, by any method but `udp`, and tells the figures of RFC 6349: many bytes.
     Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
@@ -82,18 +85,25 @@ class Bandwidth(Probe):
     burst_bytes: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
     max_bytes: Annotated[int | None, Field(ge=100_000, le=10_000_000_000)] = None
     max_seconds: Annotated[float | None, Field(ge=0.5, le=30)] = None
+    full: bool = False
 
     def metrics(self) -> Mapping[str, Metric]:
         return METRICS
 
     def plan(self) -> Plan:
-        return (plan if self.method == "udp" else stream_plan)(
+        return (full_plan if self.full else plan if self.method == "udp" else stream_plan)(
             self.direction,
             self.contract_bits_per_second,
             burst_bytes=self.burst_bytes,
             max_bytes=self.max_bytes,
             max_seconds=self.max_seconds,
         )
+
+    def at_length(self) -> Bandwidth | None:
+        """The same as a full test, over several streams where it would be by udp; None where none can reach the far end."""
+        if self.dial_in_port is not None:
+            return None
+        return dataclasses.replace(self, full=True, method="tcp" if self.method == "udp" else self.method, max_bytes=None, max_seconds=None)
 
     async def prepare(self, shared: Shared) -> None:
         if self.dial_in_port is not None:
@@ -137,17 +147,21 @@ class Bandwidth(Probe):
     def _test(self, target: Target) -> Test:
         streams = self.streams or STREAMS
         asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)
+        if self.full and self.method == "udp":
+            raise ProbeMisconfigured("full_method", "a full test is made by tcp, iperf3 or http")
         if self.method == "iperf3":
-            return Iperf3Test(asked, streams)
+            return (FullIperf3 if self.full else Iperf3Test)(asked, streams)
         if self.method == "http":
             if self.url is None:
                 raise ProbeMisconfigured("no_url", "method http needs a url")
-            return HttpTest(asked, self.url, streams)
+            return (FullHttp if self.full else HttpTest)(asked, self.url, streams)
         token = target.secrets.get("token")
         if token is None or not token.reveal():
             raise ValueError("bandwidth needs the secret `token`")
         secret = token.reveal().encode()
-        return UdpTest(asked, secret) if self.method == "udp" else TcpTest(asked, secret, streams)
+        if self.method == "udp":
+            return UdpTest(asked, secret)
+        return (FullTcp if self.full else TcpTest)(asked, secret, streams)
 
     def _router(self, target: Target, shared: Shared | None) -> RouterTest:
         password = target.secrets.get("password")
@@ -220,4 +234,20 @@ def document(outcome: Outcome) -> dict[str, Any]:
             [one.seconds, one.bytes_ip, one.packets, one.lost, round(one.idle_seconds, 6), round(one.queue_seconds, 6)]
             for one in outcome.bins
         ],
+        **({"full": _full(outcome, outcome.full)} if outcome.full is not None else {}),
     }
+
+
+def _full(outcome: Outcome, full: Full) -> dict[str, float | None]:
+    """What RFC 6349 asks for; null where it could not be told."""
+    slower = full.transfer_time_ratio(outcome.plan.contract_bits_per_second, outcome.goodput_bits_per_second)
+    found = {
+        "baseline_rtt_seconds": full.baseline_rtt_seconds,
+        "loaded_rtt_seconds": full.loaded_rtt_seconds,
+        "buffer_delay_ratio": full.buffer_delay_ratio,
+        "efficiency_ratio": full.efficiency_ratio,
+        "transfer_time_ratio": slower,
+        "packet_bytes": full.packet_bytes,
+        "streams": full.streams,
+    }
+    return {name: None if value is None else round(value, 6) for name, value in found.items()}

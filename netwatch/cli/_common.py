@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from netwatch.cli._lookup import Found
     from netwatch.model import Inventory
 
-__all__ = ["Format", "Site", "Socket", "Target", "complete_site", "find", "loaded", "moment_since"]
+__all__ = ["Format", "Site", "Socket", "Target", "agree", "complete_site", "find", "loaded", "moment_since"]
 
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
@@ -45,6 +46,15 @@ def loaded(file: Path) -> Inventory:
         return inventory.load(file, environment=os.environ)
     except inventory.InventoryRefused as refused:
         _output.fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
+
+
+def agree() -> None:
+    """Asks on a terminal; elsewhere nobody could answer. Raises Failed when it is not agreed."""
+    if not sys.stdin.isatty():
+        _output.fail(Exit.USAGE, _output.text("acts.needs_yes"))
+    print(_output.text("acts.agree"), end=" ", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().casefold() not in {"c", "có", "co", "y", "yes"}:
+        _output.fail(Exit.FAILED, _output.text("acts.not_agreed"))
 
 
 def find(reached: Daemon, path: str) -> Found:

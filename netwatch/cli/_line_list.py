@@ -14,7 +14,7 @@ from netwatch.line import Limits, Past, below_contract, judged_again, past_of, s
 from netwatch.model import Inventory
 from netwatch.web.line import between, megabytes, reason_text
 
-__all__ = ["is_verdict", "judged_otherwise", "record_row", "row", "standings"]
+__all__ = ["found_cells", "is_verdict", "judged_otherwise", "record_row", "row", "standings"]
 
 LOOKED_BACK_SECONDS = 400 * 86_400.0
 Key = tuple[str, str, str]  # site, line, direction
@@ -129,19 +129,27 @@ def row(one: Mapping[str, Any], words: Catalog, zone: dt.tzinfo) -> Sequence[str
     )
 
 
+def found_cells(told: Mapping[str, Any], words: Catalog) -> Sequence[str]:
+    """Verdict, reason, rate, bounds, cost and length of a record, or of what a test told of it."""
+    value, low, high = (told.get(f"{name}_bits_per_second") for name in ("value", "low", "high"))
+    return (
+        words.text(f"line.verdict_{told['verdict']}"),
+        reason_text(str(told["reason"]), words),
+        writing.bits_per_second(value, words) if value else "",
+        between(low, high, words),
+        megabytes(int(told["bytes"] or 0), words),
+        writing.seconds(float(told["seconds"]), words) if told["seconds"] else "",
+    )
+
+
 def record_row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Sequence[str]:
     record = entry.record
-    value, low, high = (record.get(f"{name}_bits_per_second") for name in ("value", "low", "high"))
+    how = writing.clean(str(record.get("method") or record.get("step") or ""))
     return (
         str(entry.number),
         writing.stamp(wall_of(record), words, zone),
         writing.clean(record["line"]),
         words.text(f"line.direction_{record['direction']}"),
-        words.text(f"line.verdict_{record['verdict']}"),
-        reason_text(str(record["reason"]), words),
-        writing.bits_per_second(value, words) if value else "",
-        between(low, high, words),
-        megabytes(int(record["bytes"] or 0), words),
-        writing.seconds(float(record["seconds"]), words) if record["seconds"] else "",
-        writing.clean(str(record.get("method") or record.get("step") or "")),
+        *found_cells(record, words),
+        f"{how} · {words.text('line.step_full')}" if record.get("step") == "full" else how,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from netwatch.cli import _output
+from netwatch.cli._common import agree
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def bandwidth(
     dial_in_port: Annotated[
         int | None, typer.Option("--dial-in-port", help="The far end dials in here, and ADDRESS is its name.", min=1, max=65535)
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="udp or tcp with netwatch reflector; iperf3, http with a stock server.")] = "udp",
+    method: Annotated[
+        str | None, typer.Option("--method", help="udp (usual) or tcp with netwatch reflector; iperf3, http with a stock server.")
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="For http: a large file, http(s)://…; for down one that takes PUT.")] = None,
     streams: Annotated[
         int | None, typer.Option("--streams", help="Connections at once, for tcp, iperf3 and http; else 8.", min=1, max=16)
@@ -51,7 +54,13 @@ def bandwidth(
         int | None, typer.Option("--burst-bytes", help="What passes above the rate of a policed line; else 1000000, less below 100Mbps.")
     ] = None,
     max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="The most that may be sent.")] = None,
-    max_seconds: Annotated[float | None, typer.Option("--max-seconds", help="The longest that may be sent.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="The longest that may be sent; with --full how long it lasts, else 10.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Go on to the end, by tcp if nothing is said, and tell the figures of RFC 6349. Many bytes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --full: do not ask whether it may take so many bytes.")] = False,
     source: Annotated[str, typer.Option("--source", help="Local address to measure from.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -63,7 +72,8 @@ def bandwidth(
 
     Examples: netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction down --token-file token ·
     netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --token-file token --json ·
-    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --method iperf3
+    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction up --method iperf3 ·
+    netwatch probe bandwidth 10.45.7.9 --contract 100Mbps --direction down --token-file token --full
 
     Exit codes: 0 measured, whatever the verdict · 1 not measured · 64 usage · 66 no such file · 77 no permission, or wrong token
     """
@@ -73,15 +83,22 @@ def bandwidth(
 
     if direction not in DIRECTIONS:
         _output.fail(Exit.USAGE, text("line_test.direction", given=direction[:40]))
+    method = method or ("tcp" if full else "udp")
+    if full and method == "udp":
+        _output.fail(Exit.USAGE, text("line_test.full_udp"))
     if method == "http" and url is None:
         _output.fail(Exit.USAGE, text("line_test.no_url"))
     if method == "router" and user is None:
         _output.fail(Exit.USAGE, text("line_test.no_user"))
     secrets = {SECRETS[method]: Secret(read_token(token_file))} if method in SECRETS else {}
     given = {"url": url, "port": port, "method": method, "burst_bytes": burst_bytes, "max_bytes": max_bytes, "max_seconds": max_seconds}
-    given |= {"dial_in_port": dial_in_port, "streams": streams}
+    given |= {"dial_in_port": dial_in_port, "streams": streams, "full": full or None}
     given |= {"user": user, "fetch_port": fetch_port, "ca_file": ca_file, "verify": False if insecure else None}
     probe = _probe(contract, direction, given)
+    if full and dial_in_port is not None:
+        _output.fail(Exit.USAGE, text("line_test.full_dials_in"))
+    if full:
+        _ask(probe, yes=yes)
     try:
         outcome = asyncio.run(_measure(probe, address, source, secrets))
     except ProbeFailed as failure:
@@ -145,6 +162,15 @@ async def _measure(probe: Bandwidth, address: str, source: str, secrets: dict[st
         await shared.aclose()
 
 
+def _ask(probe: Bandwidth, *, yes: bool) -> None:
+    import sys
+
+    plan = probe.plan()
+    print(text("line_test.full_cost_one", seconds=f"{plan.max_seconds:g}", megabytes=round(plan.max_bytes / 1e6)), file=sys.stderr)
+    if not yes:
+        agree()
+
+
 def _code(error: OSError) -> str:
     import socket
 
@@ -177,6 +203,12 @@ def _print(outcome: Outcome) -> None:
     for name, value in rows:
         if value:
             print(f"  {text(f'line_test.{name}')}: {value}")
+    if outcome.full is not None:
+        from netwatch.web.line import full_figures
+        from probes.bandwidth import document
+
+        for heading, value in full_figures(document(outcome)["full"], _output.words()):
+            print(f"  {heading}: {value}")
 
 
 def _mbps(bits_per_second: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netwatch.cli import _output
-from netwatch.cli._common import Format, Socket
+from netwatch.cli._common import Format, Socket, agree
 from netwatch.cli._output import Exit, fail, text
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _add(
     if not covered["sites"] and not covered["targets"]:
         fail(Exit.NO_INPUT, text("acts.error_covers_nothing", why=covered["matcher"]))
     if not yes:
-        _agree()
+        agree()
     body = _acting.body_of(who, kind=kind, matcher=covered["matcher"], note=reason, starts=starts, until=ends)
     made = _acting.post(reached, "/api/v1/windows", body)
     now = covered["wall"]
@@ -189,15 +189,6 @@ def _show(covered: Document) -> None:
     if covered["targets"]:
         say("acts.covers_targets", covered["targets"])
     say("acts.covers_incidents", [f"#{one['id']} {one['title']}" for one in covered["incidents"]])
-
-
-def _agree() -> None:
-    """Asks on a terminal; elsewhere nobody could answer."""
-    if not sys.stdin.isatty():
-        fail(Exit.USAGE, text("acts.needs_yes"))
-    print(text("acts.agree"), end=" ", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().casefold() not in {"c", "có", "co", "y", "yes"}:
-        fail(Exit.FAILED, text("acts.not_agreed"))
 
 
 def _list(kind: str, output: str, socket: Socket) -> None:

@@ -229,7 +229,8 @@ def _measured(check: Check, result: Result) -> Measurement | None:
     told = result.facts.get("bandwidth", "")
     if result.outcome is Outcome.OK and told:
         try:
-            return line.measurement_of(json.loads(told), result.wall)
+            found = json.loads(told)
+            return line.measurement_of(found, result.wall, full="full" in found)
         except ValueError:
             return None
     stopped = result.code == STOPPED

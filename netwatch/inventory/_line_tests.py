@@ -55,7 +55,12 @@ def line_test_of(line: Line, entry: LineTestEntry, where: Where, collector: Coll
     if budget < max(costs):
         collector.error(at_key(where, "budget"), "line_test_budget", needed=f"{max(costs) / 1e6:.0f} MB")
         return None
-    return LineTest(budget_bytes=budget, from_minute=from_minute, minutes=(_minute(ends) - from_minute) % MINUTES_A_DAY or MINUTES_A_DAY)
+    return LineTest(
+        budget_bytes=budget,
+        budget_stated=entry.budget is not None,
+        from_minute=from_minute,
+        minutes=(_minute(ends) - from_minute) % MINUTES_A_DAY or MINUTES_A_DAY,
+    )
 
 
 def test_checks(

@@ -22,7 +22,7 @@ from netwatch.line._evidence import (
 from netwatch.line._judge import Decision, Past, Standing, Step, Verdict, below_contract, judge, standing
 from netwatch.line._measurement import Malformed, measurement_of, passed_bytes
 from netwatch.line._rates import RatePoint, counters_of
-from netwatch.line._record import Subject, past_of, record_of, wall_of
+from netwatch.line._record import Subject, figures_of, past_of, record_of, wall_of
 from netwatch.line._together import is_open
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "counters_of",
     "cross_traffic",
     "evidence_of",
+    "figures_of",
     "is_open",
     "judge",
     "judged_again",

@@ -136,6 +136,7 @@ class Measurement:
     goodput_bits_per_second: float | None = None
     grade: Grade | None = None  # None: as GRADES says of the method; what is not in it is assisted
     full: bool = False
+    figures: Mapping[str, float | None] = field(default_factory=dict)  # of a full test, as RFC 6349 names them; None where not known
     bins: tuple[tuple[float, ...], ...] = ()
     router_cpu_ratio: float | None = None  # the highest meanwhile, where the router itself was asked
 

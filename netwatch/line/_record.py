@@ -13,7 +13,7 @@ from netwatch.line._evidence import Evidence, Limits
 from netwatch.line._judge import Past, Verdict
 from netwatch.model import Line, Site
 
-__all__ = ["SCHEMA", "Subject", "past_of", "record_of", "wall_of"]
+__all__ = ["SCHEMA", "Subject", "figures_of", "past_of", "record_of", "wall_of"]
 
 SCHEMA = "netwatch/v1/line-record"
 
@@ -83,6 +83,14 @@ def _inputs(evidence: Evidence, verdict: Verdict, limits: Limits) -> dict[str, A
 
 def _plain(found: Any) -> dict[str, Any] | None:
     return dataclasses.asdict(found) if dataclasses.is_dataclass(found) and not isinstance(found, type) else None
+
+
+def figures_of(record: Mapping[str, Any]) -> Mapping[str, float | None]:
+    """Of a full test; empty for what is none."""
+    inputs = record.get("inputs")
+    test = inputs.get("measurement") if isinstance(inputs, Mapping) else None
+    found = test.get("figures") if isinstance(test, Mapping) and record.get("step") == "full" else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def wall_of(record: Mapping[str, Any], name: str = "at") -> float:

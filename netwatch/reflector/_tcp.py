@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import selectors
@@ -71,6 +72,8 @@ class _Streams:
                     break
                 if any(isinstance(one, GoOn) for one in messages) or not self._filling:
                     heard_ns = now_ns
+        if self._filling:
+            self._account((now_ns - began_ns) // 1000)
         self._control.send(Done(self._total, now_ns - began_ns))
         return self._total
 
@@ -100,6 +103,13 @@ class _Streams:
         self._control.send(Heard(self._index, elapsed, bytes_ - since_bytes, segments - since_segments, 0, 0, 0, flags, 0, 0))
         self._told, self._start_ns = (bytes_, segments), now_ns
         self._index += 1
+
+    def _account(self, microseconds: int) -> None:
+        """How many segments it took, and how many of them were sent again, where the system tells."""
+        with contextlib.suppress(OSError):
+            infos = [tcp_info_of(one) for one in self._streams]
+            sent, again = sum(one.sent_segments for one in infos), sum(one.sent_again for one in infos)
+            self._control.send(Heard(self._index, microseconds, 0, sent, again, 0, 0, 0, 0, 0))
 
     def _arrived(self) -> tuple[int, int]:
         try:

@@ -96,11 +96,20 @@ async def run_check(request: web.Request) -> web.Response:
 
 
 async def test_line(request: web.Request) -> web.Response:
-    check = request.match_info["check"]
-    told = await request.app[BACKEND].test_line(check, request.headers.get("X-Netwatch-Who", "")[:60])
+    """`?full=1` for the long one."""
+    check, backend, full = request.match_info["check"], request.app[BACKEND], request.query.get("full", "") == "1"
+    told = await (backend.full_test if full else backend.test_line)(check, request.headers.get("X-Netwatch-Who", "")[:60])
     if told is None:
         return json_error(404, "no_such_check", f"{check!r} tests no line")
     return answer({"schema": "netwatch/v1/line-test", "check": check, **told})
+
+
+async def full_test_cost(request: web.Request) -> web.Response:
+    check = request.match_info["check"]
+    told = request.app[BACKEND].full_test_cost(check)
+    if told is None:
+        return json_error(404, "no_such_check", f"{check!r} tests no line, or its far end dials in")
+    return answer({"schema": "netwatch/v1/full-test-cost", "check": check, **told})
 
 
 async def pagers(request: web.Request) -> web.Response:
@@ -134,6 +143,7 @@ def add_routes(app: web.Application) -> None:
         app.router.add_post("/api/v1/prune", prune)
         app.router.add_post(CHECK_PATH, run_check)
         app.router.add_post(TEST_PATH, test_line)
+        app.router.add_get(TEST_PATH, full_test_cost)
         app.router.add_get("/api/v1/pagers", pagers)
         app.router.add_get("/api/v1/outbox", outbox)
         app.router.add_post("/api/v1/pagers/{pager}/try", try_pager)

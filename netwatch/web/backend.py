@@ -42,6 +42,12 @@ class Backend(Protocol):
     async def test_line(self, check_id: str, who: str) -> Mapping[str, object] | None:
         """What came of a line test run now: a verdict's record, `denied` or `failed` and why. None when no line is tested by it."""
 
+    async def full_test(self, check_id: str, who: str) -> Mapping[str, object] | None:
+        """As `test_line`, by a test of several seconds. None also when its far end can only be tested shortly."""
+
+    def full_test_cost(self, check_id: str) -> Mapping[str, object] | None:
+        """What a full test would take at most: `bytes_at_most`, `seconds`. None where there can be none."""
+
     async def page_test(self, check_id: str, measure: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
         """What a browser measures for a check, when it may now: else `denied` and why. None when no line is tested by it."""
 

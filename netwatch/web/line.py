@@ -12,7 +12,7 @@ from aiohttp import web
 from netwatch import sheet as sheets
 from netwatch.lang import Catalog, writing
 from netwatch.ledger import Entry
-from netwatch.line import wall_of
+from netwatch.line import figures_of, wall_of
 from netwatch.sheet import Part, Sheet
 from netwatch.web.api import answer
 from netwatch.web.backend import BACKEND, SETUP
@@ -20,11 +20,12 @@ from netwatch.web.board import Reader
 from netwatch.web.page import PAGES, html, load
 from netwatch.web.reader import reader_of
 
-__all__ = ["SheetPage", "add_routes", "alone", "between", "megabytes", "method_texts", "page_of", "reason_text"]
+__all__ = ["SheetPage", "add_routes", "alone", "between", "full_figures", "megabytes", "method_texts", "page_of", "reason_text"]
 
 METHOD = ("layer", "ladder", "frames", "bounds", "refuted", "twice", "ledger", "check")
 DECIDED = ("proved", "refuted")
 LONGEST_CELL = 80
+LEAST_BASELINE_SECONDS = 0.001
 SHORT_SUM = 16  # hexadecimal digits: enough to find a record by
 
 
@@ -43,6 +44,7 @@ class Row:
     limit_end: str
     confidence: str
     sha256: str
+    full: tuple[tuple[str, str], ...]  # figures of a full test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,8 @@ def _row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Row:
     value, low, high = (record.get(f"{name}_bits_per_second") for name in ("value", "low", "high"))
     grade = str(record.get("grade", ""))
     method = str(record.get("method", "")) or _word("step", str(record["step"]), words)
+    figures = figures_of(record)
+    full = full_figures(figures, words) if figures else ()
     return Row(
         number=entry.number,
         at=writing.stamp(wall_of(record), words, zone),
@@ -151,10 +155,11 @@ def _row(entry: Entry, words: Catalog, zone: dt.tzinfo) -> Row:
         between=between(low, high, words),
         cost=megabytes(int(record["bytes"] or 0), words),
         took=writing.seconds(float(record["seconds"]), words) if record["seconds"] else "–",
-        how=" · ".join(part for part in (method, _word("grade", grade, words)) if part),
+        how=" · ".join(part for part in (method, words.text("line.step_full") if full else "", _word("grade", grade, words)) if part),
         limit_end=_word("end", str(record.get("limit_end", "")), words),
         confidence=writing.percent(float(record["confidence"] or 0), words) if record["confidence"] else "–",
         sha256=entry.sha256[:SHORT_SUM],
+        full=full,
     )
 
 
@@ -171,6 +176,35 @@ def megabytes(count: int, words: Catalog) -> str:
 def reason_text(reason: str, words: Catalog) -> str:
     """A reason that has no words yet is told as it is."""
     return _word("reason", reason, words)
+
+
+def full_figures(figures: Mapping[str, float | None], words: Catalog) -> tuple[tuple[str, str], ...]:
+    """What RFC 6349 asks of a full test, in words; what could not be told is said to be unknown."""
+    unknown = words.text("line.full_unknown")
+
+    def written(name: str, write: Callable[[float], str]) -> str:
+        found = figures.get(name)
+        return unknown if found is None else write(float(found))
+
+    def milliseconds(value: float) -> str:
+        return f"{writing.number(value * 1000, 1, words)} ms"
+
+    return (
+        (words.text("line.full_baseline"), written("baseline_rtt_seconds", milliseconds)),
+        (words.text("line.full_loaded"), written("loaded_rtt_seconds", milliseconds)),
+        (words.text("line.full_buffer_delay"), written("buffer_delay_ratio", lambda _ratio: _buffer_delay(figures, words))),
+        (words.text("line.full_efficiency"), written("efficiency_ratio", lambda value: writing.percent(value, words))),
+        (words.text("line.full_transfer_time"), written("transfer_time_ratio", lambda value: writing.number(value, 2, words))),
+        (words.text("line.full_packet"), written("packet_bytes", lambda value: words.text("line.full_bytes", bytes=round(value)))),
+        (words.text("line.full_streams"), written("streams", lambda value: str(round(value)))),
+    )
+
+
+def _buffer_delay(figures: Mapping[str, float | None], words: Catalog) -> str:
+    """In milliseconds; as a part of the idle round trip, as RFC 6349 has it, only where that is long enough to divide by."""
+    idle, loaded, ratio = (float(figures.get(name) or 0) for name in ("baseline_rtt_seconds", "loaded_rtt_seconds", "buffer_delay_ratio"))
+    longer = f"{writing.number(max(loaded - idle, 0) * 1000, 1, words)} ms"
+    return f"{longer} ({writing.percent(ratio, words)})" if idle >= LEAST_BASELINE_SECONDS else longer
 
 
 def _word(kind: str, name: str, words: Catalog) -> str:

@@ -35,6 +35,7 @@ class TcpInfo:
     sent_again: int  # segments
     received_bytes: int
     arrived_segments: int
+    arrived_segment_bytes: int  # payload of the largest that came
     refused_seconds: float  # while the other end's window was closed: it did not read
 
     @property
@@ -72,5 +73,6 @@ def parse(told: bytes) -> TcpInfo:
         sent_again=words[23],
         received_bytes=longs[3],
         arrived_segments=counts[4],
+        arrived_segment_bytes=words[3],
         refused_seconds=found[44] / 1e6,
     )
