@@ -56,7 +56,6 @@ class Plan:
     max_bytes: int
     max_seconds: float
     error_rate: float = ERROR_RATE
-
     others_bits_per_second: float = 0.0
 
 

@@ -65,9 +65,9 @@ class Bandwidth(Probe):
     at first 1 MB, less on a slower line. With `dial_in_port` the far end calls us there (TCP and UDP), since nothing can call it, and
     the address is the name it gives. `tcp` is several streams with our reflector, `iperf3` the same with a stock server, `http` with the
     file at `url` on whatever server has the address; the last two need no token. All but `udp` take `streams` connections, 8 if not said.
+    `full` goes on for `max_seconds`, 10 if not said, by any method but `udp`, and tells the figures of RFC 6349: many bytes.
     `router` has a RouterOS router at the address fetch from us, at `fetch_port`; it is asked by its REST API as `user`, with the secret
     `password`; only `down`, over 4 streams if not said.
-    `full` goes on for `max_seconds`, 10 if not said, by any method but `udp`, and tells the figures of RFC 6349: many bytes.
     Fails with `busy`, `udp_blocked` …; what goes wrong later is told as `inconclusive`.
     """
 
@@ -101,7 +101,7 @@ class Bandwidth(Probe):
 
     def at_length(self) -> Bandwidth | None:
         """The same as a full test, over several streams where it would be by udp; None where none can reach the far end."""
-        if self.dial_in_port is not None:
+        if self.dial_in_port is not None or self.method == "router":
             return None
         return dataclasses.replace(self, full=True, method="tcp" if self.method == "udp" else self.method, max_bytes=None, max_seconds=None)
 
@@ -169,6 +169,8 @@ class Bandwidth(Probe):
             raise ValueError("method router needs a port that is shared, `user` and the secret `password`")
         if self.direction != "down":
             raise ProbeMisconfigured("router_up", "a router can be told to fetch, but not to send: RouterOS uploads by FTP only")
+        if self.full:
+            raise ProbeMisconfigured("full_method", "a full test is made by tcp, iperf3 or http")
         context = shared.get(TlsContexts).get(verify=self.verify, ca_file=self.ca_file)
         router = RouterOs(self.user, password.reveal(), context, target.address)
         asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)

@@ -13,10 +13,10 @@ __all__ = ["Malformed", "measurement_of", "passed_bytes"]
 
 VERDICTS = ("proved", "refuted", "inconclusive")
 MOST_BINS = 10_000
+RATIO = re.compile(r"0\.[0-9]{1,6}|1\.0{1,6}")
 FIGURES = (
     "baseline_rtt_seconds", "loaded_rtt_seconds", "buffer_delay_ratio", "efficiency_ratio", "transfer_time_ratio", "packet_bytes", "streams",
 )  # fmt: skip
-RATIO = re.compile(r"0\.[0-9]{1,6}|1\.0{1,6}")
 
 
 class Malformed(ValueError):
@@ -45,11 +45,11 @@ def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None 
         confidence=min(_number(told, "confidence", 0.0), 1.0),
         limit_end=str(told.get("limit_end", "")),
         burst_bytes=int(_number(told, "burst_bytes", 0.0)),
+        sent_bits_per_second=_number(told, "sent_bits_per_second", 0.0),
         goodput_bits_per_second=_number(told, "goodput_bits_per_second", 0.0) or None,
         grade=grade,
         full=full,
         figures=_figures(told.get("full")) if full else {},
-        sent_bits_per_second=_number(told, "sent_bits_per_second", 0.0),
         bins=_bins(told.get("bins", ())),
         router_cpu_ratio=_fact(told, "router_cpu"),
     )
@@ -79,6 +79,13 @@ def _number(told: Mapping[str, Any], name: str, otherwise: float) -> float:
     return float(found)
 
 
+def _figures(found: Any) -> Mapping[str, float | None]:
+    """Those that are known by name; what a far end's program may add is left out."""
+    if not isinstance(found, Mapping):
+        raise Malformed("full")
+    return {name: None if found.get(name) is None else _number(found, name, 0.0) for name in FIGURES}
+
+
 def _fact(told: Mapping[str, Any], name: str) -> float | None:
     """A part of one; facts are text."""
     facts = told.get("facts")
@@ -88,13 +95,6 @@ def _fact(told: Mapping[str, Any], name: str) -> float | None:
     if not isinstance(found, str) or not RATIO.fullmatch(found):
         raise Malformed(f"{name} {str(found)[:40]!r}")
     return float(found)
-
-
-def _figures(found: Any) -> Mapping[str, float | None]:
-    """Those that are known by name; what a far end's program may add is left out."""
-    if not isinstance(found, Mapping):
-        raise Malformed("full")
-    return {name: None if found.get(name) is None else _number(found, name, 0.0) for name in FIGURES}
 
 
 def _bins(found: Any) -> tuple[tuple[float, ...], ...]:
