@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netwatch.line import measurement_of
+from netwatch.line._measurement import Malformed
 from probes import ProbeFailed, ProbeMisconfigured, Secret, Shared, Target
 from probes._capacity import Bin, Decision, Estimate
 from probes._capacity_router import RouterTest
@@ -22,6 +28,7 @@ from probes.bandwidth import Bandwidth, document
 from tests.certificates import Authority
 from tests.routeros import PASSWORD, USER, Refused, RouterOs, fetch
 
+ROOT = Path(__file__).parent.parent
 HERE = "127.0.0.1"
 CONTRACT = 40e6
 
@@ -251,6 +258,14 @@ def test_a_line_is_refuted_only_where_the_router_is_known_to_have_had_time(loads
     assert (found.verdict == "refuted") == (reason == "below_contract")
 
 
+@pytest.mark.parametrize("told", ["1.5", "-0.1", "nan", 0.5, ""])
+def test_a_cpu_that_cannot_be_is_no_evidence(told):
+    document_ = {"verdict": "refuted", "facts": {"router_cpu": "0.40"}}
+    assert measurement_of(document_, 0.0).router_cpu_ratio == 0.4
+    with pytest.raises(Malformed):
+        measurement_of({**document_, "facts": {"router_cpu": told}}, 0.0)
+
+
 def test_whoever_needs_the_line_ends_it_at_once_and_the_router_with_it(authority):
     began = threading.Event()
 
@@ -314,3 +329,20 @@ def test_no_secret_is_logged_or_told(authority, caplog):
     for secret in (PASSWORD, *words):
         assert secret not in told
         assert secret not in caplog.text
+
+
+@pytest.mark.needs_private_network
+@pytest.mark.parametrize(
+    ("rate", "cpu", "verdict", "reason"),
+    [(30e6, 20, "proved", ""), (13e6, 20, "refuted", ""), (13e6, 95, "inconclusive", "router_cpu")],
+)
+def test_a_line_that_the_kernel_shapes_is_judged_right_by_what_a_router_fetches(tmp_path, rate, cpu, verdict, reason):
+    command = [sys.executable, "-m", "tests.shaped_router", str(tmp_path), str(rate), str(cpu), "20e6"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["verdict"] == verdict, told
+    assert not reason or told["reason"] == reason
+    if verdict == "refuted":
+        assert told["line_bits_per_second"] == pytest.approx(rate, rel=0.05)
+    assert told["facts"]["router_cpu"] == f"{cpu / 100:.2f}"

@@ -128,7 +128,7 @@ def test_each_method_of_the_probe_can_be_asked_for(tmp_path, test, address, expe
     ],
 )
 def test_who_names_another_method_leaves_what_only_the_first_takes(tmp_path, test, said):
-    check = asked(tmp_path, test, TESTED.replace("device: pc", "device: pc, port: 99"))
+    check = asked(tmp_path, test, TESTED.replace("device: pc", "device: pc, port: 99, directions: both"))
     assert (check.probe.method, check.address, check.probe.port) == said
 
 

@@ -64,7 +64,9 @@ def test_a_stock_client_is_served_either_way_with_any_number_of_streams_and_agai
             sent, received = told["end"]["sum_sent"], told["end"]["sum_received"]
             assert 0 < received["bytes"] <= sent["bytes"] * 1.2
             assert 10e6 < received["bits_per_second"] < 220e6
-            assert ("retransmits" in sent) or "--reverse" not in options
+            if "--reverse" in options:  # sent is what we say of ourselves
+                assert sent["bytes"] <= received["bytes"] * 1.5
+                assert sent["retransmits"] >= 0
 
 
 def test_a_stock_client_over_ipv6():
