@@ -25,6 +25,7 @@ KEYS = {
     "tcp": {"port": 443},
     "dns": {"name": "example.org"},
     "snmp": {"profile": "router"},
+    "h323": {"ras_port": 1719},
     "bandwidth": {"contract_bits_per_second": 100e6, "direction": "down"},
 }
 TRAIN = {"icmp_rtt_seconds": (0.011, 0.012, 0.012, 0.013, 0.02), "icmp_sent": (5.0,), "icmp_received": (5.0,)}

@@ -267,7 +267,7 @@ def test_a_wrong_option_is_a_usage_error(arguments, says):
 
 def test_every_probe_type_is_listed_and_has_help():
     listed = netwatch("--help").stdout
-    for name in ("icmp", "tcp", "http", "snmp", "dns", "tls", "sip", "pexip", "poly"):
+    for name in ("icmp", "tcp", "http", "snmp", "dns", "tls", "sip", "pexip", "poly", "h323"):
         assert name in listed
         assert netwatch(name, "--help").returncode == 0
 

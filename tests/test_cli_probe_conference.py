@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from netwatch.lab import h323, poly
 from netwatch.lab import pexip as lab
-from netwatch.lab import poly
 from tests.certificates import Authority
 from tests.https_peer import https
 from tests.sip_peer import Scripted, reply
@@ -94,3 +94,25 @@ def test_poly_logs_in_with_a_password_from_a_file(authority, tmp_path):
     assert (found["outcome"], found["facts"]["model"]) == ("ok", "RealPresence Group 500")
     assert (values["poly_in_call", ""], values["poly_registered", ""]) == ([1.0], [1.0])
     assert room.sessions == set()
+
+
+def test_h323_opens_the_port_and_asks_the_gatekeeper():
+    async def scenario():
+        async def hold(reader, writer):
+            await reader.read()
+            writer.close()
+
+        loop = asyncio.get_running_loop()
+        ras, _ = await loop.create_datagram_endpoint(lambda: h323.Gatekeeper(lambda: ("na-tau",)), local_addr=("127.0.0.1", 0))
+        async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+            ports = ("--port", str(server.sockets[0].getsockname()[1]), "--ras-port", str(ras.get_extra_info("sockname")[1]))
+            done = await asyncio.to_thread(netwatch, "h323", "127.0.0.1", *ports, "--lookup", "na-tau", "--json")
+            alone = await asyncio.to_thread(netwatch, "h323", "127.0.0.1", "--port", "none", *ports[2:], "--json")
+        ras.close()
+        return json.loads(done.stdout), json.loads(alone.stdout)
+
+    found, alone = asyncio.run(scenario())
+    assert alone["outcome"] == "ok"
+    assert "h323_connect_seconds" not in {one["name"] for one in alone["samples"]}
+    values = {one["name"]: one["values"] for one in found["samples"]}
+    assert (found["facts"], values["h323_registered"]) == ({"h323_gatekeeper": "GK-LAB"}, [1.0])

@@ -499,3 +499,12 @@ def test_a_poly_room_is_asked_by_rest_and_sip_once_it_has_a_password(tmp_path):
     assert (rest.kind, rest.probe.verify, rest.timeout_seconds, rest.retry_seconds) == ("poly", False, 15, 30)
     assert {check.kind for check in found.checks.values() if check.target == "vc"} == {"icmp", "sip", "poly"}
     assert {rule.name for rule in rest.rules} >= {"not_registered", "room_camera", "room_microphone"}
+
+
+def test_the_shipped_kinds_of_conference_servers_are_whole(tmp_path):
+    site = "sites:\n  na-tau: {n: 34, code: '03316', devices: {g: {profile: gatekeeper, host: 10}, n: {profile: pexip-node, host: 11}}}\n"
+    checks = load(tmp_path, compose(site)).checks
+    assert (checks["na-tau/g/ras"].probe.port, checks["na-tau/g/ras"].probe.ras_port) == (None, 1719)
+    assert {name: checks[f"na-tau/n/{name}"].kind for name in ("icmp", "web", "sip", "h323")} == {
+        "icmp": "icmp", "web": "tls", "sip": "sip", "h323": "h323",
+    }  # fmt: skip

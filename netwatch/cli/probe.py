@@ -30,12 +30,18 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=300, hel
 SourceOption = Annotated[str, typer.Option("--source", help="Local address to measure from.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 NO_SECRETS: Mapping[str, Secret] = MappingProxyType({})
+NOTHING = "none"
 MOST_VALUES = 8  # in a cell of the table
 EXIT_CODES = "Exit codes: 0 measured · 1 failed · 64 usage · 77 no permission"
 EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dns": ("10.45.7.1 --name dienbien.gov.vn", "10.45.7.1 --name 1.7.45.10.in-addr.arpa --record PTR --json"),
         "http": ("10.45.7.21", "dichvucong.gov.vn --scheme https --path / --timeout 5"),
+        "h323": (
+            "10.45.7.10",
+            "10.45.7.10 --ras-port 1719 --gatekeeper 10.45.250.12 --lookup na-tau --json",
+            "10.45.250.12 --port none --ras-port 1719",
+        ),
         "pexip": ("10.45.250.11 --user netwatch --password-file password", "10.45.250.11 --rooms na-tau@dienbien.vn --verify false --json"),
         "poly": ("10.45.7.10 --password-file password --verify false",),
         "sip": ("10.45.7.10", "10.45.7.10 --transport tls --verify false --json"),
@@ -79,7 +85,7 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
     def measure(**given: Any) -> None:
         address, seconds, source, as_json = (given.pop(option) for option in ("address", "timeout", "source", "as_json"))
         files = {secret: given.pop(f"{secret}_file") for secret in kind.secret_names}
-        probe = build(kind, {field: value for field, value in given.items() if value is not None and value != []})
+        probe = build(kind, {field: _told(value) for field, value in given.items() if value is not None and value != []})
         secrets = _probe_secrets.found(name, probe, files)
         run_once(name, probe, address, seconds, source, as_json, secrets)
 
@@ -91,6 +97,11 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
     maker = typer.Typer(add_completion=False, rich_markup_mode=None)
     maker.command(name)(measure)
     return get_command(maker)
+
+
+def _told(value: Any) -> Any:
+    """`--port none` says that there is none, which no other text could."""
+    return None if value == NOTHING else value
 
 
 def _parameters(name: str, kind: type[Probe]) -> Iterator[inspect.Parameter]:

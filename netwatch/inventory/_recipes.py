@@ -40,6 +40,7 @@ _TIMING = {
     "sip": _Timing(60.0, 8.0, 30.0, 0.0),  # phones are not to be asked more often
     "pexip": _Timing(60.0, 15.0, 30.0, 0.0),
     "poly": _Timing(60.0, 15.0, 30.0, 0.0),
+    "h323": _Timing(60.0, 8.0, 30.0, 0.0),
 }
 _ANY_TIMING = _Timing(60.0, 10.0, 10.0, 0.0)
 _WRONG = (ValueError, TypeError, LookupError, OSError, re.error)  # what a probe may raise about its own keys
