@@ -29,12 +29,14 @@ async def trains_of(check: CheckView, known: Check | None, samples: Samples, sin
     return quality.trains(came, lost, getattr(known.probe if known else None, "count", 1))
 
 
-async def legs_of(views: Iterable[SiteView], checks: Mapping[str, Check], samples: Samples, since: float, until: float) -> dict[str, Leg]:
-    """By site, of the line in use. Raises HistoryFailed."""
+async def legs_of(
+    views: Iterable[SiteView], checks: Mapping[str, Check], samples: Samples, since: float, until: float, *, whole: bool = False
+) -> dict[str, Leg]:
+    """By site, of the line in use. What was before its last outage ended is left out, unless the `whole` time counts. Raises HistoryFailed."""
     found = {}
     for view in views:
         for check in _measured(view):
-            begun = max(since, check.since or since)  # an outage that is over is no loss
+            begun = since if whole else max(since, check.since or since)  # an outage that is over is no loss
             several = await trains_of(check, checks.get(check.id), samples, begun, until)
             leg = leg_of(several)
             if leg.sent:

@@ -18,6 +18,7 @@ from typing import Any
 
 from netwatch import __version__, core, crash_points, inventory, ledger, links, memory, rollcall, snapshot
 from netwatch._commits import Commits
+from netwatch._conferences import Conferences
 from netwatch._line_tests import LineTests
 from netwatch._telegram_updates import Presses
 from netwatch.conference import Evidence, Leg
@@ -63,7 +64,7 @@ FRESH_SECONDS = 5.0  # how often a browser is told of new figures when nothing h
 RESOLVED_SECONDS = 900.0  # Alertmanager forgets at a restart: closed incidents are told again this long
 STOP_SECONDS = 15.0
 QUIET_SECONDS = 30.0  # without progress so long, nobody outside is told that we live
-DIGEST = Cause("netwatch", "digest")  # a page of its own, and no incident to people
+MESSAGES = frozenset({Cause("netwatch", "digest"), core.MEETING})  # pages of their own, and no incidents to people
 LAST_STOP_SECONDS = 25  # TimeoutStopSec of the unit is 30
 
 
@@ -113,6 +114,7 @@ class Daemon:
         self._scheduler = Scheduler(Schedule(), self._handle, self._line_tests.admit_in_turn, self._begin)
         self._tracer = Tracer(self._take, wall=wall)
         self._traps = Traps(lambda: self._world.inventory, self._hint, state_directory, wall=wall)
+        self._conferences = Conferences(lambda: self._world, self.snapshot, self.samples, self._take, state_directory, wall)
         self._presses = Presses(self, directory=state_directory, wall=wall)
         self._link_key: bytes
         self._commits: Commits
@@ -141,7 +143,7 @@ class Daemon:
                 delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._commits.run())
                 works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)
-                watching = [group.create_task(work()) for work in (*works, self._tracer.run, self._presses.run, self._traps.run)]
+                watching = [group.create_task(work()) for work in (*works, self._tracer.run, self._presses.run, self._traps.run, self._conferences.run)]
                 _spare_the_collector()
                 self._notifier.ready()
                 await self._stopping.wait()
@@ -188,7 +190,7 @@ class Daemon:
             trials=delivery.trials,
             dead_man=delivery.dead_man_success,
             sse_clients=sse_clients,
-            more=(*self._line_tests.families(), *self._traps.families()),
+            more=(*self._line_tests.families(), *self._traps.families(), *self._conferences.families()),
         )
 
     def check_now(self, check_id: str, who: str) -> bool:
@@ -259,7 +261,7 @@ class Daemon:
         return [heard.document() for heard in self._traps.since(number)]
 
     def evidence(self, sitting: Sitting, legs: Mapping[str, Leg]) -> Sequence[Evidence]:
-        return rollcall.evidence_of(self._world, self.snapshot(), sitting, legs)
+        return rollcall.evidence_of(self._world, self.snapshot(), sitting, legs, self._conferences.good_calls)
 
     def meeting_on(self, site: str) -> bool:
         wall = self._wall()
@@ -305,7 +307,7 @@ class Daemon:
 
     async def incidents(self, site: str | None, since_wall: float, limit: int) -> Sequence[Incident]:
         found = await self._history.incidents(since_wall=since_wall, site=site, limit=limit)
-        return [incident for incident in found if incident.cause != DIGEST]
+        return [incident for incident in found if incident.cause not in MESSAGES]
 
     async def reload(self) -> tuple[bool, tuple[str, ...]]:
         """Reads the inventory again; a bad one changes nothing but is told of. One at a time."""

@@ -46,6 +46,7 @@ __all__ = [
     "PageText",
     "PagerSettings",
     "PagerTried",
+    "Readied",
     "Reloaded",
     "Request",
     "Result",
@@ -432,7 +433,23 @@ class PagerTried:
     error: str = ""
 
 
-Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten | Traced | PagerTried
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readied:
+    """It was looked at who is ready for a meeting, an hour or a quarter of one before it, or how it was, after it.
+
+    `key` names the meeting and its day. `facts` are what the message tells, see wording/_meeting.py; `sites` those that were not well.
+    """
+
+    at: float
+    wall: float
+    key: str
+    step: Literal["before", "shortly", "after"]
+    severity: Severity
+    sites: tuple[str, ...]
+    facts: Mapping[str, str]
+
+
+Event: TypeAlias = Result | Tick | Human | Hint | Reloaded | Forgotten | Traced | PagerTried | Readied
 
 
 # --- what follows: all that core.step returns

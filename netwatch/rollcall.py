@@ -15,7 +15,7 @@ from netwatch.model import Belief, Meeting, Site
 from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
 from netwatch.windows import next_occurrence
 
-__all__ = ["Sitting", "evidence_of", "line_in_use", "places_of", "rooms_of", "sittings"]
+__all__ = ["ENDPOINT_ROLE", "ROOM_CALL", "Sitting", "evidence_of", "line_in_use", "places_of", "room_of", "rooms_of", "sittings"]
 
 ENDPOINT_ROLE = "conference"
 BRIDGE_PROBE, NODE_PROFILE = "pexip", "pexip-node"
@@ -163,8 +163,7 @@ def _endpoints(look: _Look, view: SiteView) -> Iterator[Endpoint]:
         if target.role != ENDPOINT_ROLE:
             continue
         figures = _figures(target.checks)
-        names = (f"{view.site.id}-{target.id}", view.site.id)
-        alias = next((look.rooms[name] for name in names if name in look.rooms), {})
+        alias = room_of(look.rooms, view.site.id, target.id)
         registered = next((figures[name, ""] for name in REGISTERED if (name, "") in figures), alias.get(ROOM_REGISTERED))
         good = look.good_calls.get(f"{view.site.id}/{target.id}")
         yield Endpoint(
@@ -176,6 +175,11 @@ def _endpoints(look: _Look, view: SiteView) -> Iterator[Endpoint]:
             since=target.since if target.up is False else None,
             good_call_age_seconds=None if good is None else look.snapshot.wall - good,
         )
+
+
+def room_of(rooms: Mapping[str, Mapping[str, float]], site: str, device: str) -> Mapping[str, float]:
+    """What bridges say of one room; nothing where they know none of that alias."""
+    return next((rooms[name] for name in (f"{site}-{device}", site) if name in rooms), {})
 
 
 def rooms_of(snapshot: Snapshot) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from netwatch.conference._evidence import Bridge, Endpoint, Evidence, Leg, Limits, Power, Proof
 from netwatch.conference._prediction import Pair, matrix, predicted
-from netwatch.conference._readiness import LEVELS, Level, Readiness, Reason, Whom, readiness
+from netwatch.conference._readiness import LEVELS, Level, Readiness, Reason, Whom, quality_reason, readiness
 
 __all__ = [
     "LEVELS",
@@ -20,5 +20,6 @@ __all__ = [
     "Whom",
     "matrix",
     "predicted",
+    "quality_reason",
     "readiness",
 ]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from netwatch import quality
-from netwatch.conference._evidence import Evidence, Limits
+from netwatch.conference._evidence import Evidence, Leg, Limits
 from netwatch.model import Belief
 
-__all__ = ["LEVELS", "Level", "Readiness", "Reason", "Whom", "readiness"]
+__all__ = ["LEVELS", "Level", "Readiness", "Reason", "Whom", "quality_reason", "readiness"]
 
 Level: TypeAlias = Literal["go", "risk", "no_go"]
 Whom: TypeAlias = Literal["carrier", "site", "power", "us", ""]  # us: whoever runs the bridge and netwatch
@@ -120,16 +120,19 @@ def _quality(evidence: Evidence, limits: Limits) -> Iterator[Reason]:
         if evidence.up:
             yield Reason(level="risk", code="quality_unknown", whom="us")
         return
-    during = evidence.starts_in_seconds <= 0
-    graded = quality.grade_video(leg.rtt_seconds, leg.jitter_seconds, leg.sent, leg.received, strict=during)
-    if graded is Belief.OK:
-        return
-    bearable = quality.VIDEO_HD.good if during else quality.VIDEO_HD.warn
-    over = quality.VIDEO_HD.crit if graded is Belief.CRIT else bearable
+    strict = evidence.starts_in_seconds <= 0
+    graded = quality.grade_video(leg.rtt_seconds, leg.jitter_seconds, leg.sent, leg.received, strict=strict)
+    if graded is not Belief.OK:
+        yield quality_reason(leg, graded, strict=strict)
+
+
+def quality_reason(leg: Leg, graded: Belief, *, strict: bool) -> Reason:
+    """What of a way that is not good is furthest beyond its limit."""
+    over = quality.VIDEO_HD.crit if graded is Belief.CRIT else quality.VIDEO_HD.good if strict else quality.VIDEO_HD.warn
     values = {"loss": leg.loss_ratio, "jitter": leg.jitter_seconds or 0.0, "rtt": leg.rtt_seconds or 0.0}
     limit = {"rtt": over[0], "jitter": over[1], "loss": over[2]}
     worst = max(values, key=lambda name: values[name] / limit[name])
-    yield Reason(
+    return Reason(
         level="no_go" if graded is Belief.CRIT else "risk",
         code=f"quality_{worst}",
         whom="carrier",

@@ -19,6 +19,7 @@ from netwatch.core._incidents import close, introduce, open_or_grow, still_watch
 from netwatch.core._line_book import MOST_PASTS
 from netwatch.core._line_verdicts import key_of, limits_of, zone_of
 from netwatch.core._lines import busy_ratio, look_at_lines, meeting_of, others_bits_per_second, router_to_ask, take_line_result
+from netwatch.core._meetings import MEETING, tell_of_meeting
 from netwatch.core._mutes import maintenance_now, muted
 from netwatch.core._outages import look_at_outages
 from netwatch.core._own_trouble import OWN_TROUBLE_KEY, look_at_own_trouble, own_finding
@@ -39,6 +40,7 @@ from netwatch.model import (
     Incident,
     Outcome,
     PagerTried,
+    Readied,
     Reloaded,
     Result,
     Run,
@@ -49,6 +51,7 @@ from netwatch.model import (
 from netwatch.route import out_of_band
 
 __all__ = [
+    "MEETING",
     "MOST_PASTS",
     "OWN_TROUBLE_KEY",
     "UPLINK_KEY",
@@ -98,6 +101,8 @@ def step(world: World, event: Event) -> Effects:
             take_trace(world, draft, event)
         case PagerTried():
             _take_trial(world, draft, event)
+        case Readied():
+            tell_of_meeting(world, draft, event)
         case Forgotten():
             open_or_grow(world, draft, own_finding(FORGOTTEN_KEY, "history", {"detail": event.detail}))
     return draft.effects()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from netwatch.core._flaps import SPELLS_SECONDS
 from netwatch.core._world import Timer, Window, World
+from netwatch.model import Severity
 
 __all__ = ["dump", "load_into"]
 
@@ -32,6 +33,7 @@ def dump(world: World, at: float, wall: float) -> str:
         "windows": windows,
         "next_window_id": world.next_window_id,
         "digest_day": world.digest_day,
+        "meetings_told": world.meetings_told,
         "down": {check: since + offset for check, since in world.down.items()},
     }
     return json.dumps(document, ensure_ascii=False)
@@ -46,12 +48,14 @@ def load_into(world: World, text: str, at: float, wall: float) -> None:
         document = json.loads(text)
         timers, spells, windows = _timers(document, at, wall), _spells(document, at, wall), _windows(document)
         next_window_id, digest_day = int(document["next_window_id"]), str(document["digest_day"])
+        meetings_told = _severities(document.get("meetings_told", {}))  # an older daemon stored none
         down = {str(check): _past(since, at, wall) for check, since in document["down"].items()}
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a stored world: {error!r}") from error
     world.timers, world.spells, world.windows = timers, spells, windows
     world.next_window_id = max([next_window_id, *(number + 1 for number in windows)])
     world.digest_day = digest_day
+    world.meetings_told = meetings_told
     world.down = {check: since for check, since in down.items() if check in world.line_checks}
 
 
@@ -75,6 +79,13 @@ def _past(stored: Any, at: float, wall: float) -> float:
     if not math.isfinite(value):
         raise TypeError("a time that is no number")
     return min(at, at + value - wall)
+
+
+def _severities(document: Any) -> dict[str, Severity]:
+    known = get_args(Severity)
+    if any(severity not in known for severity in document.values()):
+        raise TypeError("a severity there is not")
+    return {str(step): severity for step, severity in document.items()}
 
 
 def _windows(document: Any) -> dict[int, Window]:

@@ -11,7 +11,7 @@ from netwatch.core._book import Book
 from netwatch.core._line_book import Key, LineBook
 from netwatch.correlate import POWER_METRICS, Finding, Sight, line_checks
 from netwatch.memory import Memory, SubjectMemory
-from netwatch.model import Belief, Check, Effects, Human, Incident, Inventory, LineVerdict, Page, Request, Subject, Transition
+from netwatch.model import Belief, Check, Effects, Human, Incident, Inventory, LineVerdict, Page, Request, Severity, Subject, Transition
 
 __all__ = ["Draft", "Timer", "Window", "World", "by_site", "keep"]
 
@@ -77,6 +77,7 @@ class World:
     next_window_id: int = 1
     timers: dict[int, Timer] = field(default_factory=dict)  # by incident
     digest_day: str = ""  # the local day of the last morning digest
+    meetings_told: dict[str, Severity] = field(default_factory=dict)  # steps of meetings, by key and step; the newest of them
     lines: LineBook = field(default_factory=LineBook)
     # Derived of the inventory.
     lines_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by site, the checks of its lines

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from netwatch.lang import LANGUAGES, Catalog, catalog, writing
 from netwatch.model import Incident, Page, PageText
-from netwatch.wording import _body, _digest
+from netwatch.wording import _body, _digest, _meeting
 from netwatch.wording._sms import LONGEST_SMS, one_segment, plain, without_icon
 from netwatch.wording._title import LONGEST_TITLE, title
 from netwatch.wording._told import SHARED, Kind, Told
@@ -38,6 +38,9 @@ def describe(
     `texts` take the place of the shipped ones of the area `incident`; they must have passed `overrides.fault_of`.
     """
     told = Told(incident, kind, _words(language, texts), wall, zone, page_url.rstrip("/"), power_hotline)
+    if _meeting.is_of_a_meeting(incident):
+        first = _meeting.title(told)
+        return PageText(title=first, body="\n".join((first, *_meeting.lines(told), *_read_on(told))), sms=one_segment(first), url=told.page_url)
     first = title(told)
     below = [*_body.lines(told), *_read_on(told)]
     return PageText(title=first, body="\n".join((first, *below)), sms=_sms(told, first), url=_url(told))
@@ -45,6 +48,8 @@ def describe(
 
 def headline(incident: Incident, words: Catalog) -> str:
     """What the first page about it is called, without its icon."""
+    if _meeting.is_of_a_meeting(incident):
+        return without_icon(_meeting.title(Told(incident, "open", words, incident.updated, writing.VIETNAM, "")))
     return without_icon(title(Told(incident, "open", words, incident.updated, writing.VIETNAM, "")))
 
 
