@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ class SubjectMemory:
     detail: str = ""
     absent_runs: int = 0
     was_down: bool = False  # it had failed when we could no longer tell: it hides what is behind it still
-    window: tuple[tuple[float, float, int], ...] = ()  # (since at, sum, count) of each slice of the window; not stored
+    window: Sequence[float] = ()  # since at, sum, count of each slice of the window, one after another; not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Memory:
     last_at: float = float("-inf")  # start of the last run that was not an ERROR
     good_at: float = float("-inf")  # start of the last OK run
     seen_at: float = float("-inf")  # start of the last run, whatever it gave
+    spells: Sequence[float] = ()  # when it went down of late, the last times at least
 
     @property
     def answers(self) -> SubjectMemory:
@@ -97,6 +99,7 @@ def dump(memory: Memory, at: float, wall: float) -> str:
         "fingerprint": memory.fingerprint,
         "seen_wall": memory.seen_at + offset if math.isfinite(memory.seen_at) else None,
         "subjects": subjects,
+        "spells": [then + offset for then in memory.spells],
     }
     return json.dumps(document, ensure_ascii=False)
 
@@ -141,4 +144,5 @@ def _load(document: Mapping[str, Any], at: float, offset: float) -> Memory:
         errors=int(document["errors"]),
         fingerprint=str(document["fingerprint"]),
         seen_at=-math.inf if seen_wall is None else moment(seen_wall),
+        spells=array("d", map(moment, document.get("spells", ()))),
     )

@@ -6,7 +6,8 @@ lets one echo in ten through is not "recovered" every minute. ERROR is ours: it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -28,6 +29,7 @@ __all__ = [
 RECOVERY_RUNS = 2
 ERROR_RUNS = 3
 WINDOW_SLICES = 20
+SLICE = 3  # numbers: since when, sum, count
 NEAR = 0.7  # of the limit
 ABSENT_RUNS = 3
 ABSENT_KEPT_SECONDS = 86_400.0  # a port or a tray that is no more
@@ -62,6 +64,7 @@ def observe(check: Check, memory: Memory, result: Result) -> tuple[Memory, tuple
             last_at=result.at,
             good_at=good_at,
             seen_at=result.at,
+            spells=memory.spells,
         ),
         tuple(transitions),
     )
@@ -193,8 +196,8 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
         if result.reason not in {"schedule", "quality"}:
             return replace(before, absent_runs=0)  # a re-check is one echo: it would weigh as much as a train
         window = _slide(window, result.at, value, rule.window_seconds)
-        value = sum([total for _, total, _ in window]) / sum([count for _, _, count in window])
-        young = result.at - window[0][0] < rule.window_seconds / 2
+        value = sum(window[1::SLICE]) / sum(window[2::SLICE])
+        young = result.at - window[0] < rule.window_seconds / 2
         if young and (before.belief is not Belief.UNKNOWN or _level(rule, value, before.belief) is not Belief.OK):
             return replace(before, absent_runs=0, window=window)  # one echo of the first train lost is not a fifth of all that is sent
     said = _level(rule, value, before.belief)
@@ -222,14 +225,17 @@ def near_a_limit(check: Check, memory: Memory) -> bool:
     return False
 
 
-def _slide(window: tuple[tuple[float, float, int], ...], at: float, value: float, seconds: float) -> tuple[tuple[float, float, int], ...]:
+def _slide(window: Sequence[float], at: float, value: float, seconds: float) -> array[float]:
     """A window with one more value; it is kept in slices, so that a long one costs no more than a short one."""
-    if window and window[0][0] <= at - seconds:
-        window = tuple(one for one in window if one[0] > at - seconds)
-    if window and at - window[-1][0] < seconds / WINDOW_SLICES:
-        since_at, total, count = window[-1]
-        return (*window[:-1], (since_at, total + value, count + 1))
-    return (*window, (at, value, 1))
+    slid = array("d", window)
+    while slid and slid[0] <= at - seconds:
+        del slid[:SLICE]
+    if slid and at - slid[-SLICE] < seconds / WINDOW_SLICES:
+        slid[-2] += value
+        slid[-1] += 1
+    else:
+        slid.extend((at, value, 1.0))
+    return slid
 
 
 def _level(rule: Rule, value: float, current: Belief) -> Belief:

@@ -220,3 +220,12 @@ def test_more_samples_are_asked_for_only_near_what_wakes_somebody():
         watched = check("a/line/icmp", rules=[rule])
         memory = Memory(subjects={(rule.name, ""): SubjectMemory(belief=Belief.OK, value=value)})
         assert state.near_a_limit(watched, memory) is near
+
+
+def test_a_long_window_is_kept_in_few_slices_and_forgets_what_is_older():
+    windowed = check(LINE.id, rules=[rule(crit=0.9, window_seconds=300)])
+    memory, _ = loss(*[1.0, 0.0] * 30, rule_check=windowed)
+    full = len(memory.subjects["loss", ""].window)
+    memory, _ = loss(*[0.2] * 400, rule_check=windowed, start=300, memory=memory)
+    assert len(memory.subjects["loss", ""].window) <= full <= 3 * 21
+    assert memory.subjects["loss", ""].value == pytest.approx(0.2)

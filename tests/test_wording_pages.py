@@ -146,3 +146,10 @@ def test_a_long_digest_counts_what_it_does_not_tell():
     assert "… và 275 việc nữa" in text.body
     assert len(text.body) < 2_000
     assert len(text.sms) <= LONGEST_SMS
+
+
+def test_a_flapping_page_tells_the_falls_of_late_and_not_those_of_the_whole_story():
+    flapping = made(flapping=True, relapses=40, facts={**PLACE, "spells": "4"})
+    assert "down 4 times in 30 min" in describe(flapping, "update", "en", wall=OPENED + 120).title
+    often = made(flapping=True, facts={**PLACE, "spells": "20+"})
+    assert "20+ lần mất" in describe(often, "update", "vi", wall=OPENED + 120).title

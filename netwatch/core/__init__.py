@@ -247,7 +247,6 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
     world.down = {check: since for check, since in world.down.items() if check in world.line_checks}
     world.note_lines({*world.failing, *world.line_checks})
     world.raised = {site: found for site, found in world.raised.items() if site in event.new.sites}
-    world.spells = {check: spells for check, spells in world.spells.items() if check in event.new.checks}
     world.troubled = {site for site in (*world.troubled, *sites_with_trouble(world)) if site in event.new.sites}
     for site in sorted(world.troubled):
         look_at_site(world, draft, site)

@@ -152,6 +152,8 @@ def tell(world: World, draft: Draft, incident: Incident, kind: Kind, *, reminds:
     there = reachable(world.pagers, world.inventory)
     told = tuple(pager for pager in dict.fromkeys((*incident.told, *named)) if pager in there)
     again = next_repeat(world, draft, incident, kind)
+    if incident.flapping and kind != "recover":
+        incident = replace(incident, facts={**incident.facts, "spells": spells_of_late(world, incident, draft.at)})
     sent = replace(incident, sequence=incident.sequence + 1, told=told, reminds=reminds, next_repeat=again) if told else incident
     draft.pages += [Page(incident=sent, kind=kind, wall=draft.wall, pager=pager) for pager in told]
     return keep(world, draft, sent)
@@ -227,8 +229,7 @@ def reopen(world: World, draft: Draft, old: Incident, finding: Finding) -> None:
         hidden=finding.hidden,
         facts=with_path(old.facts, _facts(finding)) if finding.cause == old.cause else old.facts,
     )
-    if flaps(world, again, draft.at):
-        again = replace(again, flapping=True, facts={**again.facts, "spells": str(spells_of_late(world, again, draft.at))})
+    again = replace(again, flapping=flaps(world, again, draft.at))
     if again.announced and not muted(world, again, draft.wall):
         world.timers[again.id] = first_repeat(world, again, draft.at)
         tell(world, draft, again, "update")
@@ -253,8 +254,7 @@ def close_or_hold(world: World, draft: Draft, incident: Incident) -> None:
     if not flaps(world, incident, draft.at):
         close(world, draft, incident, "recovered")
     elif not incident.flapping:
-        facts = {**incident.facts, "spells": str(spells_of_late(world, incident, draft.at))}
-        tell(world, draft, replace(incident, flapping=True, facts=facts, updated=draft.wall), "update")
+        tell(world, draft, replace(incident, flapping=True, updated=draft.wall), "update")
 
 
 def close(world: World, draft: Draft, incident: Incident, reason: Literal["recovered", "removed", "merged"]) -> None:

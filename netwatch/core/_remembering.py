@@ -7,7 +7,6 @@ import math
 from dataclasses import asdict
 from typing import Any, get_args
 
-from netwatch.core._flaps import SPELLS_SECONDS
 from netwatch.core._world import Timer, Window, World
 from netwatch.model import Severity
 
@@ -20,16 +19,10 @@ def dump(world: World, at: float, wall: float) -> str:
         str(number): {name: None if value is None else value + offset for name, value in asdict(timer).items()}
         for number, timer in world.timers.items()
     }
-    spells = {
-        check: [then + offset for then in spells if at - then < SPELLS_SECONDS]
-        for check, spells in world.spells.items()
-        if at - spells[-1] < SPELLS_SECONDS
-    }
     windows = [asdict(window) for window in world.windows.values() if window.ends > wall]
     document = {
         "wall": wall,
         "timers": timers,
-        "spells": spells,
         "windows": windows,
         "next_window_id": world.next_window_id,
         "digest_day": world.digest_day,
@@ -46,13 +39,13 @@ def load_into(world: World, text: str, at: float, wall: float) -> None:
     """
     try:
         document = json.loads(text)
-        timers, spells, windows = _timers(document, at, wall), _spells(document, at, wall), _windows(document)
+        timers, windows = _timers(document, at, wall), _windows(document)
         next_window_id, digest_day = int(document["next_window_id"]), str(document["digest_day"])
         meetings_told = _severities(document.get("meetings_told", {}))  # an older daemon stored none
         down = {str(check): _past(since, at, wall) for check, since in document["down"].items()}
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a stored world: {error!r}") from error
-    world.timers, world.spells, world.windows = timers, spells, windows
+    world.timers, world.windows = timers, windows
     world.next_window_id = max([next_window_id, *(number + 1 for number in windows)])
     world.digest_day = digest_day
     world.meetings_told = meetings_told
@@ -68,10 +61,6 @@ def _timers(document: Any, at: float, wall: float) -> dict[int, Timer]:
     return {
         int(number): Timer(**{str(name): moment(value) for name, value in timer.items()}) for number, timer in document["timers"].items()
     }
-
-
-def _spells(document: Any, at: float, wall: float) -> dict[str, tuple[float, ...]]:
-    return {str(check): tuple(_past(then, at, wall) for then in spells) for check, spells in document["spells"].items() if spells}
 
 
 def _past(stored: Any, at: float, wall: float) -> float:

@@ -22,8 +22,8 @@ def take_trace(world: World, draft: Draft, event: Traced) -> None:
 
 
 def with_path(known: Mapping[str, str], fresh: Mapping[str, str]) -> dict[str, str]:
-    """The facts of an incident that grows: what is known now, and the path that was traced when it opened."""
-    return {**fresh, **{name: known[name] for name in PATH_FACTS if name in known}}
+    """The facts of an incident that grows: what is known now, the path that was traced when it opened, how often it flapped when last told."""
+    return {**fresh, **{name: known[name] for name in (*PATH_FACTS, "spells") if name in known}}
 
 
 def _facts(event: Traced) -> dict[str, str]:

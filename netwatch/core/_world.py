@@ -68,7 +68,6 @@ class World:
     failing: set[str] = field(default_factory=set)  # checks of lines believed down, softly or by whatever cause
     unsettled: bool = False  # to be looked at again, at the next result of a line or the next tick
     held: bool = False  # something that flaps is held open: to be looked at at the next tick
-    spells: dict[str, tuple[float, ...]] = field(default_factory=dict)  # by check: when it went down of late
     # Whether we can see (sight.py).
     sight: Sight = field(default_factory=Sight)
     isolated: bool = False

@@ -108,8 +108,9 @@ class Told:
         """How often it has been down in this thread."""
         return self.incident.relapses + 1
 
-    def spells(self) -> int:
-        return max(self.figure("spells"), self.times(), LEAST_SPELLS)
+    def spells(self) -> str:
+        """How often it has been down of late; `20+` when it was too often to be counted."""
+        return self.fact("spells", 10) or str(max(self.times(), LEAST_SPELLS))
 
     # --- where
 
