@@ -45,7 +45,8 @@ def free_port():
 
 def measured(router, authority, *, password=PASSWORD, seconds=60.0, stop=None, **more):
     options = {"contract_bits_per_second": CONTRACT, "direction": "down", "user": USER, "ca_file": str(authority.file), **more}
-    probe = Bandwidth(method="router", port=router.port, fetch_port=free_port(), **options)
+    number = free_port()
+    probe = Bandwidth(method="router", port=router.port, fetch_port=number, **options)
 
     async def scenario():
         shared = Shared()
@@ -54,7 +55,8 @@ def measured(router, authority, *, password=PASSWORD, seconds=60.0, stop=None, *
                 deadline = asyncio.get_running_loop().time() + seconds
                 return await probe.measure(Target(address=HERE, deadline=deadline, secrets={"password": Secret(password)}), shared)
         finally:
-            await shared.aclose()
+            with socket.create_server(("", number)):  # nobody else listens there any more
+                await shared.aclose()
 
     return asyncio.run(scenario())
 
@@ -182,6 +184,26 @@ def test_one_that_fetches_twice_is_let_in_once(authority):
         outcome = measured(router, authority, streams=1)
     assert outcome.verdict == "proved"
     assert [status for _, status in again] == [404]
+
+
+def test_two_sites_at_once_share_the_port_and_each_gets_its_own(authority):
+    async def scenario(*routers):
+        shared = Shared()
+        number = free_port()
+        options = {"contract_bits_per_second": 20e6, "direction": "down", "user": USER, "ca_file": str(authority.file)}
+        probes = [Bandwidth(method="router", port=router.port, fetch_port=number, **options) for router in routers]
+        target = Target(address=HERE, deadline=asyncio.get_running_loop().time() + 60, secrets={"password": Secret(PASSWORD)})
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(probe.measure(target, shared)) for probe in probes]
+        finally:
+            await shared.aclose()
+        return [task.result() for task in tasks]
+
+    with RouterOs(authority.server()) as one, RouterOs(authority.server()) as other:
+        outcomes = asyncio.run(scenario(one, other))
+    assert [outcome.verdict for outcome in outcomes] == ["proved", "proved"]
+    assert len(one.asked) == len(other.asked) == 4
 
 
 def test_who_does_not_know_the_word_gets_nothing():
