@@ -48,10 +48,12 @@ bench: venv  ## the figures of docs/benchmarks.md, one JSON line each
 	tests/install-peers
 	set -e; for file in bench/[a-z]*.py; do case $$file in bench/line.py) $(PY) $$file --quick;; *) $(PY) $$file;; esac; done
 
-soak: venv  ## an hour of kill -9 and of scenarios in the lab, and lines of known rates; writes docs/evidence/
+soak: venv  ## kill -9 and scenarios in the lab for an hour, lines of known rates, real devices; writes docs/evidence/
 	tests/install-peers
 	$(PY) tools/soak.py $(ARGS)
 	$(PY) bench/line.py --evidence docs/evidence/lines-$$(date -u +%F).json
+	PYTHON=$(PYTHON) tests/install-snmpsim
+	$(PY) tools/devices.py
 
 fmt: venv
 	$(VENV)/bin/ruff check --fix

@@ -15,6 +15,7 @@ from probes._snmp_values import Row, measure
 __all__ = ["Learning", "Plan", "Reader", "learn"]
 
 MOST_ROWS = 1000
+ENTERPRISES = "1.3.6.1.4.1."
 
 # SNMPv2-MIB, HOST-RESOURCES-MIB, SNMP-FRAMEWORK-MIB, IF-MIB
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
@@ -106,11 +107,22 @@ class _Walker:
         """Walks each column once, and remembers what was wrong with it."""
         columns = self.learning.columns
         if oid not in columns:
+            if not await self._has_branch_of(oid):
+                return {}
             walk = await self.session.walk(oid, MOST_ROWS)
             if walk.flaw:
                 self.learning.flaws[f"{walk.flaw} {oid}"] = None
             columns[oid] = walk.rows
         return columns[oid]
+
+    async def _has_branch_of(self, oid: str) -> bool:
+        """Whether the agent has anything of that maker: most have one or two, and a profile knows a dozen."""
+        if not oid.startswith(ENTERPRISES):
+            return True
+        branch = ".".join(oid.split(".")[: ENTERPRISES.count(".") + 1])
+        if branch not in self.learning.columns:
+            self.learning.columns[branch] = (await self.session.walk(branch, 1)).rows
+        return bool(self.learning.columns[branch])
 
     async def scalars(self, oids: list[str]) -> dict[str, Value]:
         if self.learning.scalars is None:

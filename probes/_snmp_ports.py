@@ -45,6 +45,7 @@ COUNTED: tuple[tuple[str, str, Literal[32, 64], bool], ...] = (  # form, metric,
     ("transmit_discards", "interface_transmit_discards_per_second", 32, False),
 )
 UP, NOT_UP = 1, frozenset({2, 6, 7})  # ifOperStatus; testing, unknown and dormant say neither
+FASTEST_MEGABITS = 1_600_000  # the fastest Ethernet there is
 DUPLEX = {2: 1.0, 3: 0.0}  # halfDuplex, fullDuplex; a port without link often says half
 
 
@@ -150,11 +151,11 @@ class Port:
             self._samples.append(Sample("interface_half_duplex", (DUPLEX[duplex],), self.name))
 
     def _speed(self, said: Value) -> float:
-        """Bytes a second; 0 where the port has no such notion. ifSpeed sticks at 2^32-1."""
+        """Bytes a second; 0 where the port has no such notion. ifSpeed sticks at 2^32-1; some give ifHighSpeed in bits."""
         if not isinstance(said, int) or said <= 0:
             return 0.0
         if "speed" in self.oids:
-            return said * 125_000.0
+            return said * 125_000.0 if said <= FASTEST_MEGABITS else said / 8
         return said / 8 if said < 2**32 - 1 else 0.0
 
 
