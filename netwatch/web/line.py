@@ -209,7 +209,7 @@ def _buffer_delay(figures: Mapping[str, float | None], words: Catalog) -> str:
 
 def _word(kind: str, name: str, words: Catalog) -> str:
     keys = (f"line.{kind}_{name}", f"line_test.{kind}_{name}", f"line_test.failed_{name}")
-    return next((words.text(key) for key in keys if words.has(key)), writing.clean(name, LONGEST_CELL))
+    return next((words.text(key, detail="…") for key in keys if words.has(key)), writing.clean(name, LONGEST_CELL))
 
 
 def alone(sheet: Sheet, words: Catalog, zone: dt.tzinfo) -> str:
