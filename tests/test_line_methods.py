@@ -7,6 +7,8 @@ import socket
 import pytest
 
 from netwatch import ledger
+from netwatch.cli._output import words
+from netwatch.cli.line_test import _why_not
 from tests.capacity_peer import TOKEN, reflecting
 from tests.certificates import Authority
 from tests.routeros import PASSWORD, USER, RouterOs
@@ -109,3 +111,12 @@ def test_a_line_is_proved_by_each_method_and_the_ledger_says_by_which_and_what_t
     assert all(one["bytes"] > 0 and one["inputs"]["measurement"]["bins"] for one in place.records())
     assert f'netwatch_line_measured_bytes_per_second{{site="na-tau",line="main",direction="up",method="{method}"}}' in told
     assert ledger.verify(ledger.path_in(place.state), public=ledger.key_in(ledger.path_in(place.state).parent)).sound
+
+
+def test_why_a_test_could_not_be_run_is_told_with_what_the_far_end_said_of_it():
+    failures = [key.removeprefix("line_test.failed_") for key in words().texts if key.startswith("line_test.failed_")]
+    assert "router_refuses" in failures
+    for code in failures:
+        assert _why_not({"failed": code, "detail": "no (9)"})
+    assert "no (9)" in _why_not({"failed": "router_refuses", "detail": "no (9)"})
+    assert _why_not({"failed": "new", "detail": "no (9)"}) == "no (9)"
