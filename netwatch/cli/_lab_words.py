@@ -8,7 +8,21 @@ from typing import Any
 
 from netwatch.cli._output import Exit, fail, text
 
-__all__ = ["Duplex", "Form", "Paper", "Power", "Supply", "UpDown", "Way", "has_line", "line_of", "number", "place_of"]
+__all__ = [
+    "Calls",
+    "Duplex",
+    "Form",
+    "Paper",
+    "Power",
+    "Registration",
+    "Supply",
+    "UpDown",
+    "Way",
+    "has_line",
+    "line_of",
+    "number",
+    "place_of",
+]
 
 
 class Form(StrEnum):
@@ -35,6 +49,16 @@ class Supply(StrEnum):
 class Paper(StrEnum):
     OUT = "out"
     OK = "ok"
+
+
+class Registration(StrEnum):
+    LOST = "lost"
+    OK = "ok"
+
+
+class Calls(StrEnum):
+    REFUSED = "refused"
+    TAKEN = "taken"
 
 
 class UpDown(StrEnum):

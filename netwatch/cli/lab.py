@@ -8,7 +8,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from netwatch.cli import _output
-from netwatch.cli._lab_words import Duplex, Form, Paper, Power, Supply, UpDown, Way, has_line, line_of, number, place_of
+from netwatch.cli._lab_words import (
+    Calls,
+    Duplex,
+    Form,
+    Paper,
+    Power,
+    Registration,
+    Supply,
+    UpDown,
+    Way,
+    has_line,
+    line_of,
+    number,
+    place_of,
+)
 from netwatch.cli._output import Exit, fail, text
 
 __all__ = ["DEFAULT_SOCKET", "app"]
@@ -178,6 +192,33 @@ def toner(where: Devices, ratio: Annotated[str, typer.Argument(help="7% or 0.07.
     Example: netwatch lab toner thanh-an/printer1 3%
     """
     _put(socket, "toner", where, ratio=number(ratio))
+
+
+@app.command()
+def registration(where: Devices, state: Registration, socket: SocketOption = DEFAULT_SOCKET) -> None:
+    """Rooms that are not registered.
+
+    Example: netwatch lab registration na-tau lost
+    """
+    _put(socket, "registration", where, state=state.value)
+
+
+@app.command()
+def calls(where: Devices, state: Calls, socket: SocketOption = DEFAULT_SOCKET) -> None:
+    """Rooms that take no calls: they answer SIP with 503.
+
+    Example: netwatch lab calls na-tau/vc refused
+    """
+    _put(socket, "calls", where, state=state.value)
+
+
+@app.command()
+def licences(where: Devices, ratio: Annotated[str, typer.Argument(help="100% or 1.")], socket: SocketOption = DEFAULT_SOCKET) -> None:
+    """How many of a Pexip platform's licences are in use.
+
+    Example: netwatch lab licences ha-noi/pexip 100%
+    """
+    _put(socket, "licences", where, ratio=number(ratio))
 
 
 @app.command()

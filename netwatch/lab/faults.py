@@ -38,6 +38,9 @@ FaultKind: TypeAlias = Literal[
     "ups",
     "paper",
     "toner",
+    "registration",
+    "calls",
+    "licences",
     "traffic",
     "errors",
     "port",
@@ -53,7 +56,9 @@ FaultKind: TypeAlias = Literal[
     "pager",
 ]
 ONLY_SIMULATED: frozenset[FaultKind] = frozenset({"service", "anchor", "kill", "human", "clock", "errors_of_ours", "pager"})
-ROLES: Mapping[str, str] = MappingProxyType({"ups": "ups", "paper": "printer", "toner": "printer"})
+ROLES: Mapping[str, str] = MappingProxyType(
+    {"ups": "ups", "paper": "printer", "toner": "printer", "registration": "conference", "calls": "conference", "licences": "pexip"}
+)
 NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
 
@@ -137,6 +142,8 @@ class Fault:
                 return replace(device, paper=state == "ok")
             case "toner":
                 return replace(device, toner_ratio=self.number("ratio"))
+            case "registration" | "calls" | "licences":
+                return self._on_meetings(device)
             case "errors":
                 port = self.word("port")
                 counting = Counting(now, device.error_count(port, now), self.number("per_second"))
@@ -147,6 +154,13 @@ class Fault:
                 return self._set(device)
             case _:
                 return device
+
+    def _on_meetings(self, device: DeviceState) -> DeviceState:
+        if self.kind == "registration":
+            return replace(device, registered=self.word("state") == "ok")
+        if self.kind == "calls":
+            return replace(device, takes_calls=self.word("state") == "taken")
+        return replace(device, licences_ratio=self.number("ratio"))
 
     def _on_a_part(self, device: DeviceState) -> DeviceState:
         """On one port, or on one check."""

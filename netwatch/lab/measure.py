@@ -77,6 +77,10 @@ def _samples(check: Check, device: DeviceState, now: float) -> Iterator[Sample]:
         ("printer_error", "no_paper"): float(not device.paper),
         ("printer_error", "no_toner"): float(device.toner_ratio <= 0),
         ("printer_supply_ratio", ""): device.toner_ratio,
+        ("poly_registered", ""): float(device.registered),
+        ("h323_registered", ""): float(device.registered),
+        ("sip_refusing", ""): float(not device.takes_calls),
+        ("pexip_licence_ratio", "port"): device.licences_ratio,
     }
     for rule in check.rules:
         given = {instance: value for (metric, instance), value in device.metrics.items() if metric == rule.metric}

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
@@ -18,10 +19,11 @@ from netwatch.lab.complaints import LabComplaint, ScenarioRefused
 from netwatch.lab.devices import LabDevice, layouts, view
 from netwatch.lab.faults import ONLY_SIMULATED, Fault, LineState
 from netwatch.lab.links import LinkSettings, as_change
-from netwatch.lab.responders import Responders, Service
+from netwatch.lab.meetings import Meetings
+from netwatch.lab.responders import Responders, Service, ServiceKind
 from netwatch.lab.scenario import read_fault
 from netwatch.lab.world import WorldModel, lines_of
-from netwatch.model import Inventory
+from netwatch.model import Check, Inventory
 
 __all__ = ["LINE_FAULTS", "LabServer", "addresses_of", "lab_services"]
 
@@ -92,7 +94,8 @@ class LabServer:
         """In the loopback lab the usual ports may be taken or forbidden: then all of them move by one offset."""
         loopback = self.emulator is None
         for offset in PORT_OFFSETS if loopback else PORT_OFFSETS[:1]:
-            responders = Responders(tuple(lab_services(self.world.inventory)), self.world.alive, offset)
+            meetings = Meetings(self.world, self.now, time.time)
+            responders = Responders(tuple(lab_services(self.world.inventory)), self.world.alive, meetings, offset)
             try:
                 agent = Agent(self.find, self.community, SNMP_PORT + offset, loopback_only=loopback)
             except OSError as error:
@@ -238,13 +241,33 @@ def _settings(line: LineState) -> tuple[LinkSettings, LinkSettings]:
 
 
 def lab_services(inventory: Inventory) -> Iterator[Service]:
-    """The ports that the inventory's tcp and http checks knock at, each once."""
+    """What the inventory's checks but those by ICMP and SNMP ask of devices, each once."""
     seen = set()
     for check in inventory.checks.values():
-        device = inventory.sites[check.site].devices.get(check.target)
-        if device is None or check.kind not in {"tcp", "http"}:
+        if check.target not in inventory.sites[check.site].devices:
             continue
-        port = getattr(check.probe, "port", None) or (443 if getattr(check.probe, "scheme", "http") == "https" else 80)
-        if (check.address, port) not in seen:
-            seen.add((check.address, port))
-            yield Service(check.site, check.target, check.address, port, http=check.kind == "http")
+        for port, kind in _services_of(check):
+            key = (check.address, port, kind in {"sip-udp", "ras"})
+            if key not in seen:
+                seen.add(key)
+                yield Service(check.site, check.target, check.address, port, kind)
+
+
+def _services_of(check: Check) -> Iterator[tuple[int, ServiceKind]]:
+    probe: Any = check.probe
+    match check.kind:
+        case "tcp":
+            yield probe.port, "hold"
+        case "http":
+            yield probe.port or (443 if probe.scheme == "https" else 80), "http"
+        case "sip":
+            yield probe.port or (5061 if probe.transport == "tls" else 5060), f"sip-{probe.transport}"  # type: ignore[misc]  # one of ServiceKind
+        case "h323":
+            if probe.port is not None:
+                yield probe.port, "hold"
+            if probe.ras_port is not None and not probe.gatekeeper:
+                yield probe.ras_port, "ras"
+        case "poly":
+            yield probe.port, "poly"
+        case "pexip":
+            yield probe.port, "pexip"

@@ -12,9 +12,12 @@ from netwatch.model import Check, Inventory
 
 __all__ = ["DEMO_ENVIRONMENT", "SITE_NETS", "hastened"]
 
-DEMO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({"NETWATCH_SNMP_COMMUNITY": "lab"})
+DEMO_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
+    {"NETWATCH_SNMP_COMMUNITY": "lab", "POLY_PASSWORD": "lab", "PEXIP_PASSWORD": "lab"}  # as netwatch/lab/poly.py and pexip.py have them
+)
 SITE_NETS: Mapping[str, str] = MappingProxyType({"namespaces": "10.45.{n}.0/24", "loopback": "127.45.{n}.0/24"})
-PORTS_OF_LAB = frozenset({"snmp", "tcp", "http"})
+PORTS_OF_LAB = frozenset({"snmp", "tcp", "http", "sip", "h323", "poly", "pexip"})
+SIP_PORTS: Mapping[str, int] = MappingProxyType({"udp": 5060, "tcp": 5060, "tls": 5061})
 
 
 def hastened(inventory: Inventory, port_offset: int, haste_seconds: float | None) -> Inventory:
@@ -26,7 +29,11 @@ def _move(check: Check, port_offset: int) -> Check:
     if not port_offset or check.kind not in PORTS_OF_LAB:
         return check
     moved: Any = copy.copy(check.probe)
-    moved.port = (moved.port or 0) + port_offset
+    usual = SIP_PORTS[moved.transport] if check.kind == "sip" else 0
+    if moved.port is not None or check.kind != "h323":
+        moved.port = (moved.port or usual) + port_offset
+    if check.kind == "h323" and moved.ras_port is not None:
+        moved.ras_port += port_offset
     return replace(check, probe=moved)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 __all__ = ["Counting", "DeviceState", "LineState", "Value"]
 
 TONER_START_RATIO = 0.62
+LICENCES_START_RATIO = 0.06
 BATTERY_LOW_RATIO = 0.2
 TRAFFIC_KEY = "{role}/{direction}"
 Value: TypeAlias = float | str
@@ -65,6 +66,9 @@ class DeviceState:
     battery_lasts_seconds: float = 1800.0
     battery_ratio: float = 1.0  # of a full charge, when the battery took over
     paper: bool = True
+    registered: bool = True  # a room
+    takes_calls: bool = True
+    licences_ratio: float = LICENCES_START_RATIO  # of a Pexip manager: in use
     toner_ratio: float = TONER_START_RATIO
     ports_down: frozenset[str] = frozenset()
     services_dead: frozenset[str] = frozenset()  # names of checks that fail though the device is there
@@ -85,6 +89,9 @@ class DeviceState:
             "battery": self.on_battery,
             "paper out": not self.paper,
             f"toner {self.toner_ratio:.0%}": self.toner_ratio != TONER_START_RATIO,
+            "not registered": not self.registered,
+            "takes no calls": not self.takes_calls,
+            f"licences {self.licences_ratio:.0%}": self.licences_ratio != LICENCES_START_RATIO,
             "ports down " + " ".join(sorted(self.ports_down)): self.ports_down,
             "services dead " + " ".join(sorted(self.services_dead)): self.services_dead,
             "negotiated " + " ".join(sorted(self.negotiated)): self.negotiated,
