@@ -366,11 +366,12 @@ def run_all(cases: Sequence[Case], *, emulated: bool, seed: int, keep: Path | No
             control = controls(line, {(case.method, case.contract) for case in cases})
             reference = references(line, cases)
             for case in cases:
-                found += run_until_quiet(line, case, control[case.method, case.direction, case.contract], bird)
-                found[-1].reference_bits_per_second = reference.get((case.rate, case.direction), 0.0)
-                if kept:
-                    kept.write(json.dumps({**asdict(found[-1]), "wrong": found[-1].wrong}) + "\n")
-                    kept.flush()
+                for one in run_until_quiet(line, case, control[case.method, case.direction, case.contract], bird):
+                    one.reference_bits_per_second = reference.get((case.rate, case.direction), 0.0)
+                    found.append(one)
+                    if kept:
+                        kept.write(json.dumps({**asdict(one), "wrong": one.wrong}) + "\n")
+                        kept.flush()
     finally:
         line.close()
     return found

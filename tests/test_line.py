@@ -308,7 +308,7 @@ def taken(low, high):
     return Bounds(low * MBPS, (low + high) / 2 * MBPS, high * MBPS)
 
 
-UNEVEN = [80, 92, 96, 88] * 10  # others' transfer that grows and is cut
+UNEVEN = [98 - 18 * place / 39 for place in range(40)]  # others' transfer that grows; 89 in the mean
 FORTY = [90.0] * 40
 
 
@@ -364,6 +364,16 @@ def test_with_others_the_burst_is_spent_as_well():
 def test_with_others_a_line_is_not_refuted_by_what_was_not_the_lines_doing(rates, changes):
     assert judge(beside(rates, reason="at_contract", others=taken(4, 5), **changes)).verdict == "inconclusive"
     assert judge(beside(FORTY, reason="at_contract", others=taken(4, 5))).verdict == "refuted"
+
+
+@pytest.mark.parametrize("dip", [[40.0], [60.0, 60.0]])
+def test_with_others_a_line_is_not_refuted_by_a_moment_in_which_something_stood_still(dip):
+    """Filled up, it is at its contract; what lasts three bins is no moment."""
+    stood_still = [88.0] * 20 + dip + [88.0] * (20 - len(dip))
+    assert judge(beside(stood_still, reason="at_contract", others=taken(10, 12))).verdict == "inconclusive"
+    for moment in ([84.0], [84.0, 84.0], [76.0] * 3):
+        lower = [86.0] * 20 + moment + [86.0] * (20 - len(moment))
+        assert judge(beside(lower, reason="at_contract", others=taken(10, 12))).verdict == "refuted"
 
 
 @pytest.mark.parametrize("missing", [{"control": None}, {"router_cpu_ratio": 0.97}, {"cross": None}])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netwatch.line._evidence import Bounds, Measurement
@@ -19,6 +20,7 @@ GAP_RATIO = 0.1
 EVEN_RATIO = 0.01
 SYSTEMATIC_RATIO = 0.001  # as for the test alone (docs/line.md)
 BOOSTED_RATIO = 0.9
+DIP_BINS = 2
 RECEIVED, IDLE = 1, 4  # columns of a bin, after its seconds
 COLUMNS = 6
 # Verdicts of a test alone that say: the line was full, and what came through is not enough to tell.
@@ -63,9 +65,22 @@ def together(test: Measurement, others: Bounds) -> Together | None:
     if statistics.pstdev(rates) > others.high + EVEN_RATIO * mean or idle >= seconds:
         return None
     full = max(rates) < HELD_BACK_RATIO * test.sent_bits_per_second and min(rates) >= GAP_RATIO * mean
+    at_most = math.fsum(rate * one[0] for rate, one in zip(_without_dips(rates), bins, strict=True)) / seconds
     bounds = Bounds(
         mean * (1 - SYSTEMATIC_RATIO) + others.low,
         mean + others.value,
-        (mean * (1 + SYSTEMATIC_RATIO) + others.high) * seconds / (seconds - idle),
+        (at_most * (1 + SYSTEMATIC_RATIO) + others.high) * seconds / (seconds - idle),
     )
     return Together(bounds, seconds, full, test.burst_bytes)
+
+
+def _without_dips(rates: Sequence[float]) -> list[float]:
+    """What a line may have carried had nothing stood still for a moment: a dip that is over within two bins is filled up.
+
+    Others may have made it, but so may a machine on the way that was busy with something else.
+    """
+    filled = []
+    for place, rate in enumerate(rates):
+        before, after = rates[max(place - DIP_BINS, 0) : place], rates[place + 1 : place + 1 + DIP_BINS]
+        filled.append(max(rate, min(max(before, default=0.0), max(after, default=0.0))))
+    return filled
