@@ -84,7 +84,7 @@ class Commits:
         if effects.pages:
             crash_points.reached("before-commit")
         try:
-            rows, stored = self._storage.begin(effects, memories, self._wall(), self._remembered())
+            rows, stored = self._storage.begin(effects, memories, self._wall(), self._remembered() if effects else None)
         except HistoryFailed as failure:
             self._send_from_memory(effects, failure)
             return

@@ -371,6 +371,7 @@ class Daemon:
                 self._runner.stop(request.check)  # what is put off until later stays so
             else:
                 self._scheduler.request(request)
+        self._commits.put(effects, {check: self._dump(check) for check in core.to_store(self._world, event, effects)})
         if effects:
             for transition in effects.transitions:
                 log.info(
@@ -382,7 +383,6 @@ class Daemon:
                         "hard": transition.hard,
                     },
                 )
-            self._commits.put(effects, {check: self._dump(check) for check in {one.subject.check for one in effects.transitions}})
             self._tracer.offer(effects.incidents, self._world.inventory, self._now())
             self._revision += 1
         return effects

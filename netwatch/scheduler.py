@@ -41,6 +41,7 @@ class _Entry:
     grid_at: float  # any point of the fixed rate
     request: Run | None = None
     running: bool = False
+    is_new: bool = True  # has never run by its rate: while somebody asks for it, that waits a round
     started_at: float = float("-inf")
     ticket: int = 0  # the heap item that counts; older ones are void
 
@@ -151,14 +152,16 @@ class Schedule:
         return len(self._entries)
 
     def _start(self, entry: _Entry, now: float) -> RunReason:
-        reason: RunReason = "schedule"
         request, entry.request = entry.request, None
+        interval = entry.check.interval_seconds
+        is_due = entry.due_at <= now
+        if request is not None and entry.started_at == float("-inf"):
+            entry.due_at = entry.grid_at + max(0, math.ceil((now - entry.grid_at) / interval)) * interval
         if entry.due_at <= now:
-            interval = entry.check.interval_seconds
             ticks = math.ceil((now + interval / 2 - entry.grid_at) / interval)
             entry.due_at = entry.grid_at + max(0, ticks) * interval
-        elif request is not None:
-            reason = request.reason
+        reason = request.reason if request is not None and (entry.is_new or not is_due) else "schedule"
+        entry.is_new = entry.is_new and request is not None
         entry.running, entry.started_at = True, now
         return reason
 

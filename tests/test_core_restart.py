@@ -112,6 +112,62 @@ def test_after_a_restart_a_doubted_check_is_asked_again_at_once():
     assert Run(check=LINE, not_before=again.at, reason="soft") in again.effects[0].requests
 
 
+def test_after_a_restart_every_line_is_asked_at_once_with_one_echo():
+    told = story("na-tau", "pu-nhi")
+    told.all_ok()
+    again = restarted(told)
+    asked = {(request.check, request.reason, request.not_before) for request in again.effects[0].requests}
+    assert asked == {(LINE, "parent", again.at), ("pu-nhi/line/icmp", "parent", again.at)}
+    again.all_ok()
+    reloaded = core.step(again.world, Reloaded(at=again.at, wall=WALL, generation=2, new=again.world.inventory))
+    assert reloaded.requests == ()  # nothing is unheard of any more
+
+
+def test_a_kill_costs_the_try_that_was_under_way_and_none_of_those_before_it():
+    told = story()
+    told.all_ok()
+    stored = {name: memory.dump(known, told.at, WALL + told.at) for name, known in told.world.memories.items()}
+    for run in range(8):
+        told.say(LINE, FAILED, after=float(run > 0), duration=0.9)
+        event = Result(check=LINE, at=told.at, wall=WALL + told.at, duration_seconds=0.9, outcome=FAILED)
+        for name in core.to_store(told.world, event, told.effects[-1]):
+            stored[name] = memory.dump(told.world.memories[name], told.at, WALL + told.at)
+    again = restarted(told, later=1.5, stored=stored)
+    again.say(LINE, FAILED, duration=1.0)
+    assert again.world.memories[LINE].failed
+
+
+def test_what_must_be_stored_is_a_belief_and_once_that_one_more_failure_is_enough():
+    told = story()
+    told.all_ok()
+    stored = []
+    for run in range(12):
+        told.say(LINE, FAILED, after=1.0, duration=0.9)
+        event = Result(check=LINE, at=told.at, wall=WALL + told.at, duration_seconds=0.9, outcome=FAILED)
+        if core.to_store(told.world, event, told.effects[-1]):
+            stored.append(run + 1)
+    assert stored == [1, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("at", "lasts", "reason", "next_at"),
+    [(6.0, 1.0, "soft", 7.0), (6.3, 1.0, "soft", 8.05), (5.3, 1.8, "schedule", 8.05), (6.3, 1.8, "schedule", 8.3), (7.0, 1.0, "soft", 8.0)],
+)
+def test_the_try_that_can_make_it_hard_begins_late_enough_to_do_so(at, lasts, reason, next_at):
+    told = story()
+    told.all_ok()
+    began_at = told.at
+    told.say(LINE, FAILED, duration=1.0)
+    told.say(LINE, FAILED, after=3.3, duration=1.0)
+    told.at = began_at + at
+    last = Result(check=LINE, at=told.at, wall=WALL + told.at, duration_seconds=lasts, outcome=FAILED, code="timeout", reason=reason)
+    [wanted] = [request for request in core.step(told.world, last).requests if request.reason == "soft"]
+    assert wanted.not_before - began_at == pytest.approx(next_at)
+    told.at = wanted.not_before
+    told.say(LINE, FAILED, duration=1.0)
+    assert told.world.memories[LINE].failed == (next_at > 7.9)
+
+
 @pytest.mark.parametrize(
     "text", ["", "null", "[]", "{}", '{"errors": 0, "subjects": null}', "[" * 100_000, '{"errors": 1e999, "subjects": []}']
 )

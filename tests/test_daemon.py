@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -174,6 +175,14 @@ class Place:
             log.close()
 
 
+def tries_stored(database):
+    """How many failed runs of the counter's check the next process would know of."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        rows = opened.execute("SELECT document FROM memory WHERE check_id = 'na-tau/counter/port'").fetchall()
+        return max((subject["candidate_runs"] for (text,) in rows for subject in json.loads(text)["subjects"]), default=0)
+    return 0
+
+
 @pytest.fixture
 def place(tmp_path, pages):
     with accepting() as tcp:
@@ -235,6 +244,18 @@ def test_a_page_survives_kill_and_the_recovery_has_its_key(place, pages):
     told = {page["webhook_id"]: page["kind"] for page in pages.pages}  # killed before it could note the 204, it may say it again
     assert list(told.values()) == ["open", "recover"]
     assert CANARY not in place.logs() + json.dumps(pages.pages) + place.metrics()
+
+
+def test_tries_that_failed_before_a_kill_count_after_it(place, pages):
+    written = place.inventory.read_text()
+    place.inventory.write_text(written.replace("attempts: 2, hard_after: 1s", "attempts: 4, hard_after: 12s"))
+    daemon = place.start()
+    wait_until(lambda: any(tries_stored(found) >= 3 for found in place.state.glob("*.db")))
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait(10)
+    killed_at = datetime.now(UTC)
+    place.start()
+    assert datetime.fromisoformat(pages.wait_for("open")["incident"]["opened"]) < killed_at
 
 
 def test_a_second_daemon_on_one_directory_refuses(place):

@@ -83,6 +83,35 @@ def test_a_request_during_a_run_is_served_when_it_ends():
     assert ran[1][0] - ran[0][0] >= 3.0
 
 
+def test_what_is_asked_for_before_its_first_run_is_asked_at_once_and_goes_by_its_rate_from_then_on():
+    schedule = Schedule()
+    schedule.update(many(50, 5.0), now=0.0)
+    for number in range(50):
+        schedule.request(Run(check=f"s/d{number}/icmp", not_before=0.0, reason="parent"), 0.0)
+    ran = play(schedule, 40.0)
+    for number in range(50):
+        mine = [(at, reason) for at, check_id, reason in ran if check_id == f"s/d{number}/icmp"]
+        assert mine[0] == (0.0, "parent")
+        assert {reason for _, reason in mine[1:]} == {"schedule"}
+        assert mine[1][0] <= 5.0 + BEAT_SECONDS
+        assert {round(later - earlier, 1) for (earlier, _), (later, _) in itertools.pairwise(mine[2:])} == {5.0}
+
+
+def test_what_is_asked_again_since_the_start_is_not_kept_from_it_by_its_first_run():
+    schedule = Schedule()
+    schedule.update(many(50, 5.0), now=0.0)
+
+    def again(now, item):
+        if now < 9.0:
+            schedule.request(Run(check=item.id, not_before=now + 1.0, reason="soft"), now)
+
+    for number in range(50):
+        schedule.request(Run(check=f"s/d{number}/icmp", not_before=0.0, reason="soft"), 0.0)
+    ran = play(schedule, 20.0, on_run=again)
+    assert {reason for at, _, reason in ran if at < 5.0} == {"soft"}
+    assert {check_id for at, check_id, reason in ran if at > 9.0 and reason == "schedule"} == {f"s/d{n}/icmp" for n in range(50)}
+
+
 def test_a_target_that_is_asked_for_too_often_is_slowed_down():
     schedule = Schedule()
     schedule.update(many(1, 600.0), now=0.0)

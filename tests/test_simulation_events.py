@@ -123,3 +123,29 @@ def test_a_narrowed_inventory_holds_together(sites):
     part = narrow(watched(), Scenario(name="t", duration_seconds=0.0, sites=sites))
     assert {check.site for check in part.checks.values()} == set(part.sites) == {*sites, "anchors"}
     assert set(part.primary_checks.values()) <= part.checks.keys()
+
+
+HARD_AFTER_SECONDS, WAIT_SECONDS = 9.0, 0.2
+
+
+@pytest.mark.parametrize("cut_at", [30.0, 31.7, 33.1])
+@pytest.mark.parametrize("again", [None, 2.3])
+def test_a_kill_at_any_time_after_a_cut_costs_no_more_than_the_try_it_interrupted(cut_at, again):
+    for tenths in range(0, 160, 9):
+        kills = [tenths / 10, *(() if again is None else (tenths / 10 + again,))]
+        faults = [fault(cut_at, "cut", Where(site="pu-nhi")), *(fault(cut_at + kill, "kill") for kill in kills)]
+        _, report = play(*faults, seconds=65.0)
+        [(at, _)] = report.pages
+        assert at - cut_at <= max(15.0, kills[0] + HARD_AFTER_SECONDS + WAIT_SECONDS) + len(kills) - 1, kills
+
+
+def test_a_cut_too_short_for_a_page_pages_nobody_whenever_netwatch_is_killed_meanwhile():
+    for tenths in range(0, 100, 7):
+        faults = [
+            fault(31.0, "cut", Where(site="pu-nhi")),
+            fault(31.0 + tenths / 10, "kill"),
+            fault(38.9, "restore", Where(site="pu-nhi")),
+            fault(32.5 + tenths / 10, "kill"),
+        ]
+        _, report = play(*sorted(faults, key=lambda one: one.at_seconds), seconds=65.0)
+        assert not report.pages, tenths

@@ -6,11 +6,11 @@ nowhere else; there is no clock, no I/O and no chance in here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from netwatch import state
+from netwatch.core._asking import first_questions, next_try, to_store
 from netwatch.core._book import Book
 from netwatch.core._digest import tell_the_morning
 from netwatch.core._flaps import note_spell
@@ -69,10 +69,10 @@ __all__ = [
     "restore",
     "router_to_ask",
     "step",
+    "to_store",
     "zone_of",
 ]
 
-RETRY_TOLERANCE = 0.05  # a wait of 1.003 s for an echo does not cost a whole further second
 STALE_EVERY_SECONDS = 30.0
 CLOSED_KEPT = 2_000
 MANY_LINES = 60  # failing at once
@@ -134,7 +134,7 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     world.memories[check.id] = memory
     draft.transitions += transitions
     if memory.answers.candidate is not None:
-        draft.requests.append(Run(check=check.id, not_before=_next_try(check, result), reason="soft"))
+        draft.requests.append(Run(check=check.id, not_before=next_try(check, result, memory), reason="soft"))
     _remember_of_outages(world, check, result, transitions)
     if transitions:
         world.note_lines({check.id})
@@ -167,12 +167,6 @@ def _look_at(world: World, draft: Draft, check: Check, *, changed: bool) -> None
     shared = look_at_site(world, draft, check.site)
     if shared or (check.id in world.line_checks and (changed or world.unsettled)):
         look_at_outages(world, draft)
-
-
-def _next_try(check: Check, result: Result) -> float:
-    """On the check's own grid of `retry_seconds` from the failed run's start, so that tries stay one a second."""
-    tries = max(1, math.ceil(result.duration_seconds / check.retry_seconds - RETRY_TOLERANCE))
-    return result.at + tries * check.retry_seconds
 
 
 def _take_tick(world: World, draft: Draft, tick: Tick) -> None:
@@ -252,9 +246,7 @@ def _take_reload(world: World, draft: Draft, event: Reloaded) -> None:
         look_at_site(world, draft, site)
     look_at_outages(world, draft)
     introduce(world, draft, frozenset(({*world.pagers} - before[0]) | ({*out_of_band(world.inventory)} - before[1])))
-    # After a restart nobody is being asked again yet, and what is down is believed again only after a word of its own.
-    doubted = [check for check, known in world.memories.items() if known.answers.candidate is not None or (known.failed and not known.last)]
-    draft.requests += [Run(check=check, not_before=draft.at, reason="soft") for check in doubted]
+    draft.requests += first_questions(world, draft.at)
 
 
 def _renamed(check_id: str, former: Mapping[str, str]) -> str:

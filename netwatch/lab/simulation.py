@@ -126,10 +126,11 @@ class Simulation:
         for incident in effects.incidents:
             self._versions.setdefault(incident.id, []).append((self.at, incident))
         self.records += [Record(at=self.at, page=page, delivered_at=None if self._pager_dead else self.at) for page in effects.pages]
-        if effects and self._may_be_killed:
-            changed = {transition.subject.check for transition in effects.transitions}
+        if self._may_be_killed:
+            changed = core.to_store(self._world, event, effects)
             self._stored |= {check: memory.dump(self._world.memories[check], self.at, self.wall) for check in changed}
-            self._remembered = core.dump(self._world, self.at, self.wall)
+            if effects:
+                self._remembered = core.dump(self._world, self.at, self.wall)
         for request in effects.requests:
             self._schedule.request(request, self.at)
 
