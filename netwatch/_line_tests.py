@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import math
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,15 +73,17 @@ class LineTests:
         state_directory: Path,
         *,
         wall: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
         ask: Callable[[Run], None] = lambda _run: None,
     ) -> None:
         self._world = world
         self._ask = ask
         self._asked_at: dict[str, float] = {}  # by check
-        self._wall = wall
+        self._wall, self._monotonic = wall, monotonic
         self._directory = state_directory
         self._ledger = ledger.Ledger(state_directory)
         self._leases = Leases()
+        self._ahead_at: dict[str, float] = {}  # by check that runs
         self._ended_at: dict[str, float] = {}  # by site, the last test
         self._spent: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
         self.waiters = Waiters()
@@ -88,8 +91,6 @@ class LineTests:
         self.unwritten: list[LineVerdict] = []
         self._bytes_total: dict[Key, int] = defaultdict(int)
         self._measured: dict[Key, tuple[str, float]] = {}
-
-    # --- before and after a run
 
     def admit_in_turn(self, check: Check, reason: RunReason, now: float) -> lease.Admission:
         """As `admit`; a test that may run waits until the router has been asked, so that its figures around the test hold little else."""
@@ -108,7 +109,8 @@ class LineTests:
         admission = self._admission(check, reason, now)
         if isinstance(admission, Grant):
             self._leases.take(check.id, admission.claims, now + check.timeout_seconds)
-        elif admission.reason != "shared":
+            self._ahead_at[check.id] = _clock.ahead_seconds(self._wall, self._monotonic)
+        elif admission.reason != "shared" and reason in BY_HAND:  # a daily run that is put off is no answer to them
             retry_wall = self._wall() + admission.retry_at - now
             self.waiters.tell(check.id, {"denied": admission.reason, "resource": admission.resource, "retry_wall": retry_wall})
         return admission
@@ -135,7 +137,8 @@ class LineTests:
     def marked(self, check: Check, result: Result) -> Result:
         """With what else is known of its run: that its line was being tested, how our clock did."""
         if check.kind == "bandwidth":
-            moved = self._wall() - result.wall - result.duration_seconds
+            ahead = _clock.ahead_seconds(self._wall, self._monotonic)
+            moved = ahead - self._ahead_at.pop(check.id, ahead)
             clock = {"clock_synchronised": "yes" if _clock.read().synchronised else "no", "clock_moved_seconds": f"{moved:.6f}"}
             if result.outcome is not Outcome.OK:
                 self.waiters.tell(check.id, {"failed": result.code, "detail": result.detail})
@@ -229,8 +232,6 @@ class LineTests:
 
     def _zone(self) -> ZoneInfo:
         return core.zone_of(self._world())
-
-    # --- verdicts
 
     def note(self, verdicts: Sequence[LineVerdict]) -> None:
         """At once, so that the next admission knows what this one has cost."""

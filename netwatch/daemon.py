@@ -143,7 +143,10 @@ class Daemon:
                 delivering = group.create_task(self._delivery.run())
                 writing = group.create_task(self._commits.run())
                 works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)
-                watching = [group.create_task(work()) for work in (*works, self._tracer.run, self._presses.run, self._traps.run, self._conferences.run)]
+                watching = [
+                    group.create_task(work())
+                    for work in (*works, self._tracer.run, self._presses.run, self._traps.run, self._conferences.run)
+                ]
                 _spare_the_collector()
                 self._notifier.ready()
                 await self._stopping.wait()
@@ -411,9 +414,9 @@ class Daemon:
             await self._scheduler.run(runs)
 
     async def _tick(self) -> None:
-        """Once a second: time has passed. How late it comes is how late everything is."""
+        """Once a second, on the second: a meeting that begins then ends tests at once. How late it comes is how late everything is."""
         loop = asyncio.get_running_loop()
-        due, fresh_at = loop.time(), 0.0
+        due, fresh_at = loop.time() - self._wall() % TICK_SECONDS, 0.0
         while True:
             due = max(due + TICK_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())

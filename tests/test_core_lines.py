@@ -169,6 +169,18 @@ def test_the_ramp_of_a_test_and_what_came_after_its_bins_is_no_traffic_of_others
     assert (verdict.verdict, verdict.record["reason"]) == ("refuted", "below")
 
 
+def test_figures_read_right_after_a_test_are_not_those_after_it():
+    """Many agents look at their counters every few seconds only."""
+    story = Story()
+    story.router(1_000.0, after=60.0)
+    story.router(1_100.0, after=5.0)
+    story.test()
+    story.test("proved", 115e6, CONTROL, after=0.1)
+    assert story.router(1_000.0, after=0.1).verdicts == ()
+    (verdict,) = story.router(7_600_000 / 4.0, after=4.0).verdicts
+    assert (verdict.verdict, verdict.record["reason"]) == ("refuted", "below")
+
+
 def test_a_line_is_below_its_contract_when_refuted_at_two_times_and_no_more_once_proved():
     story = Story()
     story.refute()

@@ -156,7 +156,7 @@ def test_whoever_waits_is_told_why_a_test_was_not_run(tmp_path):
     desk = Desk(tmp_path, 'meetings: [{name: hop, weekly: daily, from: "00:00", until: "00:00"}]')
 
     async def scenario():
-        return await desk.tests.outcome(DOWN, lambda: desk.ask(reason="human"))
+        return await desk.tests.waiters.outcome(DOWN, lambda: desk.ask(reason="human"))
 
     assert asyncio.run(scenario())["denied"] == "meeting"
 
@@ -178,3 +178,21 @@ def test_a_test_waits_a_moment_for_the_router_that_counts_on_its_line_and_only_w
     assert isinstance(desk.tests.admit_in_turn(down, "schedule", 1_040.0), Deny)
     assert isinstance(desk.tests.admit_in_turn(desk.world.inventory.checks["na-tau/main/icmp"], "schedule", 1_080.0), Grant)
     assert len(asked) == 2
+
+
+def test_a_clock_that_is_set_during_a_test_is_told_and_a_daemon_that_comes_late_is_not_taken_for_one(tmp_path):
+    desk, monotonic = Desk(tmp_path), [50.0]
+    desk.tests = LineTests(lambda: desk.world, desk.state, wall=lambda: desk.wall, monotonic=lambda: monotonic[0])
+
+    def moved(wall_seconds, monotonic_seconds):
+        desk.ask()
+        desk.wall += wall_seconds
+        monotonic[0] += monotonic_seconds
+        result = Result(check=DOWN, at=1_000.0, wall=NIGHT, duration_seconds=0.5, outcome=Outcome.OK)
+        marked = desk.tests.marked(desk.world.inventory.checks[DOWN], result)
+        desk.end()
+        return round(float(marked.facts["clock_moved_seconds"]), 3)
+
+    assert moved(3.0, 3.0) == 0.0  # the run took half a second and was looked at much later
+    assert moved(3.0, 0.5) == 2.5
+    assert moved(-60.0, 0.5) == -60.5

@@ -101,7 +101,7 @@ class Round:
             if check.kind == "bandwidth"
         }
         self.world = core.World(inventory=dataclasses.replace(self.inventory, checks={**self.inventory.checks, **self.checks}))
-        self.tests = LineTests(lambda: self.world, self.place, wall=self.wall)
+        self.tests = LineTests(lambda: self.world, self.place, wall=self.wall, monotonic=self._now)
         self.runner = Runner(self.wall)
         self.scheduler = Scheduler(Schedule(), self._handle, self._admit)
         self._adopt(self.world.inventory)

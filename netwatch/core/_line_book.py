@@ -22,6 +22,7 @@ class Waiting:
     clock: Clock
     began_at: float
     ended_at: float
+    counted_at: float  # from then on the router's figures have all of the test in them
     control: str  # the check whose result is awaited; "" for none
     router: str
 

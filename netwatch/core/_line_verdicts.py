@@ -43,7 +43,7 @@ def cross_of(points: tuple[RatePoint, ...], waiting: Waiting, direction: str, li
     arrived; upwards the router counts what was sent.
     """
     before = [point for point in points if point.at <= waiting.began_at]
-    after = next((point for point in points if point.at >= waiting.ended_at), None)
+    after = next((point for point in points if point.at >= waiting.counted_at), None)
     if len(before) < 2 or after is None:
         return None
     between = [point for point in points if before[-1].at < point.at < after.at]

@@ -207,6 +207,7 @@ def _take_test(world: World, draft: Draft, check: Check, result: Result) -> None
         clock=clock,
         began_at=result.at,
         ended_at=draft.at,
+        counted_at=draft.at + SETTLED_SECONDS,
         control="" if fresh else control,
         router=router,
     )
@@ -262,7 +263,7 @@ def _control_check(world: World, check: Check) -> str:
 def _settle_if_ready(world: World, draft: Draft, check_id: str) -> None:
     waiting = world.lines.waiting[check_id]
     points = world.lines.points.get(key_of(world.inventory.checks[check_id]), ())
-    heard = not waiting.router or any(point.at >= waiting.ended_at for point in points)
+    heard = not waiting.router or any(point.at >= waiting.counted_at for point in points)
     if not waiting.control and heard:
         _settle(world, draft, check_id)
 

@@ -17,7 +17,7 @@ from netwatch.lab import child, netlink, network
 from netwatch.lab.links import Emulator, LinkSettings, as_change, order, serve
 from netwatch.lab.namespaces import become_root_in_user_namespace, enter, raise_loopback, unshare_network
 
-__all__ = ["ETHERNET_BYTES", "FAR", "NEAR", "NEAR_ROUTER", "ShapedLine", "Shaping"]
+__all__ = ["ETHERNET_BYTES", "FAR", "NEAR", "NEAR_ROUTER", "ShapedLine", "Shaping", "command", "pair", "shape"]
 
 NEAR, NEAR_ROUTER, FAR_ROUTER, FAR = "198.18.0.1", "198.18.0.2", "198.18.0.5", "198.18.0.6"
 PACKET_BYTES = 1400  # of a capacity test: the size by which a rate of IP packets becomes one of frames
@@ -66,10 +66,10 @@ class ShapedLine:
         Path("/proc/sys/net/ipv4/ip_forward").write_bytes(b"1")
         router_tun = network.open_tun("tofar") if emulated else -1
         if not emulated:
-            _pair("tofar", "far", far)
+            pair("tofar", "far", far)
         near = unshare_network()
         raise_loopback()
-        _pair("near", "tonear", router)
+        pair("near", "tonear", router)
         for namespace, interface, address, gateway in (
             (far, "far", FAR, FAR_ROUTER),
             (router, "tonear", NEAR_ROUTER, ""),
@@ -78,9 +78,9 @@ class ShapedLine:
         ):
             enter(namespace)
             netlink.set_up(interface)
-            _run("ip", "address", "add", f"{address}/30", "dev", interface)
+            command("ip", "address", "add", f"{address}/30", "dev", interface)
             if gateway:
-                _run("ip", "route", "add", "default", "via", gateway)
+                command("ip", "route", "add", "default", "via", gateway)
         line = cls(near=near, router=router, far=far, emulated=emulated)
         if emulated:
             line._emulate_from(router_tun, far_tun, seed, hurry=hurry)
@@ -90,8 +90,8 @@ class ShapedLine:
         """Sets both rates, with empty queues and full buckets."""
         enter(self.router)
         try:
-            _shape("tofar", down, 0 if self.emulated else ETHERNET_BYTES)
-            _shape("tonear", up, ETHERNET_BYTES)
+            shape("tofar", down, 0 if self.emulated else ETHERNET_BYTES)
+            shape("tonear", up, ETHERNET_BYTES)
         finally:
             enter(self.near)
 
@@ -123,22 +123,22 @@ class ShapedLine:
         self.emulate(LinkSettings(), LinkSettings())
 
 
-def _pair(here: str, there: str, namespace: int) -> None:
-    _run("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", f"/proc/self/fd/{namespace}", keep=(namespace,))
+def pair(here: str, there: str, namespace: int) -> None:
+    command("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", f"/proc/self/fd/{namespace}", keep=(namespace,))
 
 
-def _shape(interface: str, shaping: Shaping, framing_bytes: int) -> None:
-    _run("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", "pfifo", "limit", "2000")
+def shape(interface: str, shaping: Shaping, framing_bytes: int) -> None:
+    command("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", "pfifo", "limit", "2000")
     if not shaping.rate_bits_per_second:
         return
     rate = round(shaping.rate_bits_per_second * (PACKET_BYTES + framing_bytes) / PACKET_BYTES)
     burst = shaping.burst_bytes or max(10_000, round(shaping.rate_bits_per_second / 8 * 0.004))
     told = ("rate", f"{rate}bit", "burst", str(burst), "limit", str(shaping.queue_bytes))
-    _run("tc", "qdisc", "replace", "dev", interface, "root", "handle", "2:", "tbf", *told)
+    command("tc", "qdisc", "replace", "dev", interface, "root", "handle", "2:", "tbf", *told)
 
 
-def _run(*command: str, keep: Iterable[int] = ()) -> None:
+def command(*words: str, keep: Iterable[int] = ()) -> None:
     """In the network that this thread is in. Raises OSError with what the program said."""
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False, pass_fds=tuple(keep))
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False, pass_fds=tuple(keep))
     if ended.returncode:
-        raise OSError(f"{' '.join(command)}: {ended.stderr.strip()}")
+        raise OSError(f"{' '.join(words)}: {ended.stderr.strip()}")
