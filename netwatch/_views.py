@@ -8,7 +8,7 @@ from typing import Literal
 
 from netwatch.model import Belief, Line, Outcome, Sample, Site, State, Subject
 
-__all__ = ["CheckView", "RuleView", "SiteView", "TargetView", "WindowView"]
+__all__ = ["CheckView", "LineView", "RuleView", "SiteView", "TargetView", "WindowView"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,24 @@ class RuleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """What one direction of a line stands at against its contract. `wall` is when that was found; None: nobody has ever looked.
+
+    `decided` is the verdict it goes by, also when that is too old to count and `verdict` is stale.
+    """
+
+    direction: Literal["down", "up"]
+    contract_bits_per_second: float
+    verdict: str
+    reason: str
+    decided: str
+    value_bits_per_second: float
+    wall: float | None
+    proved_wall: float | None
+    below_contract: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetView:
     """A line or a device of a site; `state` is the worst of its checks and rules, under the overlays.
 
@@ -72,6 +90,7 @@ class TargetView:
     checks: tuple[CheckView, ...]
     problems: tuple[RuleView, ...]
     line: Line | None = None
+    standings: tuple[LineView, ...] = ()  # of a line, by direction
     rechecking: bool = False
     urgent: bool = False
     confirmed: bool = True

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from netwatch._line_views import line_views
 from netwatch._standing import Standings
-from netwatch._views import CheckView, RuleView, SiteView, TargetView, WindowView
+from netwatch._views import CheckView, LineView, RuleView, SiteView, TargetView, WindowView
 from netwatch.core import World, maintenance_now
 from netwatch.matcher import Matcher
 from netwatch.memory import ANSWERS, Memory, SubjectMemory
 from netwatch.model import Belief, Check, Device, Incident, Line, Site, State, Subject
 from netwatch.windows import next_occurrence
 
-__all__ = ["CheckView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "WindowView", "take"]
+__all__ = ["CheckView", "LineView", "RuleView", "SelfView", "SiteView", "Snapshot", "TargetView", "WindowView", "take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def take(world: World, wall: float, revision: int, self_view: SelfView) -> Snaps
     """The world as it is shown."""
     now = world.tick_at if world.tick_at is not None else -math.inf
     standings = Standings(world.inventory.checks, world.memories, world.incidents.values(), now, blind=world.isolated)
-    look = _Look(world, standings, maintenance_now(world, wall))
+    look = _Look(world, standings, maintenance_now(world, wall), wall)
     return Snapshot(
         wall=wall,
         revision=revision,
@@ -127,6 +128,7 @@ class _Look:
     world: World
     standings: Standings
     works: tuple[Matcher, ...]  # maintenance under way
+    wall: float
 
 
 def _site_view(look: _Look, site: Site) -> SiteView:
@@ -219,6 +221,7 @@ def _target_view(look: _Look, site: Site, target: Line | Device, checks: list[Ch
         checks=views,
         problems=problems,
         line=target if isinstance(target, Line) else None,
+        standings=tuple(line_views(look.world, look.wall, site, target)) if isinstance(target, Line) else (),
         rechecking=bool(asked_again),
         urgent=any(check.audience == "page" for check in checks if check.id in asked_again),
         confirmed=all(view.confirmed for view in views if view.state is state),

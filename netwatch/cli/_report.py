@@ -37,6 +37,7 @@ NOW_SECONDS = 15.0
 NOW_LOOK_SECONDS = 0.25
 MOST_EVENTS = 10
 TELLING = ("_seconds", "_ratio", "_clients", "_battery")
+LINES = ("proved", "below_contract", "refuted", "inconclusive", "stale")
 PATH = ("line", "router", "switch")
 
 
@@ -63,10 +64,28 @@ def print_province(summary: Document, shape: str, *, every: bool) -> None:
         if one["state"] == "active":
             said = _output.text(f"acts.shown_{one['kind']}", what=one["matcher"], ends=clock(one["ends"], now))
             say(" · ".join(part for part in (said, one["who"], one["note"]) if part))
+    _say_lines(summary.get("lines"))
     hubs = [f"{icon(mark(one))} {one['name']}" for one in summary["sites"] if one["kind"] == "hub"]
     if hubs:
         say("")
         say(_output.text("cli.hubs", hubs=" · ".join(hubs)))
+
+
+def _standings(found: Sequence[Document]) -> list[tuple[str, str]]:
+    """One of a line nobody has ever tested, in either direction."""
+    told = [(writing.bits_per_second(one["contract_bits_per_second"], _output.words()), one) for one in found]
+    if found and all(one["at"] is None for one in found):
+        return [("cli.standing", f"{' / '.join(dict.fromkeys(contract for contract, _ in told))} · {found[0]['text']}")]
+    return [(f"cli.standing_{one['direction']}", f"{contract} · {one['text']}") for contract, one in told]
+
+
+def _say_lines(lines: Document | None) -> None:
+    """How lines stand against their contracts, once any was ever looked at."""
+    if lines is not None:
+        named = {"below_contract": f" ({', '.join(lines['below'])})"}
+        told = [_output.text(f"cli.lines_{name}", count=lines[name]) + named.get(name, "") for name in LINES if lines[name]]
+        say("")
+        say(_output.text("cli.lines", told=" · ".join(told)))
 
 
 def problem_rows(summary: Document, *, every: bool) -> list[Sequence[str]]:
@@ -99,6 +118,7 @@ def print_site(found: Found, shape: str) -> None:
         if line:
             parts = (target["name"], line["carrier"], line["circuit"], line["hotline"])
             facts.append(("cli.line", " · ".join(part for part in parts if part)))
+            facts += _standings(line["standings"])
     facts.append(("cli.path", _path(site["targets"])))
     say_pairs((_output.text(key), value) for key, value in facts if value)
     say(f"\n{_output.text('cli.devices')}:")

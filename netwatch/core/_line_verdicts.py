@@ -91,7 +91,7 @@ def record(world: World, draft: Draft, key: Key, evidence: Evidence, verdict: Ve
         line.Subject(site, site.lines[key[1]]), evidence, found, limits, recorded_wall=draft.wall, zone=zone_of(world), version=__version__
     )
     wall = evidence.measurement.wall if evidence.measurement else evidence.wall
-    past = Past(wall=wall, verdict=found.verdict, reason=found.reason, grade=found.grade)
+    past = Past(wall=wall, verdict=found.verdict, reason=found.reason, grade=found.grade, value=found.bounds.value)
     world.lines.pasts[key] = (*world.lines.pasts.get(key, ()), past)[-MOST_PASTS:]
     check_id = world.line_tests.get(key, "")
     draft.verdicts.append(

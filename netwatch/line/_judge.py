@@ -154,6 +154,7 @@ class Past:
     reason: str = ""
     grade: str = ""
     number: int = 0  # of its record
+    value: float = 0.0  # what was measured, IP-layer bits per second; 0 where nothing was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,12 @@ def wall_of(record: Mapping[str, Any], name: str = "at") -> float:
 
 def past_of(record: Mapping[str, Any]) -> Past:
     """Raises KeyError and ValueError for a record that is no line record."""
+    value = record.get("value_bits_per_second")
     return Past(
-        wall=wall_of(record), verdict=record["verdict"], reason=record["reason"], grade=record["grade"], number=record.get("number", 0)
+        wall=wall_of(record),
+        verdict=record["verdict"],
+        reason=record["reason"],
+        grade=record["grade"],
+        number=record.get("number", 0),
+        value=float(value) if isinstance(value, int | float) else 0.0,
     )

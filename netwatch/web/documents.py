@@ -13,7 +13,8 @@ from typing import Any
 
 from netwatch.lang import writing
 from netwatch.model import Human, Incident, Line, Sample, State, Transition
-from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView, WindowView
+from netwatch.snapshot import CheckView, LineView, SiteView, Snapshot, TargetView, WindowView
+from netwatch.web import standings
 from netwatch.web import words as say
 from netwatch.web.board import Reader
 from netwatch.web.changes import transition_text
@@ -43,6 +44,7 @@ def summary(snapshot: Snapshot, reader: Reader) -> Document:
         "incidents": [incident(one, sites, reader) for one in snapshot.incidents],
         "closed": [incident(one, sites, reader) for one in snapshot.closed],
         "windows": [window(one, snapshot.wall, reader) for one in snapshot.windows],
+        "lines": standings.counted(snapshot.sites),
         "isolated": snapshot.isolated,
         "self": _self(snapshot, reader),
     }
@@ -63,7 +65,7 @@ def site(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transition], 
         "longitude": about.longitude,
         "tags": dict(about.tags),
         "contact": contact,
-        "targets": [_target(one, reader) for one in view.targets],
+        "targets": [_target(one, snapshot.wall, reader) for one in view.targets],
         "incidents": [incident(one, sites, reader) for one in snapshot.incidents if about.id in one.sites],
         "transitions": [_transition(one, view, reader) for one in transitions],
     }
@@ -164,7 +166,7 @@ def _site_head(view: SiteView, reader: Reader) -> Document:
     }
 
 
-def _target(target: TargetView, reader: Reader) -> Document:
+def _target(target: TargetView, wall: float, reader: Reader) -> Document:
     samples = {check.id: check.samples for check in target.checks}
     return {
         "id": target.id,
@@ -180,7 +182,7 @@ def _target(target: TargetView, reader: Reader) -> Document:
         "since": _time(target.since, reader),
         "text": say.target_text(target, reader.words),
         "detail": writing.clean(target.detail),
-        "line": _line(target.line) if target.line else None,
+        "line": _line(target.line, target.standings, wall, reader) if target.line else None,
         "problems": [
             {
                 "check": one.subject.check,
@@ -198,7 +200,7 @@ def _target(target: TargetView, reader: Reader) -> Document:
     }
 
 
-def _line(line: Line) -> Document:
+def _line(line: Line, found: Sequence[LineView], wall: float, reader: Reader) -> Document:
     return {
         "carrier": line.carrier,
         "circuit": line.circuit,
@@ -207,6 +209,7 @@ def _line(line: Line) -> Document:
         "contract_up_bits_per_second": line.contract_up_bits_per_second,
         "interface": line.interface,
         "metered": line.metered,
+        "standings": [standings.document(one, wall, reader) for one in found],
     }
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from netwatch.lang import Catalog, writing
 from netwatch.model import Belief, Sample, State, Transition
-from netwatch.snapshot import CheckView, SiteView, Snapshot, TargetView
+from netwatch.snapshot import CheckView, LineView, SiteView, Snapshot, TargetView
+from netwatch.web import standings
 from netwatch.web import words as say
 from netwatch.web.board import Problem, Reader, problems_of
 from netwatch.web.changes import transition_text
@@ -36,6 +37,16 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRow:
+    """One direction of a line against its contract; `month` is of the sheet with its evidence."""
+
+    mark: str
+    title: str
+    text: str
+    month: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRow:
     id: str
     name: str
@@ -51,6 +62,7 @@ class TargetRow:
     values: tuple[tuple[str, str], ...]
     problems: tuple[tuple[str, str], ...]  # state, text
     checks: tuple[CheckRow, ...]
+    standings: tuple[StandingRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +208,28 @@ def _row(target: TargetView, now: float, reader: Reader) -> TargetRow:
         about=_line_about(target, words),
         values=_key_values(target, words),
         problems=tuple((state, text) for state, text in problems if text != shown),
+        standings=tuple(_standings(target.standings, now, reader)),
         checks=tuple(_check(one, now, reader) for one in sorted(target.checks, key=lambda one: (say.worst_first(one.state), one.name))),
+    )
+
+
+def _standings(found: Sequence[LineView], now: float, reader: Reader) -> Sequence[StandingRow]:
+    """One of a line nobody has ever tested, in either direction."""
+    rows = [_standing(one, now, reader) for one in found]
+    if found and all(one.wall is None for one in found):
+        down, up = found[0].contract_bits_per_second, found[-1].contract_bits_per_second
+        each = " / ".join(writing.bits_per_second(one, reader.words) for one in ((down, up) if down != up else (down,)))
+        return [replace(rows[0], title=reader.words.text("line.standing_both", contract=each))]
+    return rows
+
+
+def _standing(one: LineView, now: float, reader: Reader) -> StandingRow:
+    words = reader.words
+    return StandingRow(
+        mark=standings.mark_of(one),
+        title=words.text(f"line.standing_{one.direction}", contract=writing.bits_per_second(one.contract_bits_per_second, words)),
+        text=standings.standing_text(one, now, words, reader.zone),
+        month=standings.month_of(one, now, reader.zone) if one.wall is not None else "",
     )
 
 
@@ -204,14 +237,10 @@ def _line_about(target: TargetView, words: Catalog) -> tuple[tuple[str, str], ..
     line = target.line
     if line is None:
         return ()
-    down, up = (
-        writing.bits_per_second(one, words) if one else "" for one in (line.contract_down_bits_per_second, line.contract_up_bits_per_second)
-    )
     listed = (
         ("carrier", line.carrier),
         ("circuit", line.circuit),
         ("hotline", line.hotline),
-        ("contract", words.text("page.contract_value", down=down, up=up) if down else ""),
     )
     return tuple((words.text(f"page.{key}"), writing.clean(value)) for key, value in listed if value)
 
