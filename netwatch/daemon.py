@@ -45,6 +45,7 @@ from netwatch.model import (
     Tick,
     Transition,
 )
+from netwatch.register import Register
 from netwatch.rollcall import Sitting
 from netwatch.route import named_pagers
 from netwatch.runner import Runner
@@ -116,6 +117,7 @@ class Daemon:
         self._traps = Traps(lambda: self._world.inventory, self._hint, state_directory, wall=wall)
         self._conferences = Conferences(lambda: self._world, self.snapshot, self.samples, self._take, state_directory, wall)
         self._presses = Presses(self, directory=state_directory, wall=wall)
+        self._register = Register(lambda: self._world.inventory, state_directory)
         self._link_key: bytes
         self._commits: Commits
         self._world: core.World
@@ -145,7 +147,7 @@ class Daemon:
                 works = (self._watch, self._tick, self._reload_when_wanted, self._feed_watchdog)
                 watching = [
                     group.create_task(work())
-                    for work in (*works, self._tracer.run, self._presses.run, self._traps.run, self._conferences.run)
+                    for work in (*works, self._tracer.run, self._presses.run, self._traps.run, self._conferences.run, self._register.run)
                 ]
                 _spare_the_collector()
                 self._notifier.ready()
@@ -263,6 +265,9 @@ class Daemon:
     def traps(self, number: int) -> Sequence[Mapping[str, object]]:
         return [heard.document() for heard in self._traps.since(number)]
 
+    def devices(self) -> Sequence[Mapping[str, Any]]:
+        return self._register.rows()
+
     def evidence(self, sitting: Sitting, legs: Mapping[str, Leg]) -> Sequence[Evidence]:
         return rollcall.evidence_of(self._world, self.snapshot(), sitting, legs, self._conferences.good_calls)
 
@@ -355,6 +360,7 @@ class Daemon:
         result = self._line_tests.marked(check, result)
         if core.is_current(self._world, result):
             self._metrics.observe(check, result)
+            self._register.note(check, result)
             self._keep(check, result)
         self._take(result)
 

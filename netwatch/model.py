@@ -194,6 +194,8 @@ class Device:
     role: str  # router, switch, wifi-ap, printer, ups …: what it is to people
     label: str = ""
     parents: tuple[tuple[str, ...], ...] = ()  # groups of ids of this site's devices and lines
+    serial: str = ""  # as bought; empty: whatever it says of itself
+    warranty_until: str = ""  # YYYY-MM-DD, or empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class FakeDaemon:
         self.overloaded = False
         self.admits = None
         self.meeting = False
+        self.register = []
         self.in_force = Inventory(sites={}, checks={})
         self.ledger_at = Path("/nonexistent/ledger/records")
 
@@ -66,6 +67,9 @@ class FakeDaemon:
 
     async def page_test(self, check_id, measure):
         return await measure() if self.admits is None else {"denied": self.admits}
+
+    def devices(self):
+        return self.register
 
     def meeting_on(self, site):
         return self.meeting

@@ -19,6 +19,7 @@ from netwatch.cli import (
     conference,
     db,
     demo,
+    devices,
     doctor,
     duty,
     events,
@@ -67,6 +68,7 @@ def options(
 app.add_typer(events.alerts, name="alerts")
 app.add_typer(conference.app, name="conference")
 app.add_typer(db.app, name="db")
+app.add_typer(devices.app, name="devices")
 app.add_typer(duty.app, name="duty")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(lab.app, name="lab")

@@ -18,6 +18,7 @@ from netwatch.inventory._shapes import (
     ONE_LINE,
     SLUG,
     Audience,
+    Day,
     Duration,
     Language,
     Name,
@@ -131,6 +132,8 @@ class DeviceEntry(Strict):
     parent: Annotated[list[Slug] | None, BeforeValidator(one_or_many, json_schema_input_type=list[Slug] | Slug | None)] = None
     address: Text | None = None
     host: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    serial: Text | None = None
+    warranty_until: Day | None = None
     snmp: dict[str, Any] = Field(default_factory=dict)
     checks: Loose = Field(default_factory=dict)
     rules: Loose = Field(default_factory=dict)

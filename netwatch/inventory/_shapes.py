@@ -15,6 +15,7 @@ __all__ = [
     "ONE_LINE",
     "SLUG",
     "Audience",
+    "Day",
     "Duration",
     "Language",
     "Name",
@@ -53,6 +54,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ON
 Note = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Slug = Annotated[str, StringConstraints(max_length=63, pattern=SLUG)]
 Name = Annotated[str, StringConstraints(max_length=63, pattern=NAME)]
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 Audience = Literal["page", "digest", "none"]
 Language = Literal["vi", "en"]
 

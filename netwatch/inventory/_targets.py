@@ -132,7 +132,15 @@ class Targets:
             return None
         settings = snmp.under(entry.snmp, (where[0], (*where[1], "snmp")), self._collector)
         label = entry.label or profile.label
-        device = Device(id=name, address=at, profile=profile.name, role=entry.role or profile.role, label=label)
+        device = Device(
+            id=name,
+            address=at,
+            profile=profile.name,
+            role=entry.role or profile.role,
+            label=label,
+            serial=entry.serial or "",
+            warranty_until=entry.warranty_until or "",
+        )
         return Target(id=name, where=where, address=at, profile=profile, snmp=settings, thing=device)
 
     def anchor(self, entry: AnchorEntry, where: Where, snmp: SnmpSettings) -> Target | None:

@@ -57,6 +57,9 @@ class Backend(Protocol):
     def traps(self, number: int) -> Sequence[Mapping[str, object]]:
         """The traps that came after the one of that number, the oldest first; `wall` in seconds."""
 
+    def devices(self) -> Sequence[Mapping[str, Any]]:
+        """The register of equipment, a device each; times in wall seconds."""
+
     def evidence(self, sitting: Sitting, legs: Mapping[str, Leg]) -> Sequence[Evidence]:
         """What is known of each place of a meeting; `legs` as `_legs` reads them."""
 

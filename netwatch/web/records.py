@@ -69,6 +69,20 @@ async def traps(request: web.Request) -> web.Response:
     return answer({"schema": "netwatch/v1/traps", "listening_at": _trap_port(backend.inventory().settings), "traps": found})
 
 
+async def devices(request: web.Request) -> web.Response:
+    """The register of equipment. Serial numbers are for those who run netwatch only."""
+    backend, zone = request.app[BACKEND], request.app[SETUP].zone
+    found = [
+        {
+            **one,
+            **{name: one[name] and rfc3339(one[name], zone) for name in ("first_seen", "last_seen")},
+            "changes": [{**change, "wall": rfc3339(change["wall"], zone)} for change in one["changes"]],
+        }
+        for one in backend.devices()
+    ]
+    return answer({"schema": "netwatch/v1/devices", "wall": rfc3339(backend.snapshot().wall, zone), "devices": found})
+
+
 def _trap_port(settings: Settings) -> str:
     host = f"[{settings.trap_listen}]" if ":" in settings.trap_listen else settings.trap_listen
     return f"{host}:{settings.trap_port}" if host else ""
@@ -105,3 +119,4 @@ def add_routes(app: web.Application) -> None:
     if app[SETUP].control:
         app.router.add_get("/api/v1/inventory", inventory)
         app.router.add_get("/api/v1/traps", traps)
+        app.router.add_get("/api/v1/devices", devices)
