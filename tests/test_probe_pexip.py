@@ -150,6 +150,12 @@ def test_a_platform_that_is_well_is_told_whole(authority):
     assert platform.asked == [f"/api/admin/status/v1/{resource}/?limit={PAGE}&offset=0" for resource in RESOURCES]
 
 
+def test_a_room_is_known_by_its_own_alias_and_not_by_whom_it_called():
+    called = lab.participant("hub@lab", "3_bad", participant_alias="", call_direction="out", destination_alias="SIP:Na-Tau@lab")
+    calling = lab.participant("na-tau@lab", participant_alias="h323:na-tau")
+    assert [one.aliases for one in wire.participants([called, calling])] == [{"na-tau@lab"}, {"na-tau@lab", "na-tau"}]
+
+
 def test_lists_that_are_empty_are_no_fault(authority):
     run = Run(authority, manager(licensing=[]).handle)
     assert run.failure is None
@@ -185,6 +191,17 @@ def test_times_are_by_the_managers_own_clock(authority):
 def test_a_node_of_an_older_version_says_last_reported():
     one = {**lab.node("n", 50.0), "last_updated": None, "last_reported": "1970-01-01T00:01:40.500000"}
     assert wire.nodes([one])[0].reported_wall == 100.5
+
+
+def test_times_without_a_zone_are_utc_wherever_we_are(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Ho_Chi_Minh")
+    time.tzset()
+    try:
+        (node,) = wire.nodes([{**lab.node("n", 0.0), "last_updated": "2017-07-14T02:40:00.250000"}])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert node.reported_wall == 1_500_000_000.25
 
 
 def test_all_pages_are_read_and_no_more(authority):

@@ -138,14 +138,16 @@ def participants(objects: Objects) -> tuple[Participant, ...]:
         Participant(
             conference=_text(one.get("conference")),
             quality=_quality(one.get("call_quality")),
-            aliases=frozenset(
-                alias for name in ("source_alias", "participant_alias", "destination_alias") if (alias := bare(one.get(name)))
-            )
-            - {bare(one.get("conference"))},
+            aliases=frozenset(alias for name in _far_end(one) if (alias := bare(one.get(name)))),
         )
         for one in objects
         if isinstance(one, Mapping) and one.get("is_streaming") is not True
     )
+
+
+def _far_end(one: Mapping[str, Any]) -> tuple[str, str]:
+    """Where the alias of who is in the conference stands; the other of the two is the conference's own."""
+    return "destination_alias" if one.get("call_direction") == "out" else "source_alias", "participant_alias"
 
 
 def _quality(value: Any) -> str:
