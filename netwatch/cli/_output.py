@@ -30,6 +30,7 @@ class Exit(IntEnum):
     CRITICAL = 2
     UNKNOWN = 3
     USAGE = 64
+    BAD_DATA = 65
     NO_INPUT = 66
     UNAVAILABLE = 69
     CANNOT_CREATE = 73

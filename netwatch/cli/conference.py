@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netwatch.cli import _output
+from netwatch.cli import _output, conference_meetings
 from netwatch.cli._common import Format, Socket, find
 from netwatch.cli._output import Exit, fail, text
 
@@ -32,6 +32,10 @@ app = typer.Typer(
     "Exit codes of `check` are those of monitoring plugins: 0 all ready · 1 at risk · 2 not ready · 3 unknown; others: 0 done · 64 usage · "
     "66 no such site · 69 the daemon does not answer",
 )
+
+
+app.command("add")(conference_meetings.add)
+app.command("import")(conference_meetings.import_)
 
 
 @app.command()

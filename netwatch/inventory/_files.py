@@ -13,6 +13,7 @@ from netwatch._yaml_document import Document, Keys, YamlRefused
 __all__ = ["read"]
 
 SHARED = frozenset({"sites", "hubs", "contacts", "pagers", "profiles", "roles"})  # their entries may stand in any file
+JOINED = frozenset({"meetings"})  # lists that go on in the next file
 REPEATED = frozenset({"version"})
 MAX_FILES = 500
 
@@ -22,6 +23,7 @@ class Merged(Document):
     """Several files read as one; every value still knows the file it stands in."""
 
     parts: dict[Keys, Document] = field(default_factory=dict)
+    before: dict[Keys, int] = field(default_factory=dict)  # of an entry of a joined list: how many stand in the files before
     first: Document | None = None
 
     def of(self, path: Keys) -> Document | None:
@@ -29,11 +31,16 @@ class Merged(Document):
 
     def place(self, path: Keys, *, key: bool = False) -> Place:
         part = self.of(path)
-        return part.place(path, key=key) if part else Place(self.file)
+        return part.place(self._there(path), key=key) if part else Place(self.file)
 
     def unquoted(self, path: Keys) -> bool:
         part = self.of(path)
-        return part is not None and part.unquoted(path)
+        return part is not None and part.unquoted(self._there(path))
+
+    def _there(self, path: Keys) -> Keys:
+        """A path as it is in its own file."""
+        shift = self.before.get(path[:2], 0)
+        return (path[0], int(path[1]) - shift, *path[2:]) if shift else path
 
 
 def read(path: Path) -> tuple[Document, tuple[Document, ...]]:
@@ -91,6 +98,9 @@ def _add(merged: Merged, document: Document, path: Keys, value: Any) -> None:
         merged.value[key] = dict(value) if key in SHARED and isinstance(value, dict) else value
         merged.parts[path] = document
         names = list(value) if key in SHARED and isinstance(value, dict) else []
+    elif key in JOINED and isinstance(value, list) and isinstance(known, list):
+        _join(merged, document, path, known, value)
+        return
     elif key in SHARED and isinstance(value, dict) and isinstance(known, dict):
         names = [name for name in value if not _twice(merged, document, (key, name), known)]
         known.update({name: value[name] for name in names})
@@ -103,6 +113,17 @@ def _add(merged: Merged, document: Document, path: Keys, value: Any) -> None:
     for marked, mark in document.marks.items():
         if marked[:1] == path and (len(marked) == 1 or not names or marked[1] in names):
             merged.marks.setdefault(marked, mark)
+
+
+def _join(merged: Merged, document: Document, path: Keys, known: list[Any], value: list[Any]) -> None:
+    shift = len(known)
+    merged.value[path[0]] = [*known, *value]
+    for number in range(len(value)):
+        merged.parts[*path, shift + number] = document
+        merged.before[*path, shift + number] = shift
+    for marked, mark in document.marks.items():
+        if marked[:1] == path and len(marked) > 1:
+            merged.marks.setdefault((*path, int(marked[1]) + shift, *marked[2:]), mark)
 
 
 def _twice(merged: Merged, document: Document, path: Keys, known: dict[Any, Any]) -> bool:
