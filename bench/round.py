@@ -273,7 +273,7 @@ def tell_counters(round_: Round, found: Sequence[Rate], told: float) -> bool:
     most = max(found, key=lambda one: one.bits_per_second)
     loud = [one for one in found if not one.quiet]
     begins, ends = max(round_.called[0], told), round_.called[1]
-    in_meeting = [one for one in loud if one.ends > begins + GIVES_WAY_SECONDS and one.begins < ends]
+    in_meeting = [one for one in loud if one.ends > begins + GIVES_WAY_SECONDS and one.ends <= ends]
     beside = [one for one in loud if one.begins < 0.0 or one.ends > min(closes, round_.last + GIVES_WAY_SECONDS + 5.0)]
     ratio = most.bits_per_second / round_.head_room
     say("uplink_most_bits_per_second", most.bits_per_second, "bits/s")

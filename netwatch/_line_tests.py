@@ -131,7 +131,7 @@ class LineTests:
 
     def ended(self, check: Check, now: float) -> None:
         if check.kind == "bandwidth":
-            self._leases.free(check.id)
+            self._leases.end(check.id, now)
             self._ended_at[check.site] = now
 
     def marked(self, check: Check, result: Result) -> Result:
@@ -189,7 +189,7 @@ class LineTests:
         tags = place.tags if place is not None else {}
         of_tags = tuple(Claim(f"{tag}/{tags[tag]}", pace) for tag in shared if tag in tags)
         uplink = (Claim("uplink", pace),) if "uplink" in shared else ()
-        return (Claim(own, pace), *of_tags, *uplink)
+        return (Claim(own, pace, shared=False), *of_tags, *uplink)
 
     def _situation(self, check: Check, place: Line | None, claims: tuple[Claim, ...], now: float, wall: float) -> Situation:
         world = self._world()

@@ -14,6 +14,7 @@ BUSY_RATIO = 0.5  # of what the line carries, used by others
 CROWDED_RETRY_SECONDS = 5.0  # another test ends soon
 BUSY_RETRY_SECONDS = 600.0
 TODAY_RETRY_SECONDS = 3_600.0  # no need to know when the local day ends
+DRAIN_SECONDS = 0.5
 GRACE_SECONDS = 10.0  # after its deadline a test is over, whatever became of it
 
 Reason: TypeAlias = Literal["fresh", "meeting", "window", "budget", "busy", "shared"]
@@ -21,10 +22,11 @@ Reason: TypeAlias = Literal["fresh", "meeting", "window", "budget", "busy", "sha
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A share of something several checks use: a site's line, a district's ring, the province's uplink."""
+    """A share of something several checks use: a site's line, a district's ring, the province's uplink. The line is not `shared` with others."""
 
     resource: str
     bits_per_second: float
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +107,11 @@ class Leases:
         if claims:
             self._held[check] = claims, deadline + GRACE_SECONDS
 
-    def free(self, check: str) -> None:
-        self._held.pop(check, None)
+    def end(self, check: str, now: float) -> None:
+        """What its line had queued still flows for a moment through what is shared."""
+        if check in self._held:
+            claims, until = self._held[check]
+            self._held[check] = tuple(claim for claim in claims if claim.shared), min(until, now + DRAIN_SECONDS)
 
     def holds(self, check: str, now: float) -> bool:
         return check in self._held and now < self._held[check][1]

@@ -59,6 +59,14 @@ def test_a_lease_nobody_gives_back_ends_by_itself():
     assert not leases.holds("na-tau/main/capacity-down", 109.0)
 
 
+def test_what_is_shared_is_held_a_moment_longer_for_what_the_line_had_queued():
+    leases = Leases()
+    leases.take("na-tau/main/capacity-down", (Claim("line/na-tau/main", 115e6, shared=False), RING), 100.0)
+    leases.end("na-tau/main/capacity-down", 50.0)
+    assert leases.used(50.4) == {"ring/tuan-giao": 115e6}
+    assert leases.used(50.5) == {}
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.floats(1e6, 1e9), st.floats(0.0, 10.0)), max_size=40))
 def test_whatever_begins_and_ends_the_head_room_is_never_exceeded(story):
     leases, now = Leases(), 0.0
@@ -66,7 +74,7 @@ def test_whatever_begins_and_ends_the_head_room_is_never_exceeded(story):
     for check, ends, rate, passed in story:
         now += passed
         if ends:
-            leases.free(check)
+            leases.end(check, now)
         elif not leases.holds(check, now):
             claims = (Claim("uplink", rate), Claim(f"line/{check}", rate))
             if isinstance(admit(Wish(claims=claims), now, Situation(used=leases.used(now), head_room=head_room)), Grant):
