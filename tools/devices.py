@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
 TOGETHER_BYTES = 30_000_000  # snmpsim indexes a megabyte a second
 WANTED_SHARE = 0.9
+PATIENCE_SECONDS = 900.0
 HEAD = """\
 # Real devices, read: {date}
 
@@ -35,8 +36,8 @@ sensors and computers, each served by snmpsim and read twice with the profile `a
 |---|---|---|
 {shares}
 
-Tracebacks, values that cannot be or that are not in the dump, restarts that were none: **{wrong}**.
-
+Not answered, values that cannot be or that are not in the dump, restarts that were none: **{wrong}**.
+{left_out}
 "Status" is the main thing of its kind: on battery or not, access points that serve, clients, temperature, else the processor.
 Ports are those that are switched on; a profile leaves out loopbacks, VLANs and the like.
 
@@ -87,11 +88,14 @@ class Row:
         return "; ".join(reasons)
 
 
-def groups(asked: list[str]) -> Iterator[list[str]]:
-    """So many as snmpsim indexes in half a minute; the greatest alone, and last."""
+def groups(asked: list[str], most_bytes: float, left_out: list[str]) -> Iterator[list[str]]:
+    """So many as snmpsim indexes in half a minute; the greatest alone, and last. `left_out` is added to."""
     group: list[str] = []
     size = 0
     for length, name in sorted((len(text_of(file)), name) for name, file in dumps().items() if not asked or name in asked):
+        if length > most_bytes:
+            left_out.append(name)
+            continue
         if group and size + length > TOGETHER_BYTES:
             yield group
             group, size = [], 0
@@ -110,33 +114,46 @@ def read_group(names: list[str]) -> Iterator[Row]:
         with simulator(played, cache) as port:
             for name in names:
                 try:
-                    first, second = asyncio.run(read_twice(port, name))
+                    first, second = patiently(port, name)
                 except ProbeFailed as failed:
                     yield Row(name, None, failed.code)
                 else:
                     yield Row(name, Looked(name, first, second, records[name]))
 
 
+def patiently(port: int, name: str) -> Any:
+    """snmpsim reads the index of a dump when it is first asked for it, and is silent meanwhile. Raises ProbeFailed."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return asyncio.run(read_twice(port, name))
+        except ProbeFailed as failed:
+            if failed.code != "timeout" or time.monotonic() > deadline:
+                raise
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="dumps; all of them if none is named")
+    parser.add_argument("--at-most", type=float, default=1e12, help="bytes of a dump; what is greater is left out, and told")
     parser.add_argument("--to", type=Path, default=EVIDENCE / f"devices-{dt.datetime.now(dt.UTC).date()}.md")
     asked = parser.parse_args()
-    began, rows = time.monotonic(), []
-    for group in groups(asked.names):
+    began, left_out = time.monotonic(), list[str]()
+    rows: list[Row] = []
+    for group in groups(asked.names, asked.at_most, left_out):
         for row in read_group(group):
             print(*row.cells(), sep=" | ", flush=True)
             rows.append(row)
     shares = {one: ([row for row in rows if row.has.get(one)], [row for row in rows if row.has.get(one) and row.got[one]]) for one in NAMES}
     wrong = sum(bool(row.wrong) for row in rows)
-    asked.to.write_text(report(rows, shares, wrong, (time.monotonic() - began) / 60), "utf-8")
+    asked.to.write_text(report(rows, left_out, shares, wrong, (time.monotonic() - began) / 60), "utf-8")
     sys.exit(1 if wrong or any(len(got) < WANTED_SHARE * len(has) for has, got in shares.values()) else 0)
 
 
 NAMES = {"uptime": "uptime", "ports": "ports", "status": "the main status of its kind"}
 
 
-def report(rows: list[Row], shares: dict[str, tuple[list[Row], list[Row]]], wrong: int, minutes: float) -> str:
+def report(rows: list[Row], left_out: list[str], shares: dict[str, tuple[list[Row], list[Row]]], wrong: int, minutes: float) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return HEAD.format(
         date=dt.datetime.now(dt.UTC).date(),
@@ -147,6 +164,7 @@ def report(rows: list[Row], shares: dict[str, tuple[list[Row], list[Row]]], wron
             [[NAMES[one], str(len(has)), f"{len(got)} ({len(got) / max(1, len(has)):.0%})"] for one, (has, got) in shares.items()]
         ),
         wrong=wrong,
+        left_out=f"\nLeft out, for their size: {', '.join(sorted(left_out))}.\n" if left_out else "",
         rows=table([row.cells() for row in sorted(rows, key=lambda row: row.name)]),
     )
 
