@@ -126,7 +126,8 @@ class Target:
     `deadline` is on the running loop's clock (`loop.time()`); the runner enforces it, a probe only divides what is
     left. `report` hands over a sample at once, so that a run that is cut off keeps it: report or return, not both.
     `recheck` asks for the quickest form of the measurement (icmp sends one echo): somebody waits for the answer.
-    `others_bits_per_second` is what others are expected to send over the line meanwhile, at most, where that is known.
+    `others_bits_per_second` is what others are expected to send over the line meanwhile, at most, where that is known; the figures
+    that will tell what they sent reach beyond the run by `counted_around_seconds` at both its ends together.
     """
 
     address: str
@@ -136,6 +137,7 @@ class Target:
     report: Callable[[Sample], None] = _ignore
     recheck: bool = False
     others_bits_per_second: float = 0.0
+    counted_around_seconds: float = 8.0
 
 
 class Resource(Protocol):

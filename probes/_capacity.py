@@ -46,7 +46,8 @@ METHOD_VERSION = "2"  # of the rules in docs/line.md; evidence names it
 class Plan:
     """What one test may do. `pace` is the rate sent at, `burst_bytes` what a policer may let through above its rate.
 
-    `others` is what other people are expected to send over the line meanwhile, at most.
+    `others` is what other people are expected to send over the line meanwhile, at most. What they did send will be told by
+    counters that reach beyond the test by `counted_around_seconds`.
     """
 
     direction: Direction
@@ -57,6 +58,7 @@ class Plan:
     max_seconds: float
     error_rate: float = ERROR_RATE
     others_bits_per_second: float = 0.0
+    counted_around_seconds: float = 0.0
 
 
 # Slightly above the contract (RFC 9097 searches; we only ask one question), faster only where a burst would take too long to spend.

@@ -27,7 +27,6 @@ GAP_RATIO = 0.1
 LOST_RATIO, QUEUED_SECONDS = 0.02, 0.01
 # A line with two buckets (a peak rate, and a burst above the contracted one) passes for a faster line while its burst lasts.
 BOOSTED_RATIO = 0.9
-COUNTED_AROUND_SECONDS = 0.5  # by which a router's figures reach beyond a test at both its ends together, at best
 
 
 def bounds(values: Sequence[float], error_rate: float) -> Estimate:
@@ -80,7 +79,7 @@ def below_with_others(at_most: float, plan: Plan, seconds: float) -> bool:
 
     If not, only its router's counters can tell, and they tell the more exactly the longer the test was.
     """
-    return at_most + plan.others_bits_per_second * (1 + COUNTED_AROUND_SECONDS / seconds) < plan.contract_bits_per_second
+    return at_most + plan.others_bits_per_second * (1 + plan.counted_around_seconds / seconds) < plan.contract_bits_per_second
 
 
 def decide(bins: Sequence[Bin], plan: Plan) -> Decision:

@@ -144,9 +144,13 @@ class Bandwidth(Probe):
         finally:
             test.stop.set()
 
+    def _asked(self, target: Target) -> Plan:
+        others, around = target.others_bits_per_second, target.counted_around_seconds
+        return replace(self.plan(), others_bits_per_second=others, counted_around_seconds=around)
+
     def _test(self, target: Target) -> Test:
         streams = self.streams or STREAMS
-        asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)
+        asked = self._asked(target)
         if self.full and self.method == "udp":
             raise ProbeMisconfigured("full_method", "a full test is made by tcp, iperf3 or http")
         if self.method == "iperf3":
@@ -173,7 +177,7 @@ class Bandwidth(Probe):
             raise ProbeMisconfigured("full_method", "a full test is made by tcp, iperf3 or http")
         context = shared.get(TlsContexts).get(verify=self.verify, ca_file=self.ca_file)
         router = RouterOs(self.user, password.reveal(), context, target.address)
-        asked = replace(self.plan(), others_bits_per_second=target.others_bits_per_second)
+        asked = self._asked(target)
         return RouterTest(asked, router, shared.get(FetchPorts).port(self.fetch_port), self.streams or ROUTER_STREAMS)
 
     def _usual_port(self) -> int:

@@ -141,7 +141,7 @@ def test_a_sender_that_was_silent_all_the_time_says_nothing():
 
 
 def expecting(others):
-    return dataclasses.replace(plan("down", CONTRACT), others_bits_per_second=others)
+    return dataclasses.replace(plan("down", CONTRACT), others_bits_per_second=others, counted_around_seconds=0.5)
 
 
 @pytest.mark.parametrize("others", [15e6, 9e6])
