@@ -158,6 +158,14 @@ def test_a_reflector_that_dies_or_stands_still_halfway_is_told_as_that(direction
     assert outcome.seconds < 10
 
 
+@pytest.mark.parametrize("direction", ["down", "up"])
+def test_streams_stay_within_their_cap_of_bytes(direction):
+    with reflecting() as port:
+        outcome = run(TcpTest(plan(direction, max_bytes=1_500_000), TOKEN, 2), port)
+    assert (outcome.verdict, outcome.reason) == ("inconclusive", "cap_bytes")
+    assert outcome.bytes_ip <= 1_500_000
+
+
 def test_whoever_needs_the_line_ends_a_test_at_once():
     with reflecting() as port:
         test = TcpTest(plan("up", burst_bytes=50_000_000, max_bytes=400_000_000, max_seconds=20), TOKEN)

@@ -91,6 +91,13 @@ def test_without_a_standing_queue_it_was_not_the_line_that_held_back():
     assert math.isinf(found.estimate.high)
 
 
+def test_a_line_whose_full_bins_alone_reach_the_contract_is_not_proved():
+    asked = stream_plan("down", CONTRACT, burst_bytes=0)
+    made = [one for _ in range(8) for one in (*bins([105e6] * 4), *bins([50e6], queue=0.0))]
+    found = decide_streams(made, asked, RTT)
+    assert (found.verdict, found.reason) == ("inconclusive", "burst_not_spent")
+
+
 def test_what_carries_its_contract_unevenly_has_a_burst_to_spend_and_is_not_limited_by_tcp():
     found = decide_streams(bins(wobbling(103e6, 24, by=0.3), queue=0.0), PLAN, RTT)
     assert found.estimate.low < CONTRACT < found.estimate.value
