@@ -20,6 +20,7 @@ from probes.h323 import H323
 from probes.pexip import Pexip
 from probes.poly import Poly
 from probes.sip import Sip
+from probes.tls import Tls
 from tests.sip_peer import reply
 
 pytestmark = pytest.mark.needs_private_network
@@ -33,6 +34,7 @@ CHECKS = {
         "sip-tcp": ("sip", Sip(transport="tcp"), {}),
         "sip-tls": ("sip", Sip(transport="tls", verify=False), {}),
         "call": ("h323", H323(), {}),
+        "web": ("tls", Tls(port=8443, verify=False), {}),
     },
     "pexip": {
         "status": ("pexip", Pexip(user=pexip.USER, verify=False, rooms=["alpha@lab", "beta@lab"]), {"password": Secret(pexip.PASSWORD)})
@@ -180,7 +182,7 @@ def test_a_simulation_measures_the_same():
 def test_services_are_those_that_the_inventory_asks_for():
     found = {(one.device, one.port, one.kind) for one in lab_services(inventory())}
     assert found == {
-        ("vc", 443, "poly"), ("vc", 5060, "sip-udp"), ("vc", 5060, "sip-tcp"), ("vc", 5061, "sip-tls"), ("vc", 1720, "hold"),
+        ("vc", 443, "poly"), ("vc", 5060, "sip-udp"), ("vc", 5060, "sip-tcp"), ("vc", 5061, "sip-tls"), ("vc", 1720, "hold"), ("vc", 8443, "tls"),
         ("pexip", 443, "pexip"), ("gk", 1719, "ras"),
     }  # fmt: skip
 
@@ -189,7 +191,7 @@ def test_ports_move_as_the_labs_devices_do():
     moved = hastened(inventory(), OFFSET, None).checks
     ports = {name.partition("/")[2]: (check.probe.port, getattr(check.probe, "ras_port", None)) for name, check in moved.items()}
     assert ports == {
-        "vc/rest": (10443, None), "vc/sip": (15060, None), "vc/sip-tcp": (15060, None), "vc/sip-tls": (15061, None), "vc/call": (11720, None),
+        "vc/rest": (10443, None), "vc/sip": (15060, None), "vc/sip-tcp": (15060, None), "vc/sip-tls": (15061, None), "vc/call": (11720, None), "vc/web": (18443, None),
         "pexip/status": (10443, None), "gk/ras": (None, 11719),
     }  # fmt: skip
 

@@ -156,6 +156,16 @@ def test_a_room_is_known_by_its_own_alias_and_not_by_whom_it_called():
     assert [one.aliases for one in wire.participants([called, calling])] == [{"na-tau@lab"}, {"na-tau@lab", "na-tau"}]
 
 
+def test_the_worse_of_two_calls_of_a_room_is_told(authority):
+    calls = [lab.participant("na-tau@lab", quality) for quality in ("1_good", "4_terrible", "2_ok")]
+    assert Run(authority, manager(participant=calls).handle, rooms=["na-tau@lab"]).values["pexip_room_call_quality", "na-tau@lab"] == 4
+
+
+def test_licences_that_are_overdrawn_leave_none(authority):
+    run = Run(authority, manager(licensing=[{"port_count": 55, "port_total": 50}]).handle)
+    assert (run.values["pexip_licence_ratio", "port"], run.values["pexip_licences_left", "port"]) == (1.1, 0)
+
+
 def test_lists_that_are_empty_are_no_fault(authority):
     run = Run(authority, manager(licensing=[]).handle)
     assert run.failure is None
@@ -403,12 +413,21 @@ def test_it_is_asked_by_the_name_of_the_certificate_and_from_the_source(authorit
     peers = []
 
     async def handle(request):
-        peers.append((request.transport.get_extra_info("peername")[0], request.transport.get_extra_info("ssl_object").context is not None))
+        peers.append(request.transport.get_extra_info("peername")[0])
         return web.json_response({"objects": []})
 
-    run = Run(authority, handle, source="127.0.0.88", server_name="localhost", verify=False)
-    assert run.failure is None
-    assert {peer for peer, _ in peers} == {"127.0.0.88"}
+    async def scenario(**keys):
+        async with https(handle, authority.server(names="DNS:localhost")) as port:
+            probe = Pexip(port=port, user=lab.USER, ca_file=str(authority.file), **keys)
+            target = Target("127.0.0.1", asyncio.get_running_loop().time() + 20, "127.0.0.88", PASSWORD)
+            try:
+                return await probe.run(target, Shared())
+            except ProbeFailed as failure:
+                return failure
+
+    assert asyncio.run(scenario()).code == "tls_name"
+    assert not isinstance(asyncio.run(scenario(server_name="localhost")), Exception)
+    assert set(peers) == {"127.0.0.88"}
 
 
 def test_a_manager_of_version_six_addresses_is_asked(authority):

@@ -141,6 +141,11 @@ def test_it_is_registered_with_one_of_those_it_is_set_up_for(authority, sip, gat
     assert run.values.get(("poly_registered", "")) == registered
 
 
+def test_a_call_that_only_rings_is_none():
+    ringing = [{"connections": [{"state": "RINGING", "rate": 3796}, {"state": "CONNECTED", "rate": 64}]}]
+    assert wire.calls(ringing) == wire.Calls(1, 8_000)
+
+
 def test_half_duplex_is_told(authority):
     run = Run(authority, room(speed_megabits=10, duplex="HALF").handle)
     assert (run.values["poly_lan_bytes_per_second", ""], run.values["poly_lan_half_duplex", ""]) == (1.25e6, 1)
@@ -175,16 +180,18 @@ def test_the_session_is_ended_though_an_answer_is_wrong(authority, broken, answe
 
 
 def test_the_session_is_ended_when_time_is_up(authority):
-    peer = room()
+    peer, times = room(), []
 
     async def handle(request):
+        times.append(asyncio.get_running_loop().time())
         if request.path == "/rest/system/status":
             await asyncio.Event().wait()
         return await peer.handle(request)
 
-    run = Run(authority, handle, seconds=2.0)
+    run = Run(authority, handle, seconds=4.0)
     assert isinstance(run.failure, TimeoutError)
     assert peer.sessions == set()
+    assert times[-1] < times[0] + 4.0, "some of the time that there is, is kept for the log-out"
 
 
 def test_the_session_is_ended_when_the_run_is_cancelled(authority):

@@ -272,3 +272,19 @@ def test_any_incident_can_be_told_within_the_limits(made, kind, language, page_u
     assert text.body.startswith(text.title)
     assert not any(unicodedata.category(letter) in {"Cc", "Cs"} and letter != "\n" for letter in text.title + text.body + text.sms)
     assert "\n" not in text.title + text.sms
+
+
+@pytest.mark.parametrize(
+    ("metric", "instance", "value", "says"),
+    [
+        ("pexip_licence_ratio", "port", "1.0", "đã dùng 100% giấy phép cuộc gọi"),
+        ("pexip_licence_ratio", "audio", "0.9", "đã dùng 90% giấy phép (audio)"),
+        ("pexip_node_silent_seconds", "nut-1", "240", "nút nut-1 im lặng"),
+        ("poly_registered", "", "0", "chưa đăng ký, không gọi được"),
+        ("poly_fault", "mr.camera", "1", "máy quay bị hỏng"),
+        ("sip_refusing", "", "1", "không nhận cuộc gọi (SIP 503)"),
+    ],
+)
+def test_what_is_wrong_with_a_meeting_is_told_in_words(metric, instance, value, says):
+    facts = {**FACTS, "rule": "x", "metric": metric, "instance": instance, "value": value, "threshold": "1"}
+    assert says in page(incident("check", "na-tau/vc/rest", facts=facts)).body

@@ -22,7 +22,7 @@ __all__ = ["Responders", "Service", "ServiceKind"]
 
 HEAD_LIMIT_BYTES = 8192
 PATIENCE_SECONDS = 10.0
-ServiceKind: TypeAlias = Literal["hold", "http", "sip-udp", "sip-tcp", "sip-tls", "ras", "poly", "pexip"]
+ServiceKind: TypeAlias = Literal["hold", "http", "tls", "sip-udp", "sip-tcp", "sip-tls", "ras", "poly", "pexip"]
 
 
 class Listener(Protocol):
@@ -69,6 +69,8 @@ class Responders:
         match service.kind:
             case "hold" | "http":
                 return await asyncio.start_server(_answer_http if service.kind == "http" else _hold, *at, limit=HEAD_LIMIT_BYTES)
+            case "tls":
+                return await asyncio.start_server(_hold, *at, limit=HEAD_LIMIT_BYTES, ssl=self._own_certificate())
             case "sip-udp":
                 return (await loop.create_datagram_endpoint(lambda: SipOverUdp(takes_calls), local_addr=at))[0]
             case "ras":

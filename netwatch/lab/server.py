@@ -260,6 +260,8 @@ def _services_of(check: Check) -> Iterator[tuple[int, ServiceKind]]:
             yield probe.port, "hold"
         case "http":
             yield probe.port or (443 if probe.scheme == "https" else 80), "http"
+        case "tls":
+            yield probe.port, "tls"
         case "sip":
             yield probe.port or (5061 if probe.transport == "tls" else 5060), f"sip-{probe.transport}"  # type: ignore[misc]  # one of ServiceKind
         case "h323":

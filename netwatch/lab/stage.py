@@ -16,7 +16,7 @@ DEMO_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {"NETWATCH_SNMP_COMMUNITY": "lab", "POLY_PASSWORD": "lab", "PEXIP_PASSWORD": "lab"}  # as netwatch/lab/poly.py and pexip.py have them
 )
 SITE_NETS: Mapping[str, str] = MappingProxyType({"namespaces": "10.45.{n}.0/24", "loopback": "127.45.{n}.0/24"})
-PORTS_OF_LAB = frozenset({"snmp", "tcp", "http", "sip", "h323", "poly", "pexip"})
+PORTS_OF_LAB = frozenset({"snmp", "tcp", "http", "tls", "sip", "h323", "poly", "pexip"})
 SIP_PORTS: Mapping[str, int] = MappingProxyType({"udp": 5060, "tcp": 5060, "tls": 5061})
 
 

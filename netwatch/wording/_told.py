@@ -164,7 +164,8 @@ class Told:
     def what(self) -> str:
         """A crossed threshold: what, how much."""
         metric, instance = self.fact("metric", 60), self.fact("instance", 40)
-        key = f"what_{metric}" if self.has(f"what_{metric}") else "what_instance" if instance else "what"
+        own = next((key for key in (f"what_{metric}_{instance}", f"what_{metric}") if self.has(key)), "")
+        key = own or ("what_instance" if instance else "what")
         label = f"state.sample_{metric}"
         return self.text(
             key,
