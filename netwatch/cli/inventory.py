@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netwatch.cli import _output, discover, inventory_tools
+from netwatch.cli import _output, discover, inventory_tools, suggest
 from netwatch.cli._output import Exit
 
 if TYPE_CHECKING:  # both bring pydantic along
@@ -61,6 +61,7 @@ def check(
 for command in (inventory_tools.diff, inventory_tools.init, inventory_tools.render, inventory_tools.schema, inventory_tools.texts):
     app.command(command.__name__)(command)
 app.command("discover")(discover.discover)
+app.command("suggest-parents")(suggest.suggest_parents)
 app.command("import")(inventory_tools.import_sheet)
 
 
