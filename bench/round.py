@@ -29,12 +29,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from netwatch import ledger
 from netwatch.inventory._communes import communes
 from netwatch.lab import child
 from netwatch.lab.namespaces import enter
 from netwatch.lab.shaped import Shaping
 from netwatch.lab.shaped_lines import UPLINK, Carried, ShapedLines, Site, carried
+from tests.line_daemon import set_ahead
 
 ROOT = Path(__file__).parent.parent
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -205,9 +208,9 @@ def play(round_: Round, folder: Path) -> Played:
     try:
         with reflectors(lines, sites, folder):
             clock = Clock.beginning(round_.starts)
-            command = [sys.executable, ROOT / "bench" / "_round_daemon.py", folder, str(clock.ahead_seconds)]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            with (folder / "log").open("w") as log, subprocess.Popen(command, cwd=ROOT, stderr=log, env=environment) as daemon:
+            set_ahead(folder, clock.ahead_seconds)
+            command = [sys.executable, "-m", "tests.line_daemon", folder]
+            with (folder / "log").open("w") as log, subprocess.Popen(command, cwd=ROOT, stderr=log) as daemon:
                 try:
                     clock.wait(round_.called[0] - RELOAD_SECONDS)
                     meetings.write_text(json.dumps([called, [planned, planned + 600.0]]))

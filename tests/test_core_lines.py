@@ -93,13 +93,13 @@ class Story:
         self.effects.append(core.step(self.world, Tick(at=self.at, wall=WALL + self.at)))
         return self.effects[-1]
 
-    def test(self, verdict="refuted", value=60e6, check_id=TEST, spent=14_000_000, **more):
+    def test(self, verdict="refuted", value=60e6, check_id=TEST, spent=14_000_000, seconds=1.0, **more):
         told = {
             "verdict": verdict,
             "reason": "x",
             "method": "udp",
             "bytes": spent,
-            "seconds": 1.0,
+            "seconds": seconds,
             "line_bits_per_second": value,
             "low_bits_per_second": value * 0.99,
             "high_bits_per_second": value * 1.01,
@@ -161,7 +161,7 @@ def test_the_ramp_of_a_test_and_what_came_after_its_bins_is_no_traffic_of_others
     story = Story()
     story.router(1_000.0, after=60.0)
     story.router(1_100.0, after=5.0)
-    story.test(value=90e6, spent=18_000_000)
+    story.test(value=90e6, spent=18_000_000, seconds=1.4)
     story.test("proved", 115e6, CONTROL, after=0.1)
     # Of the 4 MB outside the bins 2.1 came through: with them 9.6 MB are the test's own.
     story.router(9_800_000 / 8.2, after=5.0)

@@ -13,6 +13,8 @@ __all__ = ["Malformed", "measurement_of", "passed_bytes"]
 
 VERDICTS = ("proved", "refuted", "inconclusive")
 MOST_BINS = 10_000
+RAMP_SECONDS = 0.1  # probes/_paced.py
+LAST_BINS = 2
 RATIO = re.compile(r"0\.[0-9]{1,6}|1\.0{1,6}")
 FIGURES = (
     "baseline_rtt_seconds", "loaded_rtt_seconds", "buffer_delay_ratio", "efficiency_ratio", "transfer_time_ratio", "packet_bytes", "streams",
@@ -58,7 +60,8 @@ def measurement_of(told: Mapping[str, Any], wall: float, *, grade: Grade | None 
 def passed_bytes(test: Measurement) -> int:
     """How much of what a test by UDP sent came through a line that dropped the rest, at least.
 
-    Its bins tell of what they cover. Of the ramp before them and of what was under way when it stopped no smaller part came through.
+    Its bins tell of what they cover. Of the ramp before them and of what was under way when it stopped no smaller part came through; but what a
+    queue holds is not yet known to be dropped, so it is no more than the line carries in that time, and while its queue runs empty.
     """
     received, dropped = sum(one[1] for one in test.bins), 0.0
     for one in test.bins:
@@ -67,7 +70,10 @@ def passed_bytes(test: Measurement) -> int:
     if test.method != "udp" or not received:
         return int(received)
     outside = max(test.bytes - received - dropped, 0.0)
-    return int(received + outside * received / (received + dropped))
+    lasted = math.fsum(one[0] for one in test.bins)
+    queued = min((one[5] for one in test.bins[-LAST_BINS:] if len(one) > 5), default=0.0)
+    besides_seconds = max(test.seconds - lasted - RAMP_SECONDS, 0.0) + RAMP_SECONDS / 2 + queued
+    return int(received + min(outside * received / (received + dropped), besides_seconds * received / lasted))
 
 
 def _number(told: Mapping[str, Any], name: str, otherwise: float) -> float:
