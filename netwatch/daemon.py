@@ -21,6 +21,7 @@ from netwatch._commits import Commits
 from netwatch._conferences import Conferences
 from netwatch._line_tests import LineTests
 from netwatch._telegram_updates import Presses
+from netwatch._under_test import kept_samples
 from netwatch.conference import Evidence, Leg
 from netwatch.delivery import Delivery
 from netwatch.history import History, HistoryFailed, HistoryRefused, OutboxRow
@@ -366,7 +367,7 @@ class Daemon:
 
     def _keep(self, check: Check, result: Result) -> None:
         kinds = check.probe.metrics()
-        self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, result.samples, kinds)
+        self._history.add_result(check.id, result.wall, result.outcome, result.duration_seconds, kept_samples(result), kinds)
 
     def _take(self, event: Event) -> None:
         self._decide(event)

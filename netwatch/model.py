@@ -110,6 +110,7 @@ class Rule:
     `above`: bad when value >= threshold; `below`: bad when value <= threshold. Back to ok only past `clear`
     (the milder threshold when not given). `instance` is a shell pattern; each instance is a subject of its own.
     With `window_seconds` it is the mean over that time that is judged; `hold_seconds` is how long it must stay bad.
+    `strict_in_meetings`: while a meeting is on, whatever is past `clear` is a warning already.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Rule:
     hold_seconds: float = 0.0
     window_seconds: float = 0.0
     audience: Audience = "page"
+    strict_in_meetings: bool = field(default=False, repr=False)  # how it is judged, not what is measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +341,7 @@ class Result:
     facts: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     reason: RunReason = "schedule"
+    in_meeting: bool = False  # a meeting was on at its site
     under_test: bool = False  # its site's lines were being tested: what it says of delay and loss is not judged
 
 

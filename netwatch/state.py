@@ -6,6 +6,7 @@ lets one echo in ten through is not "recovered" every minute. ERROR is ours: it 
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -200,7 +201,7 @@ def _judge(rule: Rule, before: SubjectMemory, value: float, result: Result) -> S
         young = result.at - window[0] < rule.window_seconds / 2
         if young and (before.belief is not Belief.UNKNOWN or _level(rule, value, before.belief) is not Belief.OK):
             return replace(before, absent_runs=0, window=window)  # one echo of the first train lost is not a fifth of all that is sent
-    said = _level(rule, value, before.belief)
+    said = _level(_in_meeting(rule) if result.in_meeting and rule.strict_in_meetings else rule, value, before.belief)
     if said is before.belief:
         # One copy and no more: this is what nearly every result of nearly every check comes to.
         return replace(before, absent_runs=0, window=window, value=value, candidate=None, candidate_runs=0)
@@ -236,6 +237,13 @@ def _slide(window: Sequence[float], at: float, value: float, seconds: float) -> 
     else:
         slid.extend((at, value, 1.0))
     return slid
+
+
+def _in_meeting(rule: Rule) -> Rule:
+    """What is no longer good is a warning. Good is up to and with the limit, a warning from its own on: the next number above makes them one."""
+    if rule.clear is None or rule.warn is None:
+        return rule
+    return replace(rule, warn=math.nextafter(rule.clear, math.inf if rule.compare == "above" else -math.inf))
 
 
 def _level(rule: Rule, value: float, current: Belief) -> Belief:

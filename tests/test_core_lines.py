@@ -343,3 +343,21 @@ def test_what_is_measured_during_a_test_is_not_judged_but_still_answers():
     memory = story.world.memories[line.id]
     assert ("loss", "") not in memory.subjects
     assert memory.answers.belief.value == "ok"
+
+
+@pytest.mark.parametrize(
+    ("mean", "before", "during"), [(0.15, "ok", "ok"), (0.17, "ok", "warn"), (0.21, "warn", "warn"), (0.35, "crit", "crit")]
+)
+def test_while_a_meeting_is_on_what_is_no_longer_good_for_video_is_a_warning(mean, before, during):
+    rule = Rule(name="video_delay", metric="rtt", warn=0.2, crit=0.3, clear=0.15, audience="digest", strict_in_meetings=True)
+    story = Story(meetings=[MEETING])
+    line = story.world.inventory.checks["na-tau/main/icmp"]
+    story.world.inventory.checks[line.id] = replace(line, rules=(rule,))
+    story.say(line.id, samples=[Sample("rtt", (mean,))])
+    assert story.world.memories[line.id].subjects["video_delay", ""].belief.value == before
+    story.at = MEETING.starts - WALL + 60
+    story.say(line.id, samples=[Sample("rtt", (mean,))])
+    assert story.world.memories[line.id].subjects["video_delay", ""].belief.value == during
+    story.at = MEETING.ends - WALL + 60
+    story.say(line.id, samples=[Sample("rtt", (0.1,))])
+    assert story.world.memories[line.id].subjects["video_delay", ""].belief.value == "ok"

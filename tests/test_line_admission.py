@@ -9,8 +9,9 @@ import pytest
 
 from netwatch import core, ledger
 from netwatch._line_tests import LineTests
+from netwatch._under_test import kept_samples
 from netwatch.lease import Deny, Grant
-from netwatch.model import LineVerdict, Outcome, Result
+from netwatch.model import LineVerdict, Outcome, Result, Sample
 from tests.inventories import HEAD, compose, load
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -24,6 +25,7 @@ sites:
 """
 SHARED = "line_tests: {head_room: {uplink: 300 Mbps, ring: 200 Mbps}}"
 DOWN = "na-tau/main/capacity-down"
+SAMPLES = (Sample("icmp_rtt_seconds", (0.3,)), Sample("other", (1.0,), "a"))
 
 
 class Desk:
@@ -148,7 +150,10 @@ def test_what_is_measured_while_a_line_of_the_site_is_tested_is_marked(tmp_path)
     other = desk.world.inventory.checks["muong-ang/main/icmp"]
     assert not desk.tests.marked(other, replace(result, check=other.id)).under_test
     desk.end(now=1_001.0)
-    assert desk.tests.marked(ping, result).under_test  # it ended while this ran
+    during = desk.tests.marked(ping, result)
+    assert during.under_test  # it ended while this ran
+    assert [one.instance for one in kept_samples(replace(during, samples=SAMPLES))] == ["under_test", "a under_test"]
+    assert kept_samples(replace(result, samples=SAMPLES)) == SAMPLES
     assert not desk.tests.marked(ping, replace(result, at=1_001.5)).under_test
 
 

@@ -13,11 +13,13 @@ from netwatch.cli import _output
 from netwatch.cli._output import Exit, Failed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netwatch.cli._daemon import Daemon
     from netwatch.cli._lookup import Found
     from netwatch.model import Inventory
 
-__all__ = ["Format", "Site", "Socket", "Target", "agree", "complete_site", "find", "loaded", "moment_since"]
+__all__ = ["Filled", "Format", "Site", "Socket", "Target", "agree", "complete_site", "find", "loaded", "moment_since"]
 
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
@@ -38,12 +40,23 @@ Site = Annotated[str, typer.Option("--site", help="Only this site: its id or nam
 Target = Annotated[str, typer.Argument(metavar="SITE[/TARGET]", help="A site, or a line or device of it.", autocompletion=complete_site)]
 
 
-def loaded(file: Path) -> Inventory:
+class Filled(dict[str, str]):
+    """An environment in which what is not set has a value all the same: for who reads an inventory and needs none of its secrets."""
+
+    def get(self, name: str, default: object = None) -> str:
+        del default
+        return self[name]
+
+    def __missing__(self, name: str) -> str:
+        return "unset"
+
+
+def loaded(file: Path, environment: Mapping[str, str] | None = None) -> Inventory:
     """The inventory; what is wrong with it ends the command, a line for each error."""
     from netwatch import inventory
 
     try:
-        return inventory.load(file, environment=os.environ)
+        return inventory.load(file, environment=os.environ if environment is None else environment)
     except inventory.InventoryRefused as refused:
         _output.fail(Exit.NO_INPUT if refused.unreadable else Exit.BAD_CONFIG, "\n".join(refused.lines(_output.language())))
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from netwatch.cli import _output
 from netwatch.cli._daemon import Daemon, Document
 from netwatch.cli._output import Exit, Failed
 from netwatch.lang import fold
 
-__all__ = ["Found", "find", "nearest", "slug_like"]
+__all__ = ["Found", "called", "find", "nearest", "slug_like"]
 
 MOST_NAMES = 5
+
+
+class Named(Protocol):
+    """A site of the inventory."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def full_name(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,11 @@ class Found:
 def slug_like(text: str) -> str:
     """`Nà Tấu`, `na tau` and `NA_TAU` all become `na-tau`."""
     return "-".join(fold(text).casefold().replace("_", " ").replace("-", " ").split())
+
+
+def called(site: Named, wanted: str) -> bool:
+    """Whether that is its id, its name or its full name; `wanted` as `slug_like` makes it."""
+    return wanted in {slug_like(site.id), slug_like(site.name), slug_like(site.full_name)}
 
 
 def nearest(wanted: str, known: Iterable[tuple[str, str]]) -> list[str]:

@@ -6,7 +6,6 @@ import datetime as dt
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -15,6 +14,7 @@ from netwatch.cli._output import Exit, Failed, fail, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
 
     from netwatch._duties import Roster
     from netwatch.model import Inventory
@@ -129,6 +129,8 @@ def check(days: Days = 60, at: At = "", file: File = Path("inventory.yaml"), out
 
 
 def _loaded(file: Path) -> tuple[Inventory, Roster, ZoneInfo]:
+    from zoneinfo import ZoneInfo
+
     found = loaded(file)
     if found.duty is None:
         fail(Exit.NO_INPUT, text("duty.none", file=str(file)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netwatch.cli import _output, line_assist, line_quality, line_test
-from netwatch.cli._common import Format, loaded
+from netwatch.cli._common import Filled, Format, loaded
 from netwatch.cli._output import Exit, fail, text, words
 from netwatch.cli.db import StateOption
 
@@ -256,18 +256,18 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _inventory(file: Path | None) -> Inventory | None:
-    """The one that was named, or that lies here; none is needed, so one that nobody named need not be sound."""
+    """The one that was named, or that lies here; none is needed, so one that nobody named need not be sound. Its secrets are not used."""
     from netwatch.cli.doctor import default_inventory
 
     if file is not None:
-        return loaded(file)
+        return loaded(file, Filled(os.environ))
     place = default_inventory(Path.cwd())
     if not place.exists():
         return None
     from netwatch import inventory
 
     try:
-        return inventory.load(place, environment=os.environ)
+        return inventory.load(place, environment=Filled(os.environ))
     except inventory.InventoryRefused as refused:
         print(text("line.inventory_left_out", path=place, detail=refused.lines(_output.language())[0]), file=sys.stderr)
     return None
@@ -284,11 +284,11 @@ def _zone(inventory: Inventory | None) -> dt.tzinfo:
 def _site_id(given: str, inventory: Inventory | None, path: Path) -> str:
     """By id or name, of the inventory or of the ledger. Raises Failed."""
     from netwatch import ledger
-    from netwatch.cli._lookup import slug_like
+    from netwatch.cli._lookup import called, slug_like
 
     wanted = slug_like(given)
     for site in inventory.sites.values() if inventory else ():
-        if wanted in {site.id, slug_like(site.name), slug_like(site.full_name)}:
+        if called(site, wanted):
             return site.id
     with _readable(path):
         known = bool(wanted) and path.exists() and next(ledger.of_site(path, wanted), None) is not None

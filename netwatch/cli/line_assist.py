@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from netwatch.cli._common import loaded
 from netwatch.cli._output import Exit, fail, text, words
 from netwatch.cli.db import StateOption
 
@@ -32,17 +33,14 @@ def assist(
     """
     from zoneinfo import ZoneInfo
 
-    from netwatch import assisted, inventory, links, paths
-    from netwatch.cli._lookup import slug_like
+    from netwatch import assisted, links, paths
+    from netwatch.cli._lookup import called, slug_like
     from netwatch.cli.doctor import default_inventory
     from netwatch.lang import writing
 
-    try:
-        known = inventory.load(file or default_inventory(Path.cwd()), environment=os.environ)
-    except inventory.InventoryRefused as refused:
-        fail(Exit.BAD_CONFIG, "\n".join(refused.lines()))
+    known = loaded(file or default_inventory(Path.cwd()))
     wanted = slug_like(site)
-    found = next((one for one in known.sites.values() if wanted in {one.id, slug_like(one.name), slug_like(one.full_name)}), None)
+    found = next((one for one in known.sites.values() if called(one, wanted)), None)
     if found is None:
         fail(Exit.NO_INPUT, text("line.no_site", site=site[:60]))
     if not any(one.test for one in found.lines.values()):

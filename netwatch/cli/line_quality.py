@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quality"]
 
+MOS_METHODS = ("g107", "simple", "shortcut")
 COLUMNS = ("line", "measured_by", "sent", "loss", "p10", "p50", "p99", "jitter", "voice", "video")
 
 
@@ -21,7 +22,7 @@ def quality(
     site: Annotated[str, typer.Argument(metavar="SITE", help="A site's id or name.", autocompletion=complete_site)],
     minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How far back to look.")] = 5,
     mos_method: Annotated[str, typer.Option("--mos-method", help="g107 (E-model), simple (Cole-Rosenbluth) or shortcut.")] = "g107",
-    meeting: Annotated[bool, typer.Option("--meeting", help="Judge video as strictly as in a meeting.")] = False,
+    meeting: Annotated[bool, typer.Option("--meeting", help="Judge video as strictly as in a meeting, also while none is on.")] = False,
     output: Format = "table",
     socket: Socket = None,
 ) -> None:
@@ -35,6 +36,8 @@ def quality(
     from netwatch.cli._daemon import daemon
 
     shape = _records.shape(output)
+    if mos_method not in MOS_METHODS:
+        fail(Exit.USAGE, text("quality.mos_method", given=mos_method[:40], known=", ".join(MOS_METHODS)))
     reached = daemon(socket, Exit.UNAVAILABLE)
     slug = find(reached, site).site["id"]
     status, document = reached.get(f"/api/v1/sites/{slug}/quality?minutes={minutes}&mos_method={mos_method}&meeting={int(meeting)}")

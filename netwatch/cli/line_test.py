@@ -128,5 +128,9 @@ def _why_not(told: Mapping[str, Any]) -> str:
         word = told.get(key)
         if word:
             named = f"{prefix}_{word}"
-            return text(named, detail=str(told.get("detail") or "")[:120]) if _output.words().has(named) else str(told.get("detail") or word)[:120]
+            return (
+                text(named, detail=str(told.get("detail") or "")[:120])
+                if _output.words().has(named)
+                else str(told.get("detail") or word)[:120]
+            )
     return text("line_test.denied_timeout")

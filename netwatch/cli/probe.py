@@ -18,6 +18,7 @@ from netwatch.cli import _output, _probe_secrets, probe_bandwidth, probe_icmp, p
 from netwatch.cli._output import Exit, text
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
     from typer._click import Command, Context
 
     from netwatch.model import Check, Result
@@ -138,10 +139,17 @@ def build(kind: type[Probe], given: Mapping[str, Any]) -> Probe:
     try:
         return TypeAdapter(kind).validate_python(dict(given), strict=False)
     except ValidationError as invalid:
-        wrong = [
-            f"--{str(problem['loc'][0] if problem['loc'] else '').replace('_', '-')}: {problem['msg']}" for problem in invalid.errors()
-        ]
+        wrong = [_wrong(problem) for problem in invalid.errors(include_url=False)]
         _output.fail(Exit.USAGE, "; ".join(wrong))
+
+
+def _wrong(problem: ErrorDetails) -> str:
+    """In the words that are used of inventory.yaml."""
+    from netwatch.inventory._collect import in_words
+
+    key, fields = in_words(problem)
+    option = str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
+    return f"--{option}: {text(f'inventory.{key}', **fields)}"
 
 
 def run_once(

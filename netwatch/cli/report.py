@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -70,6 +69,8 @@ def sla(
 
     Exit codes: 0 done · 64 no such month or site · 66 no inventory or history · 77 no permission · 78 the inventory is not sound
     """
+    from zoneinfo import ZoneInfo
+
     from netwatch.cli import _records
 
     shape = _records.shape(output)

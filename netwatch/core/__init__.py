@@ -122,6 +122,11 @@ def is_current(world: World, result: Result) -> bool:
     return result.check in world.inventory.checks and result.generation >= world.changed_in.get(result.check, 0)
 
 
+def _is_meeting(world: World, site: str, wall: float) -> bool:
+    meeting = meeting_of(world, site, wall)
+    return meeting is not None and meeting[0] <= wall < meeting[1]
+
+
 def _take_result(world: World, draft: Draft, result: Result) -> None:
     if not is_current(world, result):
         return
@@ -129,6 +134,8 @@ def _take_result(world: World, draft: Draft, result: Result) -> None:
     ended_at = result.at + result.duration_seconds
     draft.at, draft.wall = ended_at, result.wall + result.duration_seconds
     result = take_line_result(world, draft, check, result)
+    if any(rule.strict_in_meetings for rule in check.rules) and _is_meeting(world, check.site, draft.wall):
+        result = replace(result, in_meeting=True)
     before = world.memories.get(check.id, Memory())
     memory, transitions = state.observe(check, before, result)
     world.memories[check.id] = memory

@@ -170,6 +170,12 @@ def _translated(item: Any, loc: Keys, known: list[str], *, at_key: bool) -> tupl
     return key, "", fields | {"limit": limit, "reason": reason}
 
 
+def in_words(item: Any, known: Iterable[str] = ()) -> tuple[str, Mapping[str, str]]:
+    """Of one error that pydantic found outside of a file: the key of its text in `inventory.json`, and its fields."""
+    key, _hint, fields = _translated(item, tuple(item["loc"]), list(known), at_key=False)
+    return key, fields
+
+
 def fields_at(model: Any, loc: Keys) -> list[str]:
     """The keys a model takes where a location points into it, for the key that was probably meant."""
     current = model

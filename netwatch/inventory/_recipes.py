@@ -260,6 +260,7 @@ class Recipes:
                     hold_seconds=entry.hold or 0.0,
                     window_seconds=entry.window or 0.0,
                     audience=entry.audience or audience,
+                    strict_in_meetings=entry.strict_in_meetings,
                 )
             )
         return tuple(rules)

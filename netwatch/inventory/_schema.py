@@ -102,6 +102,7 @@ class RuleEntry(Strict):
     window: Duration | None = None
     instance: Text = "*"
     audience: Audience | None = None
+    strict_in_meetings: bool = False
 
 
 Loose = dict[Name, dict[str, Any] | None]  # checks and rules are laid over each other before they are judged

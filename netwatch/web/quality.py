@@ -23,7 +23,7 @@ MOST_MINUTES = 1_440
 
 
 async def of_site(request: web.Request) -> web.Response:
-    """`?minutes=` (5), `&mos_method=` g107, simple or shortcut, `&meeting=1` to judge strictly."""
+    """`?minutes=` (5), `&mos_method=` g107, simple or shortcut, `&meeting=1` to judge strictly, as is done while a meeting is on."""
     backend, slug = request.app[BACKEND], request.match_info["slug"]
     snapshot = backend.snapshot()
     view = find_site(snapshot, slug)
@@ -36,7 +36,7 @@ async def of_site(request: web.Request) -> web.Response:
         method = _method(request.query.get("mos_method", "g107"))
     except ValueError as error:
         return json_error(400, "bad_query", str(error))
-    strict = request.query.get("meeting", "") == "1"
+    strict = request.query.get("meeting", "") == "1" or backend.meeting_on(slug)
     since = snapshot.wall - minutes * 60
     found, checks = [], backend.inventory().checks
     for line, check in _measured(view):
