@@ -155,18 +155,18 @@ class Full:
 
     @property
     def buffer_delay_ratio(self) -> float | None:
-        """Section 4.1.3."""
+        """Section 4.3."""
         if self.loaded_rtt_seconds is None or not self.baseline_rtt_seconds:
             return None
         return max(self.loaded_rtt_seconds / self.baseline_rtt_seconds - 1, 0.0)
 
     @property
     def efficiency_ratio(self) -> float | None:
-        """Section 4.1.2, by segments."""
+        """Section 4.2, by segments."""
         return None if self.sent_again_ratio is None else 1 - self.sent_again_ratio
 
     def transfer_time_ratio(self, contract_bits_per_second: float, goodput_bits_per_second: float) -> float | None:
-        """Section 4.1.1, by the rate that the contract would have left for payload."""
+        """Section 4.1, by the rate that the contract would have left for payload."""
         if not goodput_bits_per_second or self.packet_bytes <= self.headers_bytes:
             return None
         return contract_bits_per_second * (1 - self.headers_bytes / self.packet_bytes) / goodput_bits_per_second
