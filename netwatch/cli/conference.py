@@ -181,7 +181,8 @@ def _say_table(document: Document, *, every: bool) -> None:
     shown = [one for one in document["places"] if every or one["level"] != "go"]
     for one in shown:
         print()
-        print(f"{text('conference.level_' + one['level'])}  {one['name']}")
+        level = text(f"conference.level_{one['level']}")
+        print(f"{level}  {one['name']}")
         for reason in one["reasons"]:
             print(f"  {reason['text']}")
         for reason in one["reasons"][:1]:
