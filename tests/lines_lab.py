@@ -145,6 +145,14 @@ class Lab:
     def test(self, site, direction="down"):
         return told_by(self.begin(site, direction))
 
+    def verify(self):
+        """How `netwatch line verify` ends, and what it says."""
+        words = ["line", "verify", "--state", self.folder / "state"]
+        ended = subprocess.run(
+            [sys.executable, "-m", "netwatch", "--lang", "en", *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        return ended.returncode, ended.stdout + ended.stderr
+
     def busy(self, site):
         """Whether its line carries a test just now."""
         enter(self.lines.router)
@@ -231,6 +239,10 @@ def trouble(lab):
     until(lambda: lab.busy("na-tau"))
     lab.set_clock(START + 7_200.0)
     yield "clock", [told_by(asked)]
+    yield "sound", [lab.verify()]
+    path = ledger.path_in(lab.folder / "state")
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"inconclusive"', b'"verdict":"refuted"', 1))
+    yield "edited", [lab.test("na-tau"), lab.verify()]
 
 
 STORIES = {"contract": contract, "trouble": trouble}

@@ -29,9 +29,10 @@ def told(story, folder):
 def test_a_line_is_below_its_contract_only_after_two_refutations_at_two_times_with_a_control_that_passed(tmp_path):
     found = told("contract", tmp_path)
     assert [one["verdict"] for one in found["natted"]] == ["proved", "proved"], found["natted"]
-    steps = {
-        name: (test["verdict"], test["reason"], *standing) for name, (test, standing) in found.items() if name not in {"natted", "records"}
-    }
+    steps = {}
+    for name in ("without_control", "once", "again", "faster"):
+        test, standing = found[name]
+        steps[name] = (test["verdict"], test["reason"], *standing)
     assert steps == {
         "without_control": ("inconclusive", "control", "inconclusive", False),
         "once": ("refuted", "below", "refuted", False),
@@ -43,3 +44,19 @@ def test_a_line_is_below_its_contract_only_after_two_refutations_at_two_times_wi
         assert record["inputs"]["control"]["low"] >= record["contract_bits_per_second"]
         assert abs(record["value_bits_per_second"] / 12e6 - 1) < 0.02
         assert record["inputs"]["cross_bits_per_second"]["high"] < 4e6
+
+
+def test_what_goes_wrong_during_a_test_decides_nothing_and_says_what_it_was(tmp_path):
+    found = told("trouble", tmp_path)
+    (nobody,) = found["nobody"]
+    assert nobody["failed"] == "refused", nobody
+    reasons = {name: (found[name][0]["verdict"], found[name][0]["reason"]) for name in ("gone", "stands_still", "clock")}
+    assert reasons["gone"] == ("inconclusive", "peer_gone")
+    assert reasons["stands_still"][0] == "inconclusive"
+    assert reasons["stands_still"][1] in {"peer_silent", "nothing_arrived", "stalled"}
+    assert reasons["clock"] == ("inconclusive", "clock")
+    assert found["sound"][0][0] == 0, found["sound"]
+    test, (code, said) = found["edited"]
+    assert test["verdict"] == "proved"
+    assert (code, "Record 1: changed" in said) == (1, True), said
+    assert not [one for one in found["records"] if one["verdict"] == "refuted" and one["number"] != 1]
