@@ -66,13 +66,10 @@ def test_every_probe_type_has_examples_that_it_takes(name):
     assert summary.endswith(".")
     assert f"netwatch probe {name} " in rest
     assert "Exit codes: " in rest
+    of_no_probe = {"address", "timeout", "source", "as_json", *(f"{secret}_file" for secret in probes.get(name).secret_names)}
     for given in probe.EXAMPLES.get(name, ()):
         options = command.make_context(name, given.split()).params
-        fields = {
-            key: value
-            for key, value in options.items()
-            if key not in {"address", "timeout", "source", "as_json"} and value not in (None, ())
-        }
+        fields = {key: value for key, value in options.items() if key not in of_no_probe and value not in (None, ())}
         probe.build(probes.get(name), fields)
 
 

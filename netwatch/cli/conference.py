@@ -29,7 +29,7 @@ Sites = Annotated[str, typer.Option("--sites", help="Ids or names by commas, or 
 app = typer.Typer(
     no_args_is_help=True,
     help="Who is ready for the next video meeting, and why not.\n\n"
-    "Exit codes of `check` are those of monitoring plugins: 0 all ready · 1 at risk · 2 not ready · 3 unknown; others: 0 done · 64 usage · "
+    "Exit codes: of `check` those of monitoring plugins, 0 all ready · 1 at risk · 2 not ready · 3 unknown; of others 0 done · 64 usage · "
     "66 no such site · 69 the daemon does not answer",
 )
 

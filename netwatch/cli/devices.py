@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="The register of equipment: what stands where, what it is, when it was last seen.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The register of equipment: what stands where, what it is, when it was last seen.\n\n"
+    "Exit codes: 0 done · 1 failed · 64 wrong use · 66 no such site, device or file · 69 the daemon does not answer · 77 turned away · "
+    "78 bad inventory",
+)
 
 COLUMNS = ("site", "device", "role", "label", "address", "model", "serial", "firmware", "last_seen", "warranty_until")
 FIELDS = (

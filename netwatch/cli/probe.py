@@ -86,7 +86,7 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
     def measure(**given: Any) -> None:
         address, seconds, source, as_json = (given.pop(option) for option in ("address", "timeout", "source", "as_json"))
         files = {secret: given.pop(f"{secret}_file") for secret in kind.secret_names}
-        probe = build(kind, {field: _told(value) for field, value in given.items() if value is not None and value != []})
+        probe = build(kind, {field: value for field, value in given.items() if value is not None and value != []})
         secrets = _probe_secrets.found(name, probe, files)
         run_once(name, probe, address, seconds, source, as_json, secrets)
 
@@ -98,11 +98,6 @@ def probe_command(name: str, kind: type[Probe]) -> Command:
     maker = typer.Typer(add_completion=False, rich_markup_mode=None)
     maker.command(name)(measure)
     return get_command(maker)
-
-
-def _told(value: Any) -> Any:
-    """`--port none` says that there is none, which no other text could."""
-    return None if value == NOTHING else value
 
 
 def _parameters(name: str, kind: type[Probe]) -> Iterator[inspect.Parameter]:
@@ -133,11 +128,11 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 def build(kind: type[Probe], given: Mapping[str, Any]) -> Probe:
-    """The probe that the texts describe; a wrong one ends the command with what is wrong."""
+    """The probe that the texts describe, where `none` says that there is none; a wrong one ends the command with what is wrong."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(dict(given), strict=False)
+        return TypeAdapter(kind).validate_python({field: None if told == NOTHING else told for field, told in given.items()}, strict=False)
     except ValidationError as invalid:
         wrong = [_wrong(problem) for problem in invalid.errors(include_url=False)]
         _output.fail(Exit.USAGE, "; ".join(wrong))
