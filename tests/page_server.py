@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from netwatch import core, rollcall
 from netwatch.model import Belief, Inventory, Subject, Transition
 from netwatch.web import Overloaded, make_app
 from netwatch.web.stream import Streams
@@ -30,6 +31,7 @@ class FakeDaemon:
         self.admits = None
         self.meeting = False
         self.register = []
+        self.known = None
         self.in_force = Inventory(sites={}, checks={})
         self.ledger_at = Path("/nonexistent/ledger/records")
 
@@ -70,6 +72,11 @@ class FakeDaemon:
 
     def devices(self):
         return self.register
+
+    def evidence(self, sitting, legs):
+        """What the snapshot tells, unless a test knows better."""
+        world = core.World(inventory=self.in_force)
+        return rollcall.evidence_of(world, self.now, sitting, legs) if self.known is None else self.known
 
     def meeting_on(self, site):
         return self.meeting

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 import netwatch
+from netwatch.conference import Endpoint, Evidence, Leg, Power, Proof
 from netwatch.model import (
     Acknowledgement,
     Belief,
@@ -277,3 +278,38 @@ def province(revision=1):
         incident(1830, views["thanh-an"], "check", WALL - 40000, severity="info", facts=paper),
     )
     return dataclasses.replace(calm, sites=tuple(views.values()), incidents=incidents)
+
+
+def known_before_a_meeting(snapshot):
+    """Evidence of every commune an hour before: two dark, one lossy, a hostile room that is silent, a UPS at its end, one of which nothing is known."""
+    good = Leg(sent=600, received=600, rtt_seconds=0.012, jitter_seconds=0.001)
+    room = Endpoint(id="vc", label="Phòng họp", reachable=True, registered=True)
+    usual = Evidence(
+        site="",
+        up=True,
+        starts_in_seconds=3_600.0,
+        proof=Proof(verdict="proved", age_seconds=86_400.0 * 3),
+        leg=good,
+        free_bits_per_second=82.4e6,
+        endpoints=(room,),
+        power=Power(on_battery=False, runtime_seconds=3_000.0),
+    )
+    other = {
+        "na-tau": {"up": False, "dark_since": WALL - 250},
+        "sin-thau": {"up": False, "dark_since": WALL - 30_000, "without_power": True},
+        "muong-nhe": {"leg": Leg(sent=600, received=570, rtt_seconds=0.21, jitter_seconds=0.012)},
+        "thanh-an": {"endpoints": (Endpoint(id="vc", label=HOSTILE, reachable=False, since=WALL - 1_200),)},
+        "quai-to": {"power": Power(on_battery=True, runtime_seconds=2_460.0), "on_backup": True},
+        "pu-nhi": {
+            "leg": None,
+            "free_bits_per_second": None,
+            "power": None,
+            "proof": None,
+            "endpoints": (Endpoint(id="vc", reachable=True),),
+        },
+        "na-son": {"proof": Proof(verdict="stale")},
+        "na-bung": {"proof": Proof(verdict="stale")},
+        "muong-pon": {"free_bits_per_second": 2.5e6},
+    }
+    communes = [view.site.id for view in snapshot.sites if view.site.kind == "commune"]
+    return [dataclasses.replace(usual, site=slug, **other.get(slug, {})) for slug in communes]

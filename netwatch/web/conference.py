@@ -1,15 +1,15 @@
-"""The API of who is ready for a meeting, of meetings to come, and of how two places would hear each other."""
+"""The page and the API of who is ready for a meeting; the API of meetings to come, and of how two places would hear each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from netwatch import conference, rollcall
 from netwatch._legs import legs_of
-from netwatch.conference import LEVELS, Leg, Readiness
+from netwatch.conference import LEVELS, Leg
 from netwatch.history import HistoryFailed
 from netwatch.lang.writing import rfc3339
 from netwatch.model import Meeting, Site
@@ -18,7 +18,10 @@ from netwatch.snapshot import Snapshot
 from netwatch.web.api import answer, json_error
 from netwatch.web.backend import BACKEND, SETUP, Backend
 from netwatch.web.board import Reader
+from netwatch.web.known import COLUMNS
+from netwatch.web.page import PAGES, html
 from netwatch.web.reader import reader_of
+from netwatch.web.readiness import Judged, Told, hall_of
 from netwatch.wording.conference import do_text, reason_text, ring
 
 __all__ = ["add_routes"]
@@ -46,9 +49,36 @@ async def readiness(request: web.Request) -> web.Response:
         legs = await _legs(backend, snapshot)
     except HistoryFailed as failure:
         return json_error(503, "history_failed", str(failure))
-    evidence = [one for one in backend.evidence(sitting, legs) if not asked or one.site in asked]
-    judged = sorted((conference.readiness(one) for one in evidence), key=lambda one: -LEVELS.index(one.level))
-    return answer(document(backend, snapshot, sitting, judged, reader_of(request), planned=planned))
+    reader = reader_of(request)
+    judged = [one for one in judged_of(backend, snapshot, sitting, legs, reader) if not asked or one.view.site.id in asked]
+    return answer(document(snapshot, sitting, judged, reader, planned=planned))
+
+
+async def hall(request: web.Request) -> web.Response:
+    return await _hall(request, "hall.html")
+
+
+async def hall_fragment(request: web.Request) -> web.Response:
+    return await _hall(request, "conference.html")
+
+
+async def _hall(request: web.Request, template: str) -> web.Response:
+    """`?meeting=` and `?before=` as the API; what cannot be is left aside: a page that people keep open outlives a meeting."""
+    backend, reader = request.app[BACKEND], reader_of(request)
+    snapshot, asked, failed = backend.snapshot(), request.query.get("meeting", ""), False
+    try:
+        sitting, planned = _sitting(request, backend, snapshot)
+    except _BadQuery:
+        asked, (sitting, planned) = "", _as_usual(request, backend, snapshot)
+    try:
+        legs = await _legs(backend, snapshot)
+    except HistoryFailed:
+        legs, failed = {}, True
+    coming = rollcall.sittings(backend.inventory().meetings, snapshot.wall, reader.zone, within_seconds=MOST_MINUTES * 60)
+    judged = judged_of(backend, snapshot, sitting, legs, reader)
+    shown = hall_of(snapshot, sitting, judged, next(iter(coming), None), reader, planned=planned, failed=failed)
+    fields = {"hall": shown, "live": shown, "here": "conference", "columns": COLUMNS, "asked": asked}
+    return html(request, request.app[PAGES].render(template, reader, **fields))
 
 
 async def meetings(request: web.Request) -> web.Response:
@@ -88,26 +118,31 @@ async def matrix(request: web.Request) -> web.Response:
     )
 
 
-def document(
-    backend: Backend, snapshot: Snapshot, sitting: Sitting, judged: Iterable[Readiness], reader: Reader, *, planned: bool
-) -> dict[str, Any]:
+def judged_of(backend: Backend, snapshot: Snapshot, sitting: Sitting, legs: Mapping[str, Leg], reader: Reader) -> list[Judged]:
+    """Every place of it with what hinders it, in the reader's words; the worst first, and as the inventory has them among equals."""
     views = {view.site.id: view for view in snapshot.sites}
-    places = []
-    for one in judged:
-        view = views[one.site]
+    hotline, found = backend.inventory().settings.power_hotline, []
+    for evidence in backend.evidence(sitting, legs):
+        view, readiness_of = views[evidence.site], conference.readiness(evidence)
         used = rollcall.line_in_use(view)
-        reasons = [
-            {
-                "level": reason.level,
-                "code": reason.code,
-                "text": reason_text(reason, reader.words, snapshot.wall, reader.zone),
-                "do": do_text(reason, reader.words),
-                "ring": ring(reason, view.site, used.line if used else None, backend.inventory().settings.power_hotline).text(),
-                "values": {name: value for name, value in reason.fields.items() if not isinstance(value, str)},
-            }
-            for reason in one.reasons
-        ]
-        places.append({"site": one.site, "name": view.site.name, "level": one.level, "reasons": reasons})
+        told = tuple(
+            Told(
+                reason=reason,
+                text=reason_text(reason, reader.words, snapshot.wall, reader.zone),
+                do=do_text(reason, reader.words),
+                ring=ring(reason, view.site, used.line if used else None, hotline),
+            )
+            for reason in readiness_of.reasons
+        )
+        found.append(Judged(view=view, evidence=evidence, readiness=readiness_of, told=told))
+    return sorted(found, key=lambda one: -LEVELS.index(one.readiness.level))
+
+
+def document(snapshot: Snapshot, sitting: Sitting, judged: Sequence[Judged], reader: Reader, *, planned: bool) -> dict[str, Any]:
+    places = [
+        {"site": one.view.site.id, "name": one.view.site.name, "level": one.readiness.level, "reasons": list(_reasons(one.told))}
+        for one in judged
+    ]
     levels = {level: sum(place["level"] == level for place in places) for level in LEVELS}
     about = {**_about(sitting, reader.zone), "planned": planned}
     return {
@@ -117,6 +152,18 @@ def document(
         "levels": levels,
         "places": places,
     }
+
+
+def _reasons(told: Iterable[Told]) -> Iterator[dict[str, Any]]:
+    for one in told:
+        yield {
+            "level": one.reason.level,
+            "code": one.reason.code,
+            "text": one.text,
+            "do": one.do,
+            "ring": one.ring.text(),
+            "values": {name: value for name, value in one.reason.fields.items() if not isinstance(value, str)},
+        }
 
 
 def _about(sitting: Sitting, zone: Any) -> dict[str, Any]:
@@ -167,11 +214,22 @@ def _sitting(request: web.Request, backend: Backend, snapshot: Snapshot) -> tupl
                 :500
             ]
         )
-    starts = snapshot.wall + minutes * 60
-    return Sitting(meeting=Meeting(id=AD_HOC, matcher=""), starts=starts, ends=starts + 7_200.0), False
+    return _as_if(snapshot.wall + minutes * 60), False
+
+
+def _as_usual(request: web.Request, backend: Backend, snapshot: Snapshot) -> tuple[Sitting, bool]:
+    within = USUAL_MINUTES * 60
+    found = rollcall.sittings(backend.inventory().meetings, snapshot.wall, request.app[SETUP].zone, within_seconds=within)
+    return (found[0], True) if found else (_as_if(snapshot.wall + within), False)
+
+
+def _as_if(starts: float) -> Sitting:
+    return Sitting(meeting=Meeting(id=AD_HOC, matcher=""), starts=starts, ends=starts + 7_200.0)
 
 
 def add_routes(app: web.Application) -> None:
+    app.router.add_get("/conference", hall)
+    app.router.add_get("/fragment/conference", hall_fragment)
     app.router.add_get("/api/v1/conference", readiness)
     app.router.add_get("/api/v1/conference/meetings", meetings)
     app.router.add_get("/api/v1/conference/matrix", matrix)

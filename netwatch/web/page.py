@@ -81,7 +81,7 @@ async def board_fragment(request: web.Request) -> web.Response:
 def _board(request: web.Request, template: str) -> web.Response:
     reader = reader_of(request)
     view = board_of(request.app[BACKEND].snapshot(), reader)
-    return html(request, request.app[PAGES].render(template, reader, board=view, live=view))
+    return html(request, request.app[PAGES].render(template, reader, board=view, live=view, here="board"))
 
 
 async def place(request: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from netwatch.web import words as say
 from netwatch.web.board import Problem, Reader, problems_of
 from netwatch.web.changes import transition_text
 
-__all__ = ["CheckRow", "Event", "Hop", "Place", "TargetRow", "place_of"]
+__all__ = ["CheckRow", "Event", "Hop", "Place", "TargetRow", "dialable", "place_of"]
 
 MOST_KEY_VALUES = 6
 PATH_ROLES = ("router", "switch")
@@ -128,7 +128,7 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
         about=_about(view, words),
         contact_name=writing.clean(view.site.contact.name, 80) if view.site.contact else "",
         phone=phone,
-        phone_link=_dialable(phone),
+        phone_link=dialable(phone),
         path=_path(view, words),
         problems=tuple(one for one in everything if one.key in here),
         targets=tuple(_row(one, now, reader) for one in sorted(view.targets, key=_order)),
@@ -143,7 +143,7 @@ def place_of(snapshot: Snapshot, view: SiteView, transitions: Sequence[Transitio
     )
 
 
-def _dialable(phone: str) -> str:
+def dialable(phone: str) -> str:
     """For a tel: link; empty when it is no number, such as a `0215 3 xxx xxx` still to be filled in."""
     digits = phone.translate(str.maketrans("", "", " .-()"))
     return digits if re.fullmatch(r"\+?[0-9]{3,15}", digits) else ""

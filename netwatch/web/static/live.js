@@ -104,6 +104,10 @@ function tick() {
     favicon.href = `${assets}favicon-stale.svg`;
   }
   // While events come, what is shown is what is so: the age is that of the last word heard.
+  if (shown.every && now - freshAt > Number(shown.every) * 1000 && document.visibilityState === "visible") {
+    freshAt = now;
+    refresh();
+  }
   const seconds = Math.round((now - Math.max(freshAt, heardAt)) / 1000);
   moment.textContent = seconds < 2 ? moment.dataset.now : moment.dataset.ago.replace("{n}", seconds);
 }
