@@ -51,3 +51,15 @@ def test_the_same_storm_gives_the_same_pages():
         storm.run_until(60.0)
     assert played[0].pages == played[1].pages
     assert played[0].world.incidents.keys() == played[1].world.incidents.keys()
+
+
+def test_lines_that_have_nothing_in_common_are_all_told_of_at_a_pace_that_a_person_can_follow():
+    storm = Storm(country(100, 1, apart=True), seed=1, calm_seconds=30.0)
+    storm.run_until(30.0)
+    assert not storm.world.failing
+    storm.run_until(150.0)
+    assert storm.opened > 80
+    assert max(storm.person.by_minute.values()) <= 20
+    storm.weather = Fair()
+    storm.run_until(220.0)
+    assert not storm.person.channel.lanes  # what did not get through one by one is told together
