@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 900.0
 HEAD = """\
 # Real devices, read: {date}
 
-`make soak`, at commit {commit}, in {minutes:.0f} minutes. {count} dumps of snmpsim-data, of UPS, routers, switches, firewalls, wifi, cameras,
+`{command}`, begun at commit {commit}, in {minutes:.0f} minutes. {count} dumps of snmpsim-data, of UPS, routers, switches, firewalls, wifi, cameras,
 sensors and computers, each served by snmpsim and read twice with the profile `auto`; an independent reader of the dump
 (`tests/dump_reader.py`) says what should have been read.
 
@@ -39,7 +39,8 @@ sensors and computers, each served by snmpsim and read twice with the profile `a
 Not answered, values that cannot be or that are not in the dump, restarts that were none: **{wrong}**.
 {left_out}
 "Status" is the main thing of its kind: on battery or not, access points that serve, clients, temperature, else the processor.
-Ports are those that are switched on; a profile leaves out loopbacks, VLANs and the like.
+What stands under OIDs whose MIB is not public counts as not there. Ports are those that are switched on; a profile leaves out
+loopbacks, VLANs and the like.
 
 | dump | profile | uptime | ports | status | read besides | missing, and why |
 |---|---|---|---|---|---|---|
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=EVIDENCE / f"devices-{dt.datetime.now(dt.UTC).date()}.md")
     asked = parser.parse_args()
     began, left_out = time.monotonic(), list[str]()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     rows: list[Row] = []
     for group in groups(asked.names, asked.at_most, left_out):
         for row in read_group(group):
@@ -146,18 +148,20 @@ def main() -> None:
             rows.append(row)
     shares = {one: ([row for row in rows if row.has.get(one)], [row for row in rows if row.has.get(one) and row.got[one]]) for one in NAMES}
     wrong = sum(bool(row.wrong) for row in rows)
-    asked.to.write_text(report(rows, left_out, shares, wrong, (time.monotonic() - began) / 60), "utf-8")
+    asked.to.write_text(report(rows, left_out, shares, wrong, minutes=(time.monotonic() - began) / 60, commit=commit or "?"), "utf-8")
     sys.exit(1 if wrong or any(len(got) < WANTED_SHARE * len(has) for has, got in shares.values()) else 0)
 
 
 NAMES = {"uptime": "uptime", "ports": "ports", "status": "the main status of its kind"}
 
 
-def report(rows: list[Row], left_out: list[str], shares: dict[str, tuple[list[Row], list[Row]]], wrong: int, minutes: float) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+def report(
+    rows: list[Row], left_out: list[str], shares: dict[str, tuple[list[Row], list[Row]]], wrong: int, *, minutes: float, commit: str
+) -> str:
     return HEAD.format(
         date=dt.datetime.now(dt.UTC).date(),
-        commit=commit or "?",
+        command=" ".join(["tools/devices.py", *sys.argv[1:]]),
+        commit=commit,
         minutes=minutes,
         count=len(rows),
         shares=table(
