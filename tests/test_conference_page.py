@@ -125,6 +125,30 @@ def test_a_history_that_cannot_be_read_is_said_and_takes_no_page_away():
     assert "Không đọc được số đo 10 phút qua" in text
 
 
+def test_readers_that_come_together_read_history_once_and_later_ones_anew():
+    async def scenario():
+        async with page() as (daemon, client):
+            asked, real = [], prepared(daemon).samples
+
+            async def samples(*arguments):
+                asked.append(arguments)
+                return await real(*arguments)
+
+            daemon.samples = samples
+            counts = []
+            for later in (0, 9, 11):
+                daemon.now = dataclasses.replace(daemon.now, wall=WALL + later)
+                async with asyncio.TaskGroup() as readers:
+                    for _ in range(3):
+                        readers.create_task(client.get("/fragment/conference"))
+                counts.append(len(asked))
+            return counts
+
+    first, soon, anew = asyncio.run(scenario())
+    assert 0 < first == soon
+    assert anew == 2 * first
+
+
 def test_a_snapshot_alone_makes_a_page():
     status, text = ask(prepare=lambda daemon: prepared(daemon) and setattr(daemon, "known", None))
     assert status == 200

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -29,7 +32,20 @@ __all__ = ["add_routes"]
 USUAL_MINUTES = 60
 MOST_MINUTES = 60 * 24 * 31
 LEG_SECONDS = 600.0
+KEPT_SECONDS = 10.0
 AD_HOC = "ad-hoc"
+
+
+@dataclass(kw_only=True, eq=False)
+class _Kept:
+    """The ways as last read: many who follow the page live are told of a change at the same time."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wall: float = -math.inf
+    legs: dict[str, Leg] = field(default_factory=dict)
+
+
+KEPT: web.AppKey[_Kept] = web.AppKey("legs", _Kept)
 
 
 class _BadQuery(Exception):
@@ -46,7 +62,7 @@ async def readiness(request: web.Request) -> web.Response:
     except _BadQuery as error:
         return json_error(400, "bad_query", str(error))
     try:
-        legs = await _legs(backend, snapshot)
+        legs = await _legs(request, snapshot)
     except HistoryFailed as failure:
         return json_error(503, "history_failed", str(failure))
     reader = reader_of(request)
@@ -71,7 +87,7 @@ async def _hall(request: web.Request, template: str) -> web.Response:
     except _BadQuery:
         asked, (sitting, planned) = "", _as_usual(request, backend, snapshot)
     try:
-        legs = await _legs(backend, snapshot)
+        legs = await _legs(request, snapshot)
     except HistoryFailed:
         legs, failed = {}, True
     coming = rollcall.sittings(backend.inventory().meetings, snapshot.wall, reader.zone, within_seconds=MOST_MINUTES * 60)
@@ -98,7 +114,7 @@ async def matrix(request: web.Request) -> web.Response:
     backend, zone = request.app[BACKEND], request.app[SETUP].zone
     snapshot = backend.snapshot()
     try:
-        legs = await _legs(backend, snapshot)
+        legs = await _legs(request, snapshot)
     except HistoryFailed as failure:
         return json_error(503, "history_failed", str(failure))
     pairs = [
@@ -179,8 +195,14 @@ def _is_commune(backend: Backend, site: str) -> bool:
     return backend.inventory().sites[site].kind == "commune"
 
 
-async def _legs(backend: Backend, snapshot: Snapshot) -> dict[str, Leg]:
-    return await legs_of(snapshot.sites, backend.inventory().checks, backend.samples, snapshot.wall - LEG_SECONDS, snapshot.wall)
+async def _legs(request: web.Request, snapshot: Snapshot) -> dict[str, Leg]:
+    """Of ten minutes, so some seconds of age do not matter. Raises HistoryFailed."""
+    backend, kept, wall = request.app[BACKEND], request.app[KEPT], snapshot.wall
+    async with kept.lock:
+        if abs(wall - kept.wall) >= KEPT_SECONDS:
+            kept.legs = await legs_of(snapshot.sites, backend.inventory().checks, backend.samples, wall - LEG_SECONDS, wall)
+            kept.wall = wall
+        return kept.legs
 
 
 def _asked_sites(request: web.Request, sites: Mapping[str, Site]) -> frozenset[str]:
@@ -228,6 +250,7 @@ def _as_if(starts: float) -> Sitting:
 
 
 def add_routes(app: web.Application) -> None:
+    app[KEPT] = _Kept()
     app.router.add_get("/conference", hall)
     app.router.add_get("/fragment/conference", hall_fragment)
     app.router.add_get("/api/v1/conference", readiness)
