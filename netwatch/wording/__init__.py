@@ -40,7 +40,9 @@ def describe(
     told = Told(incident, kind, _words(language, texts), wall, zone, page_url.rstrip("/"), power_hotline)
     if _meeting.is_of_a_meeting(incident):
         first = _meeting.title(told)
-        return PageText(title=first, body="\n".join((first, *_meeting.lines(told), *_read_on(told))), sms=one_segment(first), url=told.page_url)
+        return PageText(
+            title=first, body="\n".join((first, *_meeting.lines(told), *_read_on(told))), sms=one_segment(first), url=told.page_url
+        )
     first = title(told)
     below = [*_body.lines(told), *_read_on(told)]
     return PageText(title=first, body="\n".join((first, *below)), sms=_sms(told, first), url=_url(told))
