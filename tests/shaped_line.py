@@ -1,6 +1,6 @@
 """A child: a line that the kernel shapes, a reflector at its far end and one test. Prints the outcome as JSON.
 
-Started as `python -m tests.shaped_line RATE BURST_BYTES DIRECTION CONTRACT`; rates are of IP packets in bits per second.
+Started as `python -m tests.shaped_line RATE BURST_BYTES DIRECTION CONTRACT [METHOD]`; rates are of IP packets in bits per second.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from probes import Secret, Target
 from probes.bandwidth import Bandwidth, document
 
 
-async def measure(port, direction, contract):
+async def measure(port, direction, contract, method):
     loop = asyncio.get_running_loop()
-    probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=port)
+    probe = Bandwidth(contract_bits_per_second=contract, direction=direction, port=port, method=method)
     return await probe.measure(Target(address=FAR, deadline=loop.time() + 60, secrets={"token": Secret("word")}))
 
 
-def main(rate, burst, direction, contract):
+def main(rate, burst, direction, contract, method="udp"):
     line = ShapedLine.build()
     shaped = Shaping(rate_bits_per_second=float(rate), burst_bytes=int(burst))
     line.shape(shaped, shaped)
@@ -32,7 +32,7 @@ def main(rate, burst, direction, contract):
         enter(line.near)
         try:
             port = int(reflector.stderr.readline().rpartition(":")[2])
-            sys.stdout.write(json.dumps(document(asyncio.run(measure(port, direction, float(contract))))))
+            sys.stdout.write(json.dumps(document(asyncio.run(measure(port, direction, float(contract), method)))))
         finally:
             reflector.terminate()
 

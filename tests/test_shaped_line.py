@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 CONTRACT = 20e6
 
 
-def outcome(rate, direction, burst=30_000):
-    command = [sys.executable, "-m", "tests.shaped_line", str(rate), str(burst), direction, str(CONTRACT)]
+def outcome(rate, direction, burst=30_000, contract=CONTRACT, method="udp"):
+    command = [sys.executable, "-m", "tests.shaped_line", str(rate), str(burst), direction, str(contract), method]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
@@ -33,3 +33,11 @@ def test_a_shaped_line_is_judged_right_and_measured(rate, direction, verdict):
 def test_the_kernels_own_policer_does_not_prove_a_line_by_its_burst():
     told = outcome(10e6, "down", burst=200_000)
     assert told["verdict"] == "refuted", told
+
+
+@pytest.mark.needs_private_network
+def test_a_reflector_that_has_written_all_it_may_lets_it_reach_the_other_end():
+    """On a slow line much of it still stands in its kernel then; a line at 0.96 of its contract takes it to its cap."""
+    told = outcome(9.6e6, "up", burst=0, contract=10e6, method="tcp")
+    assert told["reason"] in {"below_contract", "at_contract"}, told
+    assert told["limit_end"] == "line"

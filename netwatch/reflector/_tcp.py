@@ -61,9 +61,12 @@ class _Streams:
         began_ns = heard_ns = now_ns = time.monotonic_ns()
         until_ns = began_ns + self._request.max_milliseconds * 1_000_000
         with self._selector:
-            while now_ns < until_ns and now_ns - heard_ns < SILENCE_NS and self._total < self._request.max_bytes:
-                for key, _ in self._selector.select(WAIT_SECONDS):
-                    self._move(key.fileobj)
+            while now_ns < until_ns and now_ns - heard_ns < SILENCE_NS and (self._filling or not self._spent):
+                if self._spent:
+                    time.sleep(WAIT_SECONDS)  # the kernel still sends; whoever receives it says when that is enough
+                else:
+                    for key, _ in self._selector.select(WAIT_SECONDS):
+                        self._move(key.fileobj)
                 now_ns = time.monotonic_ns()
                 if not self._filling:
                     self._report(now_ns)
@@ -77,7 +80,13 @@ class _Streams:
         self._control.send(Done(self._total, now_ns - began_ns))
         return self._total
 
+    @property
+    def _spent(self) -> bool:
+        return self._total >= self._request.max_bytes
+
     def _move(self, stream: object) -> None:
+        if self._spent:
+            return
         assert isinstance(stream, socket.socket)  # noqa: S101  # selectors type it as anything with a descriptor
         try:
             moved = stream.send(self._portion) if self._filling else stream.recv_into(self._buffer)
