@@ -195,7 +195,7 @@ def place(tmp_path, pages):
 def test_it_starts_answers_and_stops_when_told(place):
     with accepting(place.tcp):
         daemon = place.start()
-        assert "Nà Tấu" in place.ask("status").stdout
+        assert "Nà Tấu" in place.ask("status", "na-tau").stdout
         pruned = place.ask("db", "prune", "--state", str(place.state))
         assert (pruned.returncode, pruned.stderr) == (0, "")
         pruned = place.ask("db", "prune")  # only the socket is named: the daemon knows where its file is

@@ -47,7 +47,7 @@ class _Streams:
         self._control, self._request = control, request
         self._selector = selectors.DefaultSelector()
         self._filling = not request.to_reflector
-        self._portion = os.urandom(PORTION)  # what is not random may be compressed on the way
+        self._portion = memoryview(os.urandom(PORTION))  # what is not random may be compressed on the way
         self._buffer = bytearray(PORTION)
         self._streams = streams
         self._total = self._start_ns = self._index = 0
@@ -89,7 +89,7 @@ class _Streams:
             return
         assert isinstance(stream, socket.socket)  # noqa: S101  # selectors type it as anything with a descriptor
         try:
-            moved = stream.send(self._portion) if self._filling else stream.recv_into(self._buffer)
+            moved = stream.send(self._portion[: self._request.max_bytes - self._total]) if self._filling else stream.recv_into(self._buffer)
         except BlockingIOError:
             return
         except OSError:
