@@ -50,9 +50,10 @@ bench: venv  ## the figures of docs/benchmarks.md, one JSON line each
 
 soak: venv  ## kill -9 and scenarios in the lab for an hour, lines of known rates, real devices; writes docs/evidence/
 	tests/install-peers
+	PYTHON=$(PYTHON) tests/install-snmpsim
+	$(PY) -m pytest -m soak
 	$(PY) tools/soak.py $(ARGS)
 	$(PY) bench/line.py --evidence docs/evidence/lines-$$(date -u +%F).json
-	PYTHON=$(PYTHON) tests/install-snmpsim
 	$(PY) tools/devices.py
 
 fmt: venv

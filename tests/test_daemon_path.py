@@ -63,7 +63,7 @@ asyncio.run(main())
 
 @pytest.mark.slow
 @pytest.mark.needs_private_network
-@pytest.mark.parametrize("before", [(), WITHOUT_RAW_SOCKETS], ids=["raw", "ping"])
+@pytest.mark.parametrize("before", [(), pytest.param(WITHOUT_RAW_SOCKETS, marks=pytest.mark.soak)], ids=["raw", "ping"])
 def test_the_incident_of_a_line_that_is_cut_tells_which_router_answered_last(tmp_path, before):
     (tmp_path / "inventory.yaml").write_text(INVENTORY, "utf-8")
     command = ["unshare", "--net", "bash", "-c", TOPOLOGY, "trace", *before, sys.executable, "-c", STORY, str(tmp_path)]

@@ -76,7 +76,7 @@ async def work_through(directory, faults):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("length", [1, 2, pytest.param(7, marks=pytest.mark.soak)])
 def test_whichever_sql_call_fails_it_is_retried_or_refused_and_nothing_is_lost_once_the_disk_is_well(tmp_path, length, after):
     for first in range(1, 61):
         directory = tmp_path / str(first)

@@ -23,6 +23,7 @@ expect:
 """
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(bool(network.why_not()), reason="no network namespaces or no /dev/net/tun here")

@@ -4,6 +4,8 @@ import datetime as dt
 import json
 import time
 
+import pytest
+
 from netwatch import ledger, line
 from netwatch import sheet as sheets
 from netwatch.cli._line_list import record_row
@@ -51,6 +53,7 @@ def test_a_full_test_is_asked_for_recorded_as_one_and_shown_with_its_figures(pla
     assert ledger.verify(ledger.path_in(place.state), public=ledger.key_in(ledger.path_in(place.state).parent)).sound
 
 
+@pytest.mark.soak
 def test_nobody_who_can_be_asked_means_no_full_test(place):
     with reflecting(host="127.46.34.9") as place.far:
         place.contract = "20 Mbps"
@@ -62,6 +65,7 @@ def test_nobody_who_can_be_asked_means_no_full_test(place):
         assert MOST in asked.stderr
 
 
+@pytest.mark.soak
 def test_a_full_test_keeps_to_meetings_and_to_a_budget_that_somebody_wrote(place):
     meeting = 'meetings: [{name: hop, weekly: daily, from: "00:00", until: "00:00"}]'
     with reflecting(host="127.46.34.9") as place.far:

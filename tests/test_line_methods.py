@@ -98,7 +98,14 @@ def test_a_site_with_nothing_but_a_router_is_proved_downwards_and_the_record_has
     assert not [path for path in shown if path.is_file() and any(one in path.read_bytes() for one in secret)]
 
 
-@pytest.mark.parametrize(("far_end", "grade"), [(by_tcp, "reflector"), (by_iperf3, "server"), (by_http, "server")])
+@pytest.mark.parametrize(
+    ("far_end", "grade"),
+    [
+        (by_tcp, "reflector"),
+        pytest.param(by_iperf3, "server", marks=pytest.mark.soak),
+        pytest.param(by_http, "server", marks=pytest.mark.soak),
+    ],
+)
 def test_a_line_is_proved_by_each_method_and_the_ledger_says_by_which_and_what_that_is_worth(place, far_end, grade):
     with far_end() as place.test:
         place.write()

@@ -26,6 +26,7 @@ def told(story, folder):
     return json.loads(ended.stdout)
 
 
+@pytest.mark.soak
 def test_a_line_is_below_its_contract_only_after_two_refutations_at_two_times_with_a_control_that_passed(tmp_path):
     found = told("contract", tmp_path)
     assert [one["verdict"] for one in found["natted"]] == ["proved", "proved"], found["natted"]

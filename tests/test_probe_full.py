@@ -29,7 +29,9 @@ def over(rate, direction, contract, method="tcp"):
     return json.loads(told.stdout)
 
 
-@pytest.mark.parametrize(("direction", "contract", "verdict"), [("down", 40 * MBPS, "proved"), ("up", 60 * MBPS, "refuted")])
+@pytest.mark.parametrize(
+    ("direction", "contract", "verdict"), [("down", 40 * MBPS, "proved"), pytest.param("up", 60 * MBPS, "refuted", marks=pytest.mark.soak)]
+)
 def test_a_full_test_measures_what_iperf3_does_and_how_long_the_queue_delays(direction, contract, verdict):
     """50 Mbps with a queue of 200 KB: full, it delays by 32 ms; what does not fit in is sent again."""
     told = over(50 * MBPS, direction, contract)
@@ -45,6 +47,7 @@ def test_a_full_test_measures_what_iperf3_does_and_how_long_the_queue_delays(dir
     assert full["transfer_time_ratio"] == pytest.approx(contract / (50 * MBPS), rel=0.03)
 
 
+@pytest.mark.soak
 def test_a_full_test_with_a_stock_iperf3_server_leaves_out_what_it_cannot_know():
     told = over(50 * MBPS, "up", 40 * MBPS, "iperf3")
     assert told["found"]["goodput_bits_per_second"] == pytest.approx(told["iperf3_bits_per_second"], rel=0.03), told

@@ -13,6 +13,7 @@ from netwatch.lab import network
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(bool(network.why_not()), reason="no network namespaces here")

@@ -58,6 +58,7 @@ def test_every_opening_is_followed_by_its_own_recovery():
         assert all((kinds[0], kinds[-1], kinds.count("open")) == ("open", "recover", 1) for kinds in told.values()), name
 
 
+@pytest.mark.soak
 def test_a_line_that_loses_a_twentieth_is_never_called_down():
     told = [page.incident.key for _, page in play(replace(shipped(A_DAY), seed=2)).pages]
     assert told == ["netwatch/digest/2026-11-24"]
