@@ -30,7 +30,7 @@ run: $(VENV)/runtime.stamp  ## the daemon on inventory.yaml
 test: venv  ## installs what the tests need and runs everything
 	tests/install-peers
 	PYTHON=$(PYTHON) tests/install-snmpsim
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: venv
 	$(VENV)/bin/ruff check

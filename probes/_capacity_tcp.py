@@ -9,7 +9,8 @@ from probes._capacity import BIN_SECONDS, Plan
 from probes._capacity_run import Over, connect, request
 from probes._control import ANSWER_SECONDS, Control, introduce
 from probes._stream_pipe import Receiver, Sender
-from probes._streams import STREAMS, StreamTest
+from probes._stream_socket import has_ended
+from probes._streams import STREAMS, StreamTest, Total
 from probes._wire.capacity import Done, GoOn, Heard, Method, Opened, Ready, Stop
 from probes._wire.capacity_data import join
 
@@ -66,6 +67,12 @@ class TcpTest(StreamTest):
                 self._hear(message)
             elif isinstance(message, Done):
                 self._done = message
+
+    def _take(self, total: Total, now: float) -> None:
+        """A far end that has ended its streams but reads nothing would be found out only by its silence."""
+        super()._take(total, now)
+        if self.sends and any(has_ended(pipe.connection) for pipe in self._pipes):
+            self._ended()
 
     def _ended(self) -> None:
         """The reflector keeps to the cap as well."""

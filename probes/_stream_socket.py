@@ -9,7 +9,7 @@ import struct
 from probes._wire import tcp_info
 from probes._wire.tcp_info import TcpInfo
 
-__all__ = ["clamp_window", "pace_stream", "tcp_info_of"]
+__all__ = ["clamp_window", "has_ended", "pace_stream", "tcp_info_of"]
 
 # Linux's numbers, which Python names only there or not at all.
 SO_MAX_PACING_RATE, TCP_INFO, TCP_CONGESTION, TCP_NOTSENT_LOWAT = 47, 11, 13, 25
@@ -33,6 +33,14 @@ def clamp_window(connection: socket.socket, size_bytes: int) -> None:
     """No more than about so much may be under way towards us. A window clamp would follow the buffer as the kernel lets that grow."""
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size_bytes)
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Whether the other end has said that it sends no more and all it sent was read. Raises OSError where it broke off."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def tcp_info_of(connection: socket.socket) -> TcpInfo:

@@ -21,7 +21,7 @@ from probes._stream_socket import clamp_window, tcp_info_of
 from probes._wire.capacity import BadFrame
 from probes._wire.tcp_info import TcpInfo
 
-__all__ = ["STREAMS", "StreamTest"]
+__all__ = ["STREAMS", "StreamTest", "Total"]
 
 STREAMS = 8
 LOOK_SECONDS = 0.01
@@ -37,7 +37,7 @@ SILENCE_SECONDS = 1.0  # of what arrives: a lost segment's timer alone may take 
 
 
 @dataclass(slots=True)
-class _Total:
+class Total:
     """Of all streams, those that have ended included. Bytes are of IP packets, but for `goodput`."""
 
     bytes_ip: float = 0.0
@@ -65,9 +65,9 @@ class StreamTest(ABC):
         self._pipes: list[Pipe] = []
         self._bins: list[Bin] = []
         self._goodput: list[int] = []
-        self._gone = _Total()
-        self._last = _Total()
-        self._now = _Total()
+        self._gone = Total()
+        self._last = Total()
+        self._now = Total()
         self._average_bytes: dict[Pipe, float] = {}
         self._rtt_seconds = math.inf
         self._moved = 0
@@ -181,7 +181,7 @@ class StreamTest(ABC):
         self._pipes.remove(pipe)
         pipe.close()
 
-    def _look(self) -> _Total:
+    def _look(self) -> Total:
         total = dataclasses.replace(self._gone)
         infos = [(pipe, tcp_info_of(pipe.connection)) for pipe in self._pipes]
         for pipe, info in infos:
@@ -196,7 +196,7 @@ class StreamTest(ABC):
             self._rtt_seconds = min(self._rtt_seconds, info.least_rtt_seconds)
         return info.rtt_seconds if self.sends else info.receive_rtt_seconds
 
-    def _add(self, total: _Total, pipe: Pipe, info: TcpInfo) -> None:
+    def _add(self, total: Total, pipe: Pipe, info: TcpInfo) -> None:
         headers = info.headers_bytes(ipv6=self.ipv6)
         total.segment_bytes, total.headers_bytes = max(total.segment_bytes, info.segment_bytes), max(total.headers_bytes, headers)
         if self.sends:
@@ -218,7 +218,7 @@ class StreamTest(ABC):
         total.segments += info.arrived_segments
         total.cost += arrived
 
-    def _take(self, total: _Total, now: float) -> None:
+    def _take(self, total: Total, now: float) -> None:
         if total.bytes_ip > self._most_bytes and not self.told_bins:
             self._heard, self._most_bytes = now, total.bytes_ip
         self._last.cost = total.cost

@@ -23,6 +23,38 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "needs_private_network: wants ICMP sockets, which a private network namespace allows")
 
 
+PACED = frozenset(
+    [
+        "capacity_router",
+        "capacity_streams",
+        "dialled",
+        "hostile_streams",
+        "line_bench",
+        "line_full",
+        "line_methods",
+        "line_page_browser",
+        "line_tests",
+        "lines_lab",
+        "paced",
+        "probe_bandwidth",
+        "probe_full",
+        "reflector",
+        "reflector_iperf3",
+        "round_bench",
+        "shaped_line",
+        "stamp_train",
+        "streams",
+    ]
+)
+
+
+def pytest_collection_modifyitems(items):
+    """A file is one process's; all that fill a line at a pace are the same process's: two at once take the time of each other's packets."""
+    for item in items:
+        name = item.path.stem.removeprefix("test_")
+        item.add_marker(pytest.mark.xdist_group("paced" if name in PACED else name))
+
+
 def pytest_runtest_setup(item):
     if not PRIVATE_NETWORK and item.get_closest_marker("needs_private_network"):
         pytest.skip(f"no private network namespace: {WHY_NOT}")

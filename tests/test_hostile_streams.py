@@ -24,7 +24,7 @@ def counting(times):
 def resetting(streams, stream):
     """Each stream, once some of it has come."""
     move(streams, stream)
-    if streams._total > 1_000_000:
+    if streams._total > 1_000_000 and stream in streams._selector.get_map():  # not gone by itself
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NOW)
         streams._selector.unregister(stream)
         stream.close()
@@ -33,7 +33,7 @@ def resetting(streams, stream):
 def ending(streams, stream):
     """In order, though nobody has asked for that."""
     move(streams, stream)
-    if streams._total > 1_000_000:
+    if streams._total > 1_000_000 and stream in streams._selector.get_map():  # not gone by itself
         stream.shutdown(socket.SHUT_RDWR)
         streams._selector.unregister(stream)
 

@@ -101,6 +101,7 @@ def test_a_test_asked_for_by_hand_waits_for_the_verdict(place):
         assert "Proved" in table.stdout
         asked = place.ask("line", "test", "na-tau", "-o", "json")
         (told,) = json.loads(asked.stdout)["tests"]
+        assert "verdict" in told, told
         assert (told["verdict"], told["check"]) == ("proved", "na-tau/main/capacity-down")
         assert len(place.records()) == 3
         assert place.ask("line", "test", "na-tau", "--direction", "up").returncode == 66
