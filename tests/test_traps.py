@@ -14,7 +14,8 @@ from netwatch import traps
 from netwatch.model import Check, Inventory, Line, Settings, Site
 from netwatch.traps._gate import TOTAL_PER_SECOND, Gate
 from netwatch.traps._identity import next_identity
-from netwatch.traps._receiver import Community, Identity, Receiver, Said, User
+from netwatch.traps._notification import Community, Identity, Said, User
+from netwatch.traps._receiver import Receiver
 from probes import Secret
 from probes.icmp import Icmp
 from probes.snmp import Auth, Privacy, Snmp

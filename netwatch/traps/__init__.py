@@ -15,14 +15,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from netwatch._metric_families import Family
 from netwatch.model import Check, Inventory
 from netwatch.traps._gate import Gate
 from netwatch.traps._identity import next_identity
 from netwatch.traps._names import LINK_TRAPS, name_of
-from netwatch.traps._receiver import Community, Credential, Receiver, Said, User
+from netwatch.traps._notification import Community, Credential, Identity, Said, User
+
+if TYPE_CHECKING:
+    from netwatch.traps._receiver import Receiver
 
 __all__ = ["Heard", "Outcome", "Traps", "credentials_of"]
 
@@ -146,7 +149,7 @@ class Traps:
         try:
             if self._receiver is None:
                 identity = await asyncio.to_thread(next_identity, self._state_directory)
-                self._receiver = await asyncio.to_thread(Receiver, identity, self._send)
+                self._receiver = await asyncio.to_thread(self._made, identity)
             self._socket = _opened(host, port)
         except OSError as error:
             log.error("no port for traps", extra={"listen": f"{host}:{port}", "why": error.strerror or str(error)})
@@ -174,6 +177,11 @@ class Traps:
             loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
+
+    def _made(self, identity: Identity) -> Receiver:
+        from netwatch.traps._receiver import Receiver  # noqa: PLC0415  # pysnmp takes 0.05 s and 3 MB, and most daemons hear no traps
+
+        return Receiver(identity, self._send)
 
     def _learn(self) -> None:
         inventory = self._inventory()

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from netwatch.traps._receiver import Identity
+from netwatch.traps._notification import Identity
 
 __all__ = ["next_identity"]
 

@@ -6,8 +6,7 @@ pysnmp is given each datagram by hand and nothing else, so its transports, tasks
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pyasn1.error import PyAsn1Error  # type: ignore[import-untyped]  # neither ships types
 from pysnmp.carrier.asyncio.dgram import udp  # type: ignore[import-untyped]
@@ -17,17 +16,14 @@ from pysnmp.entity.rfc3413 import ntfrcv  # type: ignore[import-untyped]
 from pysnmp.error import PySnmpError  # type: ignore[import-untyped]
 
 from netwatch.lang.writing import clean
+from netwatch.traps._notification import Address, Community, Credential, Identity, Refusal, Said, User
 from probes import Secret
 from probes._wire.snmp import BadMessage, read_secured
 
-__all__ = ["Community", "Credential", "Identity", "Receiver", "Refusal", "Said", "User"]
-
-Refusal: TypeAlias = Literal["malformed", "not_authentic"]
-Address: TypeAlias = tuple[str, int]
+__all__ = ["Receiver"]
 
 SNMP_TRAP_OID = "1.3.6.1.6.3.1.1.4.1.0"
 UNSAID = {SNMP_TRAP_OID, "1.3.6.1.6.3.18.1.4.0"}  # snmpTrapCommunity.0 is a secret (SNMP-COMMUNITY-MIB)
-NO_AUTH, AUTH, PRIVATE = 1, 2, 3  # RFC 3411, SnmpSecurityLevel
 V3 = 3
 MOST_ENGINES = 4  # of one source: a device has one, and a forger may invent any number
 MOST_OBJECTS = 12
@@ -46,48 +42,6 @@ CIPHERS = {  # stretched keys as of draft-blumenthal-aes-usm-04, as the snmp pro
 }
 # What pysnmp and pyasn1 raise at bytes that are no message, besides their own errors; found by feeding them such.
 GARBAGE = (PySnmpError, PyAsn1Error, TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
-
-
-@dataclass(frozen=True, slots=True)
-class Community:
-    """Versions 1 and 2c."""
-
-    community: Secret = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Version 3. Without `privacy` an encrypted message is not understood, with it a plain one is not taken."""
-
-    name: str
-    digest: str
-    auth: Secret = field(repr=False)
-    cipher: str = ""
-    privacy: Secret | None = field(default=None, repr=False)
-
-    @property
-    def level(self) -> int:
-        return AUTH if self.privacy is None else PRIVATE
-
-
-Credential: TypeAlias = Community | User
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who we are to senders of informs: `boots` must grow with each start, or they refuse to speak to us (RFC 3414 section 2.2.2)."""
-
-    engine_id: bytes
-    boots: int
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a notification says. `objects` are OIDs and values as text, cleaned, without the OID of the notification."""
-
-    version: Literal["1", "2c", "3"]
-    oid: str
-    objects: tuple[tuple[str, str], ...]
 
 
 class _Dispatcher(AbstractTransportDispatcher):  # type: ignore[misc]  # pysnmp's are untyped
