@@ -21,6 +21,7 @@ from netwatch.history import HistoryFailed
 from netwatch.model import Belief, Meeting, Readied, Severity
 from netwatch.rollcall import Sitting
 from netwatch.snapshot import Snapshot
+from netwatch.whole_file import write_whole
 from netwatch.windows import occurrences
 from netwatch.wording.conference import ring
 
@@ -161,10 +162,8 @@ class Conferences:
             await asyncio.to_thread(self._save, json.dumps(self.good_calls))
 
     def _save(self, text: str) -> None:
-        path = self.state_directory / FILE
         with contextlib.suppress(OSError):  # that the disk refuses is told by history
-            path.with_suffix(".new").write_text(text, "utf-8")
-            path.with_suffix(".new").replace(path)
+            write_whole(self.state_directory / FILE, text.encode())
 
     def _restore(self) -> None:
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):

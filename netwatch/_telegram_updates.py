@@ -27,6 +27,7 @@ from netwatch.pagers._http import Answer
 from netwatch.pagers._text import words_of
 from netwatch.pagers.telegram import Telegram, press_data
 from netwatch.snapshot import Snapshot
+from netwatch.whole_file import write_whole
 
 __all__ = ["KEPT_NAME", "Office", "Press", "Presses", "presses_in"]
 
@@ -195,7 +196,7 @@ class Presses:
         kept = json.dumps({bot: [place.offset, place.wall] for bot, place in self._places.items() if place.offset is not None})
         try:
             async with self._keeping:
-                await asyncio.get_running_loop().run_in_executor(None, _write, self._path, kept)
+                await asyncio.get_running_loop().run_in_executor(None, write_whole, self._path, kept.encode())
         except OSError as error:
             log.warning("which presses were taken is not on the disk", extra={"error": type(error).__name__})
 
@@ -266,9 +267,3 @@ def _kept(path: Path) -> dict[str, Place]:
         return {bot: Place(int(offset), float(wall)) for bot, (offset, wall) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, "ascii")
-    fresh.replace(path)

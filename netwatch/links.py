@@ -11,12 +11,13 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import os
 import re
 import secrets
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
+
+from netwatch.whole_file import write_whole
 
 __all__ = ["KEY_NAME", "LIFE_SECONDS", "Pass", "address", "host_of", "key_in", "leads_here", "read", "token"]
 
@@ -85,14 +86,8 @@ def key_in(directory: Path) -> bytes:
         known = path.read_bytes()
         if len(known) == KEY_BYTES:
             return known
-    fresh = path.with_name(f"{KEY_NAME}.new")
-    fresh.unlink(missing_ok=True)
     made = secrets.token_bytes(KEY_BYTES)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    write_whole(path, made, 0o600)
     return made
 
 

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netwatch.model import Check, Inventory, Outcome, Result
+from netwatch.whole_file import write_whole
 
 __all__ = ["FACTS", "FILE_NAME", "Known", "Register"]
 
@@ -103,13 +103,8 @@ class Register:
             return
         self._changed = False
         devices = {key: [one.first_seen, one.last_seen, dict(one.facts), list(one.changes)] for key, one in list(self._known.items())}
-        new = self._path.with_name(f"{FILE_NAME}.new")
         try:
-            with new.open("w", encoding="utf-8") as file:
-                json.dump({"schema": "netwatch/v1/register", "devices": devices}, file, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
+            write_whole(self._path, json.dumps({"schema": "netwatch/v1/register", "devices": devices}, ensure_ascii=False).encode())
         except OSError as error:
             self._changed = True
             log.warning("the register of devices was not written", extra={"why": error.strerror or str(error)})

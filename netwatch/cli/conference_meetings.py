@@ -121,6 +121,8 @@ def _append(inventory: Path, file: Path, entries: Sequence[dict[str, str]]) -> i
     """How many were new. What is written has been read as part of the whole inventory first: a wrong match or rate changes nothing."""
     import yaml
 
+    from netwatch.whole_file import write_whole
+
     try:
         before = file.read_text("utf-8") if file.exists() else ""
         known = (yaml.safe_load(before) or {}).get("meetings", [])
@@ -129,22 +131,16 @@ def _append(inventory: Path, file: Path, entries: Sequence[dict[str, str]]) -> i
             return 0
         file.parent.mkdir(exist_ok=True)
         body = yaml.safe_dump({"version": 1, "meetings": [*known, *new]}, allow_unicode=True, sort_keys=False)
-        _replace(file, HEAD + body)
+        write_whole(file, f"{HEAD}{body}".encode())
     except (OSError, yaml.YAMLError, AttributeError) as error:
         fail(Exit.CANNOT_CREATE, text("conference.cannot_write", file=file, why=error))
     try:
         loaded(inventory)
     except BaseException:
-        _replace(file, before) if before else file.unlink()
+        write_whole(file, before.encode()) if before else file.unlink()
         raise
     return len(new)
 
 
 def _same(one: dict[str, str], other: Any) -> bool:
     return isinstance(other, dict) and (one["name"], one["from"]) == (other.get("name"), other.get("from"))
-
-
-def _replace(file: Path, content: str) -> None:
-    fresh = file.with_suffix(".new")
-    fresh.write_text(content, "utf-8")
-    fresh.replace(file)

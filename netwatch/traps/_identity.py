@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 
 from netwatch.traps._notification import Identity
+from netwatch.whole_file import write_whole
 
 __all__ = ["next_identity"]
 
@@ -27,9 +27,5 @@ def next_identity(state_directory: Path) -> Identity:
             identity = Identity(engine_id, boots + 1)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps({"engine_id": identity.engine_id.hex(), "boots": identity.boots}) + "\n", "utf-8")
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    write_whole(path, json.dumps({"engine_id": identity.engine_id.hex(), "boots": identity.boots}).encode())
     return identity
