@@ -8,11 +8,14 @@ import socket
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
 
 from probes import ProbeFailed
 from probes._wire.certificate import Certificate, not_after
 
-__all__ = ["TlsContexts", "certificate_ends", "fault", "handshake", "is_named", "server_name", "utc"]
+__all__ = ["ServerName", "TlsContexts", "certificate_ends", "check_server_name", "fault", "handshake", "is_named", "server_name", "utc"]
 
 # <openssl/x509_vfy.h>: X509_V_ERR_*
 VERIFY_CODES = {
@@ -91,6 +94,17 @@ async def _handshake(connection: socket.socket, context: ssl.SSLContext, name: s
         connection.close()
         raise
     return transport
+
+
+ServerName: TypeAlias = Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)]  # empty: none is given
+
+
+def check_server_name(name: str) -> None:
+    """Of a probe's key `server_name`. Raises ValueError, which names the key."""
+    try:
+        server_name(name)
+    except ValueError as error:
+        raise ValueError(f"server_name: {error}") from error
 
 
 def server_name(name: str) -> str:

@@ -12,7 +12,7 @@ from probes import Metric, Probe, ProbeMisconfigured, Reading, Sample, Shared, T
 from probes._pexip_api import Client, Identity, Pace
 from probes._rest import opened
 from probes._snmp_text import clean
-from probes._tls import TlsContexts, server_name
+from probes._tls import ServerName, TlsContexts, check_server_name
 from probes._wire import pexip as wire
 
 __all__ = ["Pexip"]
@@ -35,7 +35,7 @@ class Pexip(Probe):
     user: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]*$", max_length=150)] = "admin"
     client_id: Annotated[str, Field(pattern=r"^[!-~]*$", max_length=200)] = ""
     rooms: Annotated[list[str], Field(max_length=500)] = field(default_factory=list)
-    server_name: Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)] = ""
+    server_name: ServerName = ""
     verify: bool = True
     ca_file: str = ""
     _pace: Pace = field(init=False, repr=False, default_factory=Pace)
@@ -43,10 +43,7 @@ class Pexip(Probe):
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key that cannot be right."""
-        try:
-            server_name(self.server_name)
-        except ValueError as error:
-            raise ValueError(f"server_name: {error}") from error
+        check_server_name(self.server_name)
         if any(not wire.bare(room) or len(room) > 200 for room in self.rooms):
             raise ValueError("rooms: each an alias such as na-tau@example.vn")
         if not self.user and not self.client_id:

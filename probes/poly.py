@@ -13,7 +13,7 @@ from probes import Metric, Probe, ProbeFailed, ProbeMisconfigured, Reading, Samp
 from probes._poly_session import Session, session
 from probes._rest import opened
 from probes._snmp_text import clean
-from probes._tls import TlsContexts, server_name
+from probes._tls import ServerName, TlsContexts, check_server_name
 from probes._wire import poly as wire
 
 __all__ = ["Poly"]
@@ -50,17 +50,14 @@ class Poly(Probe):
 
     port: Annotated[int, Field(ge=1, le=65535)] = 443
     user: Annotated[str, Field(min_length=1, max_length=100)] = "admin"
-    server_name: Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)] = ""
+    server_name: ServerName = ""
     verify: bool = True
     ca_file: str = ""
     _refusal: Refusal = field(init=False, repr=False, default_factory=Refusal)
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key that cannot be right."""
-        try:
-            server_name(self.server_name)
-        except ValueError as error:
-            raise ValueError(f"server_name: {error}") from error
+        check_server_name(self.server_name)
 
     def needs(self) -> Collection[str]:
         return self.secret_names

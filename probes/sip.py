@@ -15,7 +15,7 @@ from probes import Metric, Probe, ProbeFailed, Reading, Sample, Shared, Target, 
 from probes._connect import Address
 from probes._sip_exchange import Answer, Asked, Secured, Transport
 from probes._snmp_text import clean
-from probes._tls import TlsContexts, is_named, server_name, utc
+from probes._tls import ServerName, TlsContexts, check_server_name, is_named, utc
 from probes._wire.certificate import parse
 
 __all__ = ["Sip"]
@@ -46,17 +46,14 @@ class Sip(Probe):
     transport: Transport = "udp"
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     user: Annotated[str, Field(pattern=r"^[0-9A-Za-z._~!*'()&=+$,;?/%-]*$", max_length=128)] = ""
-    server_name: Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)] = ""
+    server_name: ServerName = ""
     verify: bool = True
     ca_file: str = ""
     _refusal: Refusal = field(init=False, repr=False, default_factory=Refusal)
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key that cannot be right."""
-        try:
-            server_name(self.server_name)
-        except ValueError as error:
-            raise ValueError(f"server_name: {error}") from error
+        check_server_name(self.server_name)
 
     def metrics(self) -> Mapping[str, Metric]:
         return {

@@ -17,7 +17,7 @@ from pydantic import Field
 from probes import Metric, Probe, ProbeFailed, Reading, Sample, Shared, Target, _connect
 from probes._connect import Address
 from probes._snmp_text import clean
-from probes._tls import TlsContexts, handshake, is_named, server_name, utc
+from probes._tls import ServerName, TlsContexts, check_server_name, handshake, is_named, utc
 from probes._wire.certificate import Certificate, parse
 
 __all__ = ["Tls"]
@@ -45,16 +45,13 @@ class Tls(Probe):
     """
 
     port: Annotated[int, Field(ge=1, le=65535)] = 443
-    server_name: Annotated[str, Field(pattern=r"^([0-9A-Za-z_:-][0-9A-Za-z._:-]*)?$", max_length=253)] = ""
+    server_name: ServerName = ""
     verify: bool = True
     ca_file: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key that cannot be right."""
-        try:
-            server_name(self.server_name)
-        except ValueError as error:
-            raise ValueError(f"server_name: {error}") from error
+        check_server_name(self.server_name)
 
     def metrics(self) -> Mapping[str, Metric]:
         return {
