@@ -7,11 +7,12 @@ what older versions call `last_updated`. Times are UTC without a zone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from probes._wire.json_values import number, text
 
 __all__ = [
     "LEVELS",
@@ -28,6 +29,7 @@ __all__ = [
     "participants",
 ]
 
+LARGEST = 1e9  # of the numbers there are
 # call_quality is `0_unknown` to `4_terrible`.
 QUALITIES = ("unknown", "good", "ok", "bad", "terrible")
 LEVELS = ("error", "warning", "info")
@@ -85,20 +87,20 @@ class Participant:
 
 def bare(alias: Any) -> str:
     """An alias as it is compared: `sip:Na-Tau@example` is `na-tau@example`."""
-    text = _text(alias).strip().lower()
-    return next((text.removeprefix(prefix) for prefix in PREFIXES if text.startswith(prefix)), text)
+    word = text(alias).strip().lower()
+    return next((word.removeprefix(prefix) for prefix in PREFIXES if word.startswith(prefix)), word)
 
 
 def nodes(objects: Objects) -> tuple[Node, ...]:
     return tuple(
         Node(
-            name=_text(one.get("name")),
-            location=_text(one.get("system_location")),
-            version=_text(one.get("version")),
-            sync_status=_text(one.get("sync_status")).upper(),
+            name=text(one.get("name")),
+            location=text(one.get("system_location")),
+            version=text(one.get("version")),
+            sync_status=text(one.get("sync_status")).upper(),
             maintenance=one.get("maintenance_mode") is True,
             reported_wall=_wall(one.get("last_updated")) or _wall(one.get("last_reported")),
-            media_load_ratio=None if (load := _number(one.get("media_load"))) is None else load / 100,
+            media_load_ratio=None if (load := number(one.get("media_load"), LARGEST)) is None else load / 100,
             calls=_count(one.get("signaling_count")),
             most_hd_calls=_count(one.get("max_hd_calls")),
         )
@@ -110,10 +112,10 @@ def alarms(objects: Objects) -> tuple[Alarm, ...]:
     """Those that nobody acknowledged, the worst first. A level that we do not know counts as the worst."""
     found = [
         Alarm(
-            name=_text(one.get("name")),
-            level=level if (level := _text(one.get("level")).lower()) in LEVELS else LEVELS[0],
-            details=_text(one.get("details")),
-            node=_text(one.get("node")),
+            name=text(one.get("name")),
+            level=level if (level := text(one.get("level")).lower()) in LEVELS else LEVELS[0],
+            details=text(one.get("details")),
+            node=text(one.get("node")),
         )
         for one in _named(objects)
         if one.get("acknowledged") is not True
@@ -136,7 +138,7 @@ def participants(objects: Objects) -> tuple[Participant, ...]:
     """Without recorders and streams, which are none."""
     return tuple(
         Participant(
-            conference=_text(one.get("conference")),
+            conference=text(one.get("conference")),
             quality=_quality(one.get("call_quality")),
             aliases=frozenset(alias for name in _far_end(one) if (alias := bare(one.get(name)))),
         )
@@ -151,33 +153,22 @@ def _far_end(one: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _quality(value: Any) -> str:
-    word = _text(value).partition("_")[2]
+    word = text(value).partition("_")[2]
     return word if word in QUALITIES else QUALITIES[0]
 
 
 def _named(objects: Objects) -> Sequence[Mapping[str, Any]]:
-    return [one for one in objects if isinstance(one, Mapping) and _text(one.get("name"))]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    """None for what is no number, or no sensible one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value) if 0 <= value < 1e9 else None
+    return [one for one in objects if isinstance(one, Mapping) and text(one.get("name"))]
 
 
 def _count(value: Any) -> int | None:
-    found = _number(value)
+    found = number(value, LARGEST)
     return None if found is None else int(found)
 
 
 def _wall(value: Any) -> float | None:
     try:
-        moment = datetime.fromisoformat(_text(value))
+        moment = datetime.fromisoformat(text(value))
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

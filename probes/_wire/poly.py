@@ -7,14 +7,16 @@ Studio X30 with 3.10, which lists `stateList`; the words of states are those of 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from probes._wire.json_values import number, text
+
 __all__ = ["ASLEEP", "Calls", "System", "calls", "faults", "in_call", "is_registered", "system"]
 
+LARGEST = 1e12  # of the numbers there are
 ASLEEP = "ASLEEP"
 PREFIX = "system.status."
 PART = re.compile(r"[a-z0-9._-]{1,40}")
@@ -50,20 +52,20 @@ class Calls:
 
 def system(body: Any) -> System | None:
     """None for what is no answer to `GET /rest/system`."""
-    if not isinstance(body, Mapping) or not _text(body.get("state")):
+    if not isinstance(body, Mapping) or not text(body.get("state")):
         return None
     lan = body.get("lanStatus")
     lan = lan if isinstance(lan, Mapping) and lan.get("state") == "LAN_UP" else {}
-    speed = _number(lan.get("speedMbps"))
-    duplex, clock, battery = _text(lan.get("duplex")), _text(body.get("timeServerState")), _text(body.get("rcBatteryCondition"))
+    speed = number(lan.get("speedMbps"), LARGEST)
+    duplex, clock, battery = text(lan.get("duplex")), text(body.get("timeServerState")), text(body.get("rcBatteryCondition"))
     needed = body.get("rebootNeeded")
     return System(
-        state=_text(body.get("state")),
-        model=_text(body.get("model")),
-        software=_text(body.get("softwareVersion")),
-        serial=_text(body.get("serialNumber")),
-        name=_text(body.get("systemName")),
-        uptime_seconds=_number(body.get("uptime")),
+        state=text(body.get("state")),
+        model=text(body.get("model")),
+        software=text(body.get("softwareVersion")),
+        serial=text(body.get("serialNumber")),
+        name=text(body.get("systemName")),
+        uptime_seconds=number(body.get("uptime"), LARGEST),
         reboot_needed=needed if isinstance(needed, bool) else None,
         lan_bytes_per_second=None if speed is None else speed * BITS_PER_MEGABIT / BITS_PER_BYTE,
         half_duplex=duplex == "HALF" if duplex else None,
@@ -106,26 +108,15 @@ def calls(body: Any) -> Calls | None:
         for connection in connections if isinstance(connections, list) else []:
             if isinstance(connection, Mapping) and connection.get("state") == "CONNECTED":
                 connected += 1
-                kilobits += _number(connection.get("rate")) or 0.0
+                kilobits += number(connection.get("rate"), LARGEST) or 0.0
     return Calls(connected, kilobits * BITS_PER_KILOBIT / BITS_PER_BYTE)
 
 
 def _states(body: list[Any]) -> Iterator[tuple[str, list[str]]]:
     for item in body:
-        name = _text(item.get("name")) if isinstance(item, Mapping) else ""
+        name = text(item.get("name")) if isinstance(item, Mapping) else ""
         part = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or not PART.fullmatch(part):
             continue
         told = item.get("state", item.get("stateList"))
         yield part, [word.lower() for word in (told if isinstance(told, list) else [told]) if isinstance(word, str)]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    """None for what is no number, or no sensible one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value) if 0 <= value < 1e12 else None
