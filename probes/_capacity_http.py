@@ -14,6 +14,7 @@ from probes._capacity import BIN_SECONDS, Plan
 from probes._capacity_run import Over, connect
 from probes._control import ANSWER_SECONDS, Gone
 from probes._stream_pipe import Pipe, Receiver, Sender, ServerRefuses
+from probes._stream_tls import secured
 from probes._streams import STREAMS, StreamTest
 from probes._wire.capacity import BadFrame
 
@@ -113,16 +114,7 @@ class HttpTest(StreamTest):
         began = time.monotonic()
         connection = connect(family, where, source, ANSWER_SECONDS)
         self._rtt_seconds = min(self._rtt_seconds, time.monotonic() - began)
-        if self._context is None:
-            return connection
-        try:
-            return self._context.wrap_socket(connection, server_hostname=self._url.hostname)
-        except ssl.SSLError as error:
-            connection.close()
-            raise ServerRefuses("tls", error.reason or "no TLS") from error
-        except BaseException:
-            connection.close()
-            raise
+        return connection if self._context is None else secured(connection, self._context, self._url.hostname)
 
     def _upload(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> socket.socket:
         connection = self._connected(family, where, source)

@@ -16,6 +16,7 @@ from typing import Any
 from probes._capacity_run import connect
 from probes._control import ANSWER_SECONDS, Gone
 from probes._stream_pipe import ServerRefuses
+from probes._stream_tls import secured
 from probes._wire.capacity import BadFrame
 
 __all__ = ["Load", "RouterOs", "Session", "load_of"]
@@ -59,15 +60,7 @@ class RouterOs:
 
     def session(self, family: socket.AddressFamily, where: tuple[object, ...], source: str | None) -> Session:
         """Raises ServerRefuses where TLS cannot be had, OSError."""
-        plain = connect(family, where, source, ANSWER_SECONDS)
-        try:
-            connection = self._context.wrap_socket(plain, server_hostname=self._server_name)
-        except ssl.SSLError as error:
-            plain.close()
-            raise ServerRefuses("tls", error.reason or "no TLS") from error
-        except BaseException:
-            plain.close()
-            raise
+        connection = secured(connect(family, where, source, ANSWER_SECONDS), self._context, self._server_name)
         return Session(connection, self._login, self._server_name, self._secret)
 
 
